@@ -1,0 +1,398 @@
+//! The parameters of a pair of hosts and their software, each with room for its uncertainty.
+//!
+//! A profile is a TOML file. The default one, commented, is embedded as [`DEFAULT_TOML`]; every key of it is needed in every
+//! profile, so that a profile says all that a prediction depends on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::Transport;
+use crate::units::{BitRate, Bytes, PageRate, SimTime};
+
+/// The commented default profile.
+pub const DEFAULT_TOML: &str = include_str!("default.toml");
+
+/// A parameter: its value, and the standard error of its estimate where that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Param<T> {
+    /// The value that predictions use.
+    pub value: T,
+    /// Standard error of the estimate, in the same unit.
+    #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
+    pub error: Option<T>,
+}
+
+impl<T> Param<T> {
+    /// A parameter that is known exactly, or whose error is not.
+    pub const fn exact(value: T) -> Param<T> {
+        Param { value, error: None }
+    }
+}
+
+/// A pair of hosts and their software.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// What reports call it.
+    pub name: String,
+    /// What the management layer and QEMU spend around and between the rounds.
+    pub software: Software,
+    /// What the path carries of the migration stream.
+    pub network: Network,
+    /// How fast the processors handle pages.
+    pub cpu: Cpu,
+    /// The stop of pre-copy.
+    pub switchover: Switchover,
+    /// What is particular to post-copy.
+    pub postcopy: Postcopy,
+    /// The three offline phases.
+    pub offline: Offline,
+    /// Memory beside the guest's RAM.
+    pub guest: GuestExtras,
+    /// What is left between a prediction and a run.
+    pub noise: Noise,
+}
+
+/// What the management layer and QEMU spend around and between the rounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Software {
+    /// From the command to QEMU's start of the migration.
+    pub prepare: Param<SimTime>,
+    /// QEMU's setup, whatever the guest's size.
+    pub qemu_setup: Param<SimTime>,
+    /// QEMU's setup for each GiB of guest memory.
+    pub qemu_setup_per_gib: Param<SimTime>,
+    /// A sync of the dirty log, whatever the guest's size.
+    pub round: Param<SimTime>,
+    /// A sync of the dirty log for each GiB of guest memory.
+    pub sync_per_gib: Param<SimTime>,
+}
+
+/// What the path carries of the migration stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Usable share of the capacity over plain TCP, above 0 to 1.
+    pub share_tcp: Param<f64>,
+    /// The same with TLS.
+    pub share_tls: Param<f64>,
+    /// The same through libvirt's daemons.
+    pub share_tunnelled: Param<f64>,
+    /// The same through SSH.
+    pub share_ssh: Param<f64>,
+    /// For how long at the link's rate bytes stand between QEMU and the far end when QEMU is faster than the link.
+    pub queue_time: Param<SimTime>,
+    /// The most bytes that stand there; also the TCP window, which bounds the rate over a long path.
+    pub queue_bytes: Param<Bytes>,
+}
+
+/// How fast the processors handle pages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cpu {
+    /// Pages that one sending thread can put on the wire; with multifd each channel can. Above zero.
+    pub page_rate: Param<PageRate>,
+    /// Pages of zeros that can be found. Above zero.
+    pub zero_page_rate: Param<PageRate>,
+    /// Pages that XBZRLE can encode. Above zero.
+    pub xbzrle_page_rate: Param<PageRate>,
+    /// The most pages that a vCPU can write while its memory is being logged. Above zero.
+    pub writer_rate: Param<PageRate>,
+}
+
+/// The stop of pre-copy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Switchover {
+    /// Stopping the vCPUs.
+    pub stop: Param<SimTime>,
+    /// Flushing the disks.
+    pub flush: Param<SimTime>,
+    /// Wire bytes of the devices' state.
+    pub device_bytes: Param<Bytes>,
+    /// Saving the devices' state.
+    pub device_state: Param<SimTime>,
+    /// Loading it at the destination.
+    pub destination_load: Param<SimTime>,
+    /// The management layer's fixed part of the downtime.
+    pub control: Param<SimTime>,
+    /// Its round trips over the path.
+    pub control_round_trips: Param<f64>,
+}
+
+/// What is particular to post-copy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Postcopy {
+    /// From the pass after which the switch was asked for to the switch.
+    pub switch_delay: Param<SimTime>,
+    /// The management layer's part of the downtime.
+    pub control: Param<SimTime>,
+    /// A fault at the destination beside the path's round trip, what is queued, and the page itself.
+    pub fault: Param<SimTime>,
+}
+
+/// The three offline phases.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offline {
+    /// Fixed part of suspending.
+    pub suspend: Param<SimTime>,
+    /// Fixed part of copying.
+    pub copy: Param<SimTime>,
+    /// Fixed part of resuming.
+    pub resume: Param<SimTime>,
+    /// How fast the memory image is written.
+    pub write_rate: Param<BitRate>,
+    /// How fast it is read for the copy.
+    pub copy_read_rate: Param<BitRate>,
+    /// How fast it is read back.
+    pub read_rate: Param<BitRate>,
+}
+
+/// Memory beside the guest's RAM that is migrated like it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuestExtras {
+    /// Pages of firmware and small devices.
+    pub firmware_pages: Param<u64>,
+    /// How many of them are zero.
+    pub firmware_zero_pages: Param<u64>,
+}
+
+/// What is left between a prediction and a run, as standard deviations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Noise {
+    /// Of the total time, relative to it.
+    pub elapsed_relative: Param<f64>,
+    /// Of the total time, absolute.
+    pub elapsed: Param<SimTime>,
+    /// Of the downtime, relative to it.
+    pub downtime_relative: Param<f64>,
+    /// Of the downtime, absolute.
+    pub downtime: Param<SimTime>,
+    /// Of the bytes on the wire, relative to them.
+    pub wire_bytes_relative: Param<f64>,
+}
+
+impl Default for Profile {
+    /// The embedded default profile.
+    fn default() -> Profile {
+        Profile::parse(DEFAULT_TOML).unwrap_or_else(|e| unreachable!("the embedded profile is tested: {e}"))
+    }
+}
+
+/// A profile could not be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ProfileError {
+    /// It is not TOML, lacks a key, has an unknown one, or a value is not of its kind.
+    #[error(transparent)]
+    Toml(#[from] toml::de::Error),
+    /// A value is out of its range.
+    #[error("{key} is {value}; it takes {accepted}")]
+    Range {
+        /// The parameter.
+        key: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        accepted: &'static str,
+    },
+}
+
+impl Profile {
+    /// Reads a profile.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what is accepted; for a syntax error with line and column.
+    pub fn parse(text: &str) -> Result<Profile, ProfileError> {
+        let profile: Profile = toml::from_str(text)?;
+        profile.check()?;
+        Ok(profile)
+    }
+
+    fn check(&self) -> Result<(), ProfileError> {
+        let n = &self.network;
+        for (key, share) in [
+            ("network.share_tcp", &n.share_tcp),
+            ("network.share_tls", &n.share_tls),
+            ("network.share_tunnelled", &n.share_tunnelled),
+            ("network.share_ssh", &n.share_ssh),
+        ] {
+            if !(share.value > 0.0 && share.value <= 1.0) {
+                return Err(ProfileError::Range {
+                    key,
+                    value: share.value.to_string(),
+                    accepted: "a share above 0 up to 1",
+                });
+            }
+        }
+        for (key, rate) in [
+            ("cpu.page_rate", &self.cpu.page_rate),
+            ("cpu.zero_page_rate", &self.cpu.zero_page_rate),
+            ("cpu.xbzrle_page_rate", &self.cpu.xbzrle_page_rate),
+            ("cpu.writer_rate", &self.cpu.writer_rate),
+        ] {
+            if rate.value.pages_per_s() <= 0.0 {
+                return Err(ProfileError::Range {
+                    key,
+                    value: rate.value.to_string(),
+                    accepted: "a rate above zero like `245000p/s`",
+                });
+            }
+        }
+        for (key, rate) in [
+            ("offline.write_rate", &self.offline.write_rate),
+            ("offline.copy_read_rate", &self.offline.copy_read_rate),
+            ("offline.read_rate", &self.offline.read_rate),
+        ] {
+            if rate.value.0 == 0 {
+                return Err(ProfileError::Range {
+                    key,
+                    value: rate.value.to_string(),
+                    accepted: "a rate above zero like `380MB/s`",
+                });
+            }
+        }
+        for (key, value) in [
+            ("switchover.control_round_trips", self.switchover.control_round_trips.value),
+            ("noise.elapsed_relative", self.noise.elapsed_relative.value),
+            ("noise.downtime_relative", self.noise.downtime_relative.value),
+            ("noise.wire_bytes_relative", self.noise.wire_bytes_relative.value),
+        ] {
+            if !(0.0..=1000.0).contains(&value) {
+                return Err(ProfileError::Range {
+                    key,
+                    value: value.to_string(),
+                    accepted: "0 to 1000",
+                });
+            }
+        }
+        let guest = &self.guest;
+        if guest.firmware_zero_pages.value > guest.firmware_pages.value || guest.firmware_pages.value > 1 << 32 {
+            return Err(ProfileError::Range {
+                key: "guest.firmware_zero_pages",
+                value: guest.firmware_zero_pages.value.to_string(),
+                accepted: "0 up to guest.firmware_pages, which takes up to 4294967296",
+            });
+        }
+        Ok(())
+    }
+
+    /// Hosts and software that cost nothing: the rules of QEMU alone, on a link used to the full. What a closed-form model assumes.
+    pub fn ideal() -> Profile {
+        const NO_TIME: Param<SimTime> = Param::exact(SimTime::ZERO);
+        let fast = Param::exact(PageRate::new(1e15).unwrap_or_default());
+        let all = Param::exact(1.0);
+        let none = Param::exact(0.0);
+        let unbounded = Param::exact(BitRate(u64::MAX));
+        Profile {
+            name: "ideal: no overheads".to_owned(),
+            software: Software {
+                prepare: NO_TIME,
+                qemu_setup: NO_TIME,
+                qemu_setup_per_gib: NO_TIME,
+                round: NO_TIME,
+                sync_per_gib: NO_TIME,
+            },
+            network: Network {
+                share_tcp: all,
+                share_tls: all,
+                share_tunnelled: all,
+                share_ssh: all,
+                queue_time: NO_TIME,
+                queue_bytes: Param::exact(Bytes(u64::MAX)),
+            },
+            cpu: Cpu {
+                page_rate: fast,
+                zero_page_rate: fast,
+                xbzrle_page_rate: fast,
+                writer_rate: fast,
+            },
+            switchover: Switchover {
+                stop: NO_TIME,
+                flush: NO_TIME,
+                device_bytes: Param::exact(Bytes(0)),
+                device_state: NO_TIME,
+                destination_load: NO_TIME,
+                control: NO_TIME,
+                control_round_trips: none,
+            },
+            postcopy: Postcopy {
+                switch_delay: NO_TIME,
+                control: NO_TIME,
+                fault: NO_TIME,
+            },
+            offline: Offline {
+                suspend: NO_TIME,
+                copy: NO_TIME,
+                resume: NO_TIME,
+                write_rate: unbounded,
+                copy_read_rate: unbounded,
+                read_rate: unbounded,
+            },
+            guest: GuestExtras {
+                firmware_pages: Param::exact(0),
+                firmware_zero_pages: Param::exact(0),
+            },
+            noise: Noise {
+                elapsed_relative: none,
+                elapsed: NO_TIME,
+                downtime_relative: none,
+                downtime: NO_TIME,
+                wire_bytes_relative: none,
+            },
+        }
+    }
+
+    /// Usable share of the path's capacity.
+    pub fn share(&self, transport: Transport) -> f64 {
+        let n = &self.network;
+        match transport {
+            Transport::Tcp => n.share_tcp,
+            Transport::Tls => n.share_tls,
+            Transport::Tunnelled => n.share_tunnelled,
+            Transport::Ssh => n.share_ssh,
+        }
+        .value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_profile_is_read_and_written() {
+        let profile = Profile::parse(DEFAULT_TOML).unwrap();
+        let written = toml::to_string(&profile).unwrap();
+        assert_eq!(Profile::parse(&written).unwrap(), profile);
+        assert_eq!(profile.software.prepare.error, Some(SimTime::from_millis(150)));
+    }
+
+    #[test]
+    fn the_ideal_profile_can_be_written_and_read() {
+        let written = toml::to_string(&Profile::ideal());
+        // A size of u64::MAX bytes has no exact TOML integer, but sizes are text.
+        assert_eq!(Profile::parse(&written.unwrap()).unwrap(), Profile::ideal());
+    }
+
+    #[test]
+    fn mistakes_in_a_profile_are_named() {
+        for (from, to, message) in [
+            ("share_tcp = { value = 0.956, error = 0.003 }", "share_tcp = { value = 1.5 }", "network.share_tcp is 1.5; it takes"),
+            ("share_tls = { value = 0.95 }", "share_tls = { value = nan }", "network.share_tls is NaN; it takes"),
+            ("\"900ms\"", "900", "`900` has no unit; a duration is written like"),
+            ("value = \"4MiB\"", "value = \"4MiB\", typo = 1", "unknown field `typo`"),
+            ("round = { value = \"1ms\" }", "", "missing field `round`"),
+            ("\"245000p/s\"", "\"0p/s\"", "cpu.page_rate is 0p/s; it takes a rate above zero"),
+            ("[software]", "[software", "TOML parse error"),
+        ] {
+            assert!(DEFAULT_TOML.contains(from), "{from}");
+            let error = Profile::parse(&DEFAULT_TOML.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}\nlacks {message}");
+        }
+    }
+}

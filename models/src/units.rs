@@ -1,0 +1,554 @@
+//! Quantities with their units: one grammar for [`FromStr`], [`Display`] and serde.
+//!
+//! A quantity is a decimal number and a unit, as in `4GiB`, `1Gbit/s`, `300ms`, `20MiB/s` or `5000p/s`.
+//! A space between the two is accepted. What lacks a unit is refused, and the message lists what is accepted.
+//! `Display` writes the largest unit that keeps the value whole, and reading it back gives the same value.
+//!
+//! ```
+//! use migsim_models::units::{BitRate, Bytes, SimTime};
+//! assert_eq!("4GiB".parse::<Bytes>().unwrap(), Bytes(4 << 30));
+//! assert_eq!("20MiB/s".parse::<BitRate>().unwrap().to_string(), "167772160bit/s");
+//! assert_eq!("1.5s".parse::<SimTime>().unwrap().to_string(), "1500ms");
+//! assert!("4096".parse::<Bytes>().unwrap_err().to_string().contains("has no unit"));
+//! ```
+
+use std::fmt::{self, Display};
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Sub};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Bytes in a guest page. QEMU migrates x86 guests in pages of 4 KiB, whatever the guest's own page size.
+pub const PAGE_BYTES: u64 = 4096;
+
+/// Why a quantity could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{input}` {problem}; {quantity} is written like {accepted}")]
+pub struct UnitError {
+    input: String,
+    problem: String,
+    quantity: &'static str,
+    accepted: &'static str,
+}
+
+/// What a kind of quantity is called, how it is written, and its units as multiples of the base unit.
+struct Grammar {
+    quantity: &'static str,
+    accepted: &'static str,
+    /// Name, multiple of the base unit, and whether `Display` may choose it. Larger units first.
+    units: &'static [(&'static str, u128, bool)],
+}
+
+const SIZE: Grammar = Grammar {
+    quantity: "a size",
+    accepted: "`4GiB`, `512MiB`, `64KiB`, `2GB`, `100B` or `16384p` (pages of 4 KiB)",
+    units: &[
+        ("TiB", 1 << 40, true),
+        ("GiB", 1 << 30, true),
+        ("MiB", 1 << 20, true),
+        ("KiB", 1 << 10, true),
+        ("TB", 1_000_000_000_000, false),
+        ("GB", 1_000_000_000, false),
+        ("MB", 1_000_000, false),
+        ("kB", 1_000, false),
+        ("p", PAGE_BYTES as u128, false),
+        ("B", 1, true),
+    ],
+};
+
+const BIT_RATE: Grammar = Grammar {
+    quantity: "a bit rate",
+    accepted: "`1Gbit/s`, `100Mbit/s`, `20MiB/s` or `2.5MB/s`",
+    units: &[
+        ("Tbit/s", 1_000_000_000_000, true),
+        ("Gbit/s", 1_000_000_000, true),
+        ("Mbit/s", 1_000_000, true),
+        ("kbit/s", 1_000, true),
+        ("bit/s", 1, true),
+        ("GiB/s", 8 << 30, false),
+        ("MiB/s", 8 << 20, false),
+        ("KiB/s", 8 << 10, false),
+        ("GB/s", 8_000_000_000, false),
+        ("MB/s", 8_000_000, false),
+        ("kB/s", 8_000, false),
+        ("B/s", 8, false),
+    ],
+};
+
+const DURATION: Grammar = Grammar {
+    quantity: "a duration",
+    accepted: "`300ms`, `2s`, `1.5s`, `100us`, `5min` or `8h`",
+    units: &[
+        ("h", 3_600_000_000_000, true),
+        ("min", 60_000_000_000, true),
+        ("s", 1_000_000_000, true),
+        ("ms", 1_000_000, true),
+        ("us", 1_000, true),
+        ("µs", 1_000, false),
+        ("ns", 1, true),
+    ],
+};
+
+const PAGE_RATE: Grammar = Grammar {
+    quantity: "a page rate",
+    accepted: "`3000p/s` (pages of 4 KiB) or `20MiB/s`",
+    // Multiples of a millionth of a page per second are exact enough for every rate a guest can have;
+    // the base unit here is a byte per second, divided by the page size afterwards.
+    units: &[
+        ("p/s", PAGE_BYTES as u128, true),
+        ("GiB/s", 1 << 30, false),
+        ("MiB/s", 1 << 20, false),
+        ("KiB/s", 1 << 10, false),
+        ("GB/s", 1_000_000_000, false),
+        ("MB/s", 1_000_000, false),
+        ("kB/s", 1_000, false),
+        ("B/s", 1, false),
+    ],
+};
+
+impl Grammar {
+    fn error(&self, input: &str, problem: impl Into<String>) -> UnitError {
+        UnitError {
+            input: input.to_owned(),
+            problem: problem.into(),
+            quantity: self.quantity,
+            accepted: self.accepted,
+        }
+    }
+
+    /// Splits `input` into the digits of its number, how many of them follow the point, and the unit's multiple.
+    fn split<'a>(&self, input: &'a str) -> Result<(&'a str, u128), UnitError> {
+        let text = input.trim();
+        if text.starts_with('-') {
+            return Err(self.error(input, "is negative"));
+        }
+        let end = text
+            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+            .unwrap_or(text.len());
+        let (number, unit) = (&text[..end], text[end..].trim_start());
+        if number.is_empty() || number == "." || number.matches('.').count() > 1 {
+            return Err(self.error(input, "is not a number with a unit"));
+        }
+        if unit.is_empty() {
+            return Err(self.error(input, "has no unit"));
+        }
+        match self.units.iter().find(|(name, ..)| *name == unit) {
+            Some((_, multiple, _)) => Ok((number, *multiple)),
+            None => Err(self.error(input, format!("has an unknown unit `{unit}`"))),
+        }
+    }
+
+    /// The value in base units, rounded half up.
+    fn parse_whole(&self, input: &str) -> Result<u64, UnitError> {
+        let (number, multiple) = self.split(input)?;
+        let too_large = || self.error(input, "is too large");
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let fraction = fraction.trim_end_matches('0');
+        // Past 18 digits a fraction of any unit is far below the base unit.
+        let fraction = &fraction[..fraction.len().min(18)];
+        let digits = |s: &str| -> Result<u128, UnitError> {
+            if s.is_empty() {
+                return Ok(0);
+            }
+            s.parse().map_err(|_| too_large())
+        };
+        let scale = 10_u128.pow(fraction.len() as u32);
+        let whole = digits(whole)?.checked_mul(multiple).ok_or_else(too_large)?;
+        let part = (digits(fraction)? * multiple + scale / 2) / scale;
+        let value = whole.checked_add(part).ok_or_else(too_large)?;
+        u64::try_from(value).map_err(|_| too_large())
+    }
+
+    /// The largest unit that keeps `value` whole.
+    fn write(&self, value: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, multiple, display) in self.units {
+            if *display && u128::from(value).is_multiple_of(*multiple) && (value > 0 || *multiple == 1) {
+                return f.pad(&format!("{}{name}", u128::from(value) / multiple));
+            }
+        }
+        unreachable!("every grammar has a unit of 1 that may be displayed")
+    }
+}
+
+macro_rules! quantity {
+    ($type:ident, $grammar:ident) => {
+        impl FromStr for $type {
+            type Err = UnitError;
+            fn from_str(s: &str) -> Result<Self, UnitError> {
+                $grammar.parse_whole(s).map($type)
+            }
+        }
+        impl Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                $grammar.write(self.0, f)
+            }
+        }
+        impl Add for $type {
+            type Output = Self;
+            fn add(self, other: Self) -> Self {
+                Self(self.0 + other.0)
+            }
+        }
+        impl AddAssign for $type {
+            fn add_assign(&mut self, other: Self) {
+                self.0 += other.0;
+            }
+        }
+        impl Sum for $type {
+            fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+                Self(iter.map(|v| v.0).sum())
+            }
+        }
+        serde_by_text!($type, $grammar);
+    };
+}
+
+macro_rules! serde_by_text {
+    ($type:ident, $grammar:ident) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(QuantityVisitor {
+                    grammar: &$grammar,
+                    parse: |s| s.parse::<$type>(),
+                })
+            }
+        }
+    };
+}
+
+/// Reads a quantity from a string, and answers a bare number with the forms that are accepted.
+struct QuantityVisitor<T> {
+    grammar: &'static Grammar,
+    parse: fn(&str) -> Result<T, UnitError>,
+}
+
+impl<T> serde::de::Visitor<'_> for QuantityVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} in quotes, like {}",
+            self.grammar.quantity, self.grammar.accepted
+        )
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).map_err(E::custom)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
+        let problem = if number < 0 { "is negative" } else { "has no unit" };
+        Err(E::custom(self.grammar.error(&number.to_string(), problem)))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
+        Err(E::custom(
+            self.grammar.error(&number.to_string(), "has no unit"),
+        ))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
+        let problem = if number.is_nan() {
+            "is not a number"
+        } else if number < 0.0 {
+            "is negative"
+        } else {
+            "has no unit"
+        };
+        Err(E::custom(self.grammar.error(&number.to_string(), problem)))
+    }
+}
+
+/// A size in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Bytes(pub u64);
+
+/// A number of guest pages of 4 KiB. Read from a size (rounded up to whole pages) or from `16384p`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Pages(pub u64);
+
+/// Bits per second on a link, 10^6 bits to the Mbit. Also read from bytes per second, `20MiB/s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct BitRate(pub u64);
+
+/// Simulated time in whole nanoseconds: an instant since the start of a simulation, or a span between two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SimTime(pub u64);
+
+/// Pages of 4 KiB written per second: finite and not negative.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
+pub struct PageRate(f64);
+
+quantity!(Bytes, SIZE);
+quantity!(BitRate, BIT_RATE);
+quantity!(SimTime, DURATION);
+serde_by_text!(Pages, SIZE);
+serde_by_text!(PageRate, PAGE_RATE);
+
+impl Bytes {
+    /// The number of bytes as a float, for rates and ratios.
+    pub fn as_f64(self) -> f64 {
+        self.0 as f64
+    }
+
+    /// How many pages hold this many bytes, the last one perhaps in part.
+    pub fn pages(self) -> Pages {
+        Pages(self.0.div_ceil(PAGE_BYTES))
+    }
+}
+
+impl Pages {
+    /// The number of pages as a float, for rates and ratios.
+    pub fn as_f64(self) -> f64 {
+        self.0 as f64
+    }
+
+    /// The size of this many pages.
+    pub fn bytes(self) -> Bytes {
+        Bytes(self.0 * PAGE_BYTES)
+    }
+
+    /// The size in GiB.
+    pub fn gib(self) -> f64 {
+        self.as_f64() * PAGE_BYTES as f64 / (1_u64 << 30) as f64
+    }
+}
+
+impl FromStr for Pages {
+    type Err = UnitError;
+    fn from_str(s: &str) -> Result<Self, UnitError> {
+        s.parse::<Bytes>().map(Bytes::pages)
+    }
+}
+
+impl Display for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}p", self.0))
+    }
+}
+
+impl BitRate {
+    /// Bytes per second.
+    pub fn bytes_per_s(self) -> f64 {
+        self.0 as f64 / 8.0
+    }
+}
+
+impl SimTime {
+    /// The start of a simulation, and the empty span.
+    pub const ZERO: SimTime = SimTime(0);
+    /// Later than anything that happens: some 584 years.
+    pub const MAX: SimTime = SimTime(u64::MAX);
+
+    /// A whole number of milliseconds.
+    pub const fn from_millis(ms: u64) -> SimTime {
+        SimTime(ms * 1_000_000)
+    }
+
+    /// A whole number of seconds.
+    pub const fn from_secs(s: u64) -> SimTime {
+        SimTime(s * 1_000_000_000)
+    }
+
+    /// Seconds rounded to the nearest nanosecond; negative and NaN become zero, what is too large [`SimTime::MAX`].
+    pub fn from_secs_f64(s: f64) -> SimTime {
+        // A cast from float to integer saturates, and sends NaN to zero.
+        SimTime((s * 1e9 + 0.5) as u64)
+    }
+
+    /// Seconds, to the precision of a double (a nanosecond in the first hundred days).
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// Milliseconds, to the precision of a double.
+    pub fn as_millis_f64(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
+    /// The sum, or [`SimTime::MAX`] where it would not fit.
+    pub fn saturating_add(self, other: SimTime) -> SimTime {
+        SimTime(self.0.saturating_add(other.0))
+    }
+
+    /// The span since `earlier`, zero if that is later.
+    pub fn since(self, earlier: SimTime) -> SimTime {
+        SimTime(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Sub for SimTime {
+    type Output = SimTime;
+    /// # Panics
+    /// In a debug build if `other` is later: the order of two instants is the caller's knowledge.
+    fn sub(self, other: SimTime) -> SimTime {
+        SimTime(self.0 - other.0)
+    }
+}
+
+impl PageRate {
+    /// A rate in pages per second; `None` unless it is finite and not negative.
+    pub fn new(pages_per_s: f64) -> Option<PageRate> {
+        (pages_per_s.is_finite() && pages_per_s >= 0.0).then_some(PageRate(pages_per_s))
+    }
+
+    /// Pages per second.
+    pub fn pages_per_s(self) -> f64 {
+        self.0
+    }
+}
+
+impl FromStr for PageRate {
+    type Err = UnitError;
+    fn from_str(s: &str) -> Result<Self, UnitError> {
+        let (number, multiple) = PAGE_RATE.split(s)?;
+        let number: f64 = number
+            .parse()
+            .map_err(|_| PAGE_RATE.error(s, "is not a number with a unit"))?;
+        let bytes_per_page = PAGE_BYTES as f64;
+        PageRate::new(number * (multiple as f64 / bytes_per_page))
+            .ok_or_else(|| PAGE_RATE.error(s, "is too large"))
+    }
+}
+
+impl Display for PageRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}p/s", self.0))
+    }
+}
+
+/// A size for people: three significant digits and a binary unit. Not for files, which want [`Display`].
+pub fn human_bytes(bytes: f64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{value:.0} B")
+    } else {
+        format!("{} {}", three_digits(value), UNITS[unit])
+    }
+}
+
+/// A span for people: milliseconds below a second, then seconds, minutes, hours.
+pub fn human_time(time: SimTime) -> String {
+    let s = time.as_secs_f64();
+    if time == SimTime::ZERO {
+        "0 s".to_owned()
+    } else if s < 0.001 {
+        format!("{:.0} us", s * 1e6)
+    } else if s < 0.9995 {
+        format!("{} ms", three_digits(s * 1e3))
+    } else if s < 120.0 {
+        format!("{} s", three_digits(s))
+    } else if s < 7200.0 {
+        format!("{:.0} min {:02.0} s", (s / 60.0).floor(), (s % 60.0).floor())
+    } else {
+        format!(
+            "{:.0} h {:02.0} min",
+            (s / 3600.0).floor(),
+            (s % 3600.0 / 60.0).floor()
+        )
+    }
+}
+
+/// Three significant digits, without an exponent.
+fn three_digits(value: f64) -> String {
+    if value >= 99.95 {
+        format!("{value:.0}")
+    } else if value >= 9.995 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.2}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn quantities_read_and_write_the_same_grammar() {
+        for (text, bytes) in [
+            ("4GiB", 4 << 30),
+            ("4 GiB", 4 << 30),
+            ("1.5KiB", 1536),
+            ("0B", 0),
+            ("2GB", 2_000_000_000),
+            ("3p", 12288),
+            ("0.0000000000000000001TiB", 0),
+        ] {
+            assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+        }
+        assert_eq!(Bytes(3 << 29).to_string(), "1536MiB");
+        assert_eq!("1GB".parse::<Pages>().unwrap(), Pages(244_141));
+        assert_eq!("1Gbit/s".parse(), Ok(BitRate(1_000_000_000)));
+        assert_eq!("20MiB/s".parse(), Ok(BitRate(20 * 8 << 20)));
+        assert_eq!("2.5ms".parse(), Ok(SimTime(2_500_000)));
+        assert_eq!(
+            "20MiB/s".parse::<PageRate>().unwrap().to_string(),
+            "5120p/s"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_quantity_is_said_with_the_accepted_forms() {
+        for (text, message) in [
+            ("4096", "`4096` has no unit; a size is written like"),
+            ("-4GiB", "`-4GiB` is negative; a size"),
+            ("4GIB", "`4GIB` has an unknown unit `GIB`; a size"),
+            ("1e9B", "`1e9B` has an unknown unit `e9B`; a size"),
+            ("", "`` is not a number with a unit; a size"),
+            ("NaN", "`NaN` is not a number with a unit; a size"),
+            ("99999999999TiB", "`99999999999TiB` is too large; a size"),
+            ("1.2.3B", "`1.2.3B` is not a number with a unit; a size"),
+        ] {
+            let error = text.parse::<Bytes>().unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn people_read_three_digits() {
+        assert_eq!(human_bytes(4294967296.0), "4.00 GiB");
+        assert_eq!(human_bytes(100.0), "100 B");
+        assert_eq!(human_time(SimTime::from_millis(345)), "345 ms");
+        assert_eq!(human_time(SimTime::from_secs(3725)), "62 min 05 s");
+        assert_eq!(human_time(SimTime::from_secs(28_800)), "8 h 00 min");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(value: u64) {
+            prop_assert_eq!(Bytes(value).to_string().parse(), Ok(Bytes(value)));
+            prop_assert_eq!(BitRate(value).to_string().parse(), Ok(BitRate(value)));
+            prop_assert_eq!(SimTime(value).to_string().parse(), Ok(SimTime(value)));
+        }
+
+        #[test]
+        fn page_rates_are_read_back(value in 0.0..1e12f64) {
+            let rate = PageRate::new(value).unwrap();
+            prop_assert_eq!(rate.to_string().parse(), Ok(rate));
+        }
+
+        #[test]
+        fn random_text_never_panics(text: String) {
+            let _ = text.parse::<Bytes>();
+            let _ = text.parse::<BitRate>();
+            let _ = text.parse::<SimTime>();
+            let _ = text.parse::<PageRate>();
+            let _ = text.parse::<Pages>();
+        }
+    }
+}

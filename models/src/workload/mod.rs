@@ -1,0 +1,368 @@
+//! How a guest dirties its memory: the workload notation, and the distinct pages D(t) that follow from it.
+//!
+//! A [`Workload`] is a sum of [`Term`]s over disjoint regions of the guest's memory. What migration sees of a writer is not its
+//! writes but the *distinct* pages that they touch between two looks at the dirty log. Every pattern is therefore broken
+//! down into [`Class`]es, each a set of pages that are written alike, for which that number has a closed form:
+//!
+//! | class | distinct pages after the writer has worked for u seconds |
+//! | --- | --- |
+//! | uniform over W pages at r pages/s | W (1 - exp(-r u / W)): each page waits for its next write like a radioactive atom |
+//! | sweep over W pages at r pages/s | min(W, r u) |
+//!
+//! A zipf term becomes some sixty uniform classes by rank; a measured curve becomes the non-negative sum of uniform
+//! classes that fits it best. How far the writer has got, u(t), is kept by a [`WriterClock`]: it stands still between phases,
+//! runs slower under throttling, and catches up where the writer is open.
+
+mod clock;
+mod curve;
+mod notation;
+
+pub use clock::WriterClock;
+pub use curve::fit_classes;
+pub use notation::NotationError;
+
+use crate::units::{PageRate, Pages, SimTime};
+
+/// What a guest writes: terms over disjoint regions of its memory. No terms: an idle guest.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Workload {
+    /// The terms, in the order in which their regions lie in memory.
+    pub terms: Vec<Term>,
+}
+
+/// One writer and its region.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Term {
+    /// Which pages are written, and how fast.
+    pub pattern: Pattern,
+    /// Whether what the writer missed while it was held up is made up for afterwards.
+    pub catch_up: CatchUp,
+    /// When the writer works; `None`: always.
+    pub phase: Option<Phase>,
+}
+
+/// What becomes of the writes that a stopped or throttled writer missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CatchUp {
+    /// They are made up for, as fast as the processor allows: requests arrive whether or not they are served.
+    #[default]
+    Open,
+    /// They are lost: the next request waits for the answer to the last.
+    Closed,
+}
+
+/// A writer that works for `on`, rests for `off`, and so on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase {
+    /// How long it works, above zero.
+    pub on: SimTime,
+    /// How long it rests.
+    pub off: SimTime,
+}
+
+/// Which pages a writer touches.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pattern {
+    /// Writes fall independently and uniformly on the working set.
+    Uniform {
+        /// Pages of the working set, at least 1.
+        wss: Pages,
+        /// Writes, each to a page.
+        rate: PageRate,
+    },
+    /// The working set is written front to back, over and over.
+    Sweep {
+        /// Pages of the working set, at least 1.
+        wss: Pages,
+        /// Pages written per second.
+        rate: PageRate,
+    },
+    /// The page of rank i is written with a probability proportional to i^-s; ranks lie in memory in their order.
+    Zipf {
+        /// Pages of the working set, at least 1.
+        wss: Pages,
+        /// Writes, each to a page.
+        rate: PageRate,
+        /// The exponent s, from 0 (uniform) to 10.
+        exponent: f64,
+    },
+    /// Measured: how many distinct pages were dirtied within a window of each length. Lengths rise, pages do not fall.
+    Curve(Vec<(SimTime, Pages)>),
+}
+
+/// Pages that are written alike, next to each other in memory.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Class {
+    /// Which term of the workload writes them, from 0.
+    pub term: usize,
+    /// How many pages, at least 1.
+    pub pages: u64,
+    /// Writes to the class in a second of the writer's work.
+    pub rate: f64,
+    /// In what order they are written.
+    pub order: Order,
+}
+
+/// The order in which a class's pages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Each write falls on any of the pages.
+    Random,
+    /// One after the other, round and round.
+    Sequential,
+}
+
+impl Class {
+    /// Distinct pages written in `u` seconds of work, of those not yet among `already` dirty ones.
+    ///
+    /// For a sequential class the dirty pages are taken to lie behind the writer, who moves on into clean ones.
+    pub fn newly_dirty(&self, already: f64, u: f64) -> f64 {
+        let clean = (self.pages as f64 - already).max(0.0);
+        match self.order {
+            Order::Random => clean * self.hit_probability(u),
+            Order::Sequential => clean.min(self.rate * u),
+        }
+    }
+
+    /// The probability that a given page of a random class is written in `u` seconds of work.
+    #[inline]
+    pub fn hit_probability(&self, u: f64) -> f64 {
+        -libm::expm1(-self.rate / self.pages as f64 * u)
+    }
+}
+
+impl Pattern {
+    /// The pages that can ever be dirtied; for a curve the most that its fit reaches, within `limit`.
+    fn classes(&self, term: usize, limit: u64, out: &mut Vec<Class>) {
+        match self {
+            Pattern::Uniform { wss, rate } => out.push(Class {
+                term,
+                pages: wss.0,
+                rate: rate.pages_per_s(),
+                order: Order::Random,
+            }),
+            Pattern::Sweep { wss, rate } => out.push(Class {
+                term,
+                pages: wss.0,
+                rate: rate.pages_per_s(),
+                order: Order::Sequential,
+            }),
+            Pattern::Zipf {
+                wss,
+                rate,
+                exponent,
+            } => zipf_classes(term, wss.0, rate.pages_per_s(), *exponent, out),
+            Pattern::Curve(points) => {
+                out.extend(
+                    fit_classes(points, limit)
+                        .into_iter()
+                        .map(|(pages, rate)| Class {
+                            term,
+                            pages,
+                            rate,
+                            order: Order::Random,
+                        }),
+                );
+            }
+        }
+    }
+
+    /// The pages of the working set as given; `None` for a curve, which does not say.
+    pub fn wss(&self) -> Option<Pages> {
+        match self {
+            Pattern::Uniform { wss, .. } | Pattern::Sweep { wss, .. } | Pattern::Zipf { wss, .. } => {
+                Some(*wss)
+            }
+            Pattern::Curve(_) => None,
+        }
+    }
+}
+
+/// Ranks up to this one get a class each; behind them a class spans a constant ratio of ranks.
+const ZIPF_SINGLE_RANKS: u64 = 8;
+/// Within a ratio of 1.15 the rates of the pages of a class differ so little that D(t) is within 0.1 % of the exact sum.
+const ZIPF_RANK_RATIO: f64 = 1.15;
+
+/// Breaks a zipf distribution over `wss` ranks into classes of neighbouring ranks.
+fn zipf_classes(term: usize, wss: u64, rate: f64, exponent: f64, out: &mut Vec<Class>) {
+    // Sum of i^-s over a..=b: exact for the first ranks, by the midpoint integral behind them (error below 1e-4 of the sum).
+    let mass = |a: u64, b: u64| -> f64 {
+        if a == b {
+            return libm::pow(a as f64, -exponent);
+        }
+        let (lo, hi) = (a as f64 - 0.5, b as f64 + 0.5);
+        let e = 1.0 - exponent;
+        if e.abs() < 1e-9 {
+            libm::log(hi / lo)
+        } else {
+            (libm::pow(hi, e) - libm::pow(lo, e)) / e
+        }
+    };
+    let first = out.len();
+    let mut total = 0.0;
+    let mut a = 1;
+    while a <= wss {
+        let b = if a <= ZIPF_SINGLE_RANKS {
+            a
+        } else {
+            ((a as f64 * ZIPF_RANK_RATIO) as u64).clamp(a, wss)
+        };
+        let weight = mass(a, b);
+        total += weight;
+        out.push(Class {
+            term,
+            pages: b - a + 1,
+            rate: weight,
+            order: Order::Random,
+        });
+        a = b + 1;
+    }
+    for class in &mut out[first..] {
+        class.rate *= rate / total;
+    }
+}
+
+impl Workload {
+    /// A guest that writes nothing.
+    pub fn idle() -> Workload {
+        Workload::default()
+    }
+
+    /// The classes of all terms in the order of memory. A curve is fitted within `limit`, the pages a guest can dirty at all.
+    pub fn classes(&self, limit: Pages) -> Vec<Class> {
+        let mut classes = Vec::with_capacity(self.terms.len());
+        for (index, term) in self.terms.iter().enumerate() {
+            term.pattern.classes(index, limit.0, &mut classes);
+        }
+        classes
+    }
+
+    /// Distinct pages D(t) dirtied within a window of length `window` that starts `offset` into the first phase, by writers at full speed.
+    pub fn distinct(&self, window: SimTime, offset: SimTime) -> f64 {
+        let classes = self.classes(Pages(u64::MAX));
+        classes
+            .iter()
+            .map(|class| {
+                let mut clock = WriterClock::new(&self.terms[class.term], offset, f64::INFINITY);
+                clock.advance(window);
+                class.newly_dirty(0.0, clock.progress())
+            })
+            .sum()
+    }
+
+    /// Pages in all working sets together; a curve counts with the most that it was seen to dirty.
+    pub fn working_set(&self) -> Pages {
+        self.terms
+            .iter()
+            .map(|term| match &term.pattern {
+                Pattern::Curve(points) => points.last().map_or(0, |p| p.1.0),
+                pattern => pattern.wss().map_or(0, |w| w.0),
+            })
+            .fold(Pages(0), |sum, pages| Pages(sum.0.saturating_add(pages)))
+    }
+
+    /// Whether some term works in phases, so that it matters when in a phase the migration starts.
+    pub fn has_phases(&self) -> bool {
+        self.terms.iter().any(|term| term.phase.is_some())
+    }
+
+    /// The same workload with all write rates multiplied by `factor` (a curve: its windows divided by it).
+    ///
+    /// Returns `None` if a rate is no longer finite.
+    pub fn scaled(&self, factor: f64) -> Option<Workload> {
+        let scale = |rate: &PageRate| PageRate::new(rate.pages_per_s() * factor);
+        let terms = self.terms.iter().map(|term| {
+            let pattern = match &term.pattern {
+                Pattern::Uniform { wss, rate } => Pattern::Uniform {
+                    wss: *wss,
+                    rate: scale(rate)?,
+                },
+                Pattern::Sweep { wss, rate } => Pattern::Sweep {
+                    wss: *wss,
+                    rate: scale(rate)?,
+                },
+                Pattern::Zipf {
+                    wss,
+                    rate,
+                    exponent,
+                } => Pattern::Zipf {
+                    wss: *wss,
+                    rate: scale(rate)?,
+                    exponent: *exponent,
+                },
+                Pattern::Curve(points) => Pattern::Curve(
+                    points
+                        .iter()
+                        .map(|(t, pages)| (SimTime::from_secs_f64(t.as_secs_f64() / factor), *pages))
+                        .collect(),
+                ),
+            };
+            Some(Term {
+                pattern,
+                ..term.clone()
+            })
+        });
+        Some(Workload {
+            terms: terms.collect::<Option<_>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distinct(notation: &str, seconds: u64) -> f64 {
+        let workload: Workload = notation.parse().unwrap();
+        workload.distinct(SimTime::from_secs(seconds), SimTime::ZERO)
+    }
+
+    #[test]
+    fn distinct_pages_follow_the_closed_forms() {
+        let e = |x: f64| 1.0 - libm::exp(-x);
+        for (notation, seconds, expected) in [
+            ("idle", 10, 0.0),
+            ("uniform(wss=1000p, rate=500p/s)", 2, 1000.0 * e(1.0)),
+            ("sweep(wss=1000p, rate=500p/s)", 1, 500.0),
+            ("sweep(wss=1000p, rate=500p/s)", 9, 1000.0),
+            ("phase(on=1s, off=3s, sweep(wss=1000p, rate=100p/s))", 6, 200.0),
+            ("sweep(wss=10p, rate=1p/s) + uniform(wss=1p, rate=1p/s)", 4, 4.0 + e(4.0)),
+        ] {
+            let got = distinct(notation, seconds);
+            assert!((got - expected).abs() < 1e-6, "{notation} after {seconds} s: {got}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn zipf_classes_give_the_exact_sum_within_a_thousandth() {
+        for exponent in [0.0, 0.5, 0.99, 1.0, 1.5] {
+            let (wss, rate) = (5000_u64, 2000.0);
+            let total: f64 = (1..=wss).map(|i| libm::pow(i as f64, -exponent)).sum();
+            for seconds in [1, 5, 20] {
+                let exact: f64 = (1..=wss)
+                    .map(|i| 1.0 - libm::exp(-rate * seconds as f64 * libm::pow(i as f64, -exponent) / total))
+                    .sum();
+                let got = distinct(&format!("zipf(wss=5000p, rate=2000p/s, s={exponent})"), seconds);
+                assert!((got / exact - 1.0).abs() < 1e-3, "s={exponent}, {seconds} s: {got}, not {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_measured_curve_is_met_at_its_points() {
+        let notation = "curve(1s:3000p, 2s:5200p, 5s:9100p)";
+        for (seconds, pages) in [(1, 3000.0), (2, 5200.0), (5, 9100.0)] {
+            let got = distinct(notation, seconds);
+            assert!((got / pages - 1.0).abs() < 0.01, "{seconds} s: {got}");
+        }
+    }
+
+    #[test]
+    fn pages_already_dirty_are_not_dirtied_again() {
+        let class = Class { term: 0, pages: 100, rate: 50.0, order: Order::Random };
+        assert!((class.newly_dirty(40.0, 2.0) - 60.0 * (1.0 - libm::exp(-1.0))).abs() < 1e-9);
+        let class = Class { order: Order::Sequential, ..class };
+        assert!((class.newly_dirty(40.0, 1.0) - 50.0).abs() < 1e-9);
+        assert!((class.newly_dirty(40.0, 9.0) - 60.0).abs() < 1e-9);
+    }
+}
