@@ -53,6 +53,11 @@ impl WriterClock {
         self.speed = speed;
     }
 
+    /// How many times faster than its rate the writer could write at full speed.
+    pub fn headroom(&self) -> f64 {
+        self.headroom
+    }
+
     /// Takes work off an open writer's backlog, or from a closed writer's loss: work done outside the clock's own reckoning.
     pub fn do_work(&mut self, seconds: f64) {
         self.progress += seconds;

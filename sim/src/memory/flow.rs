@@ -1,0 +1,588 @@
+//! Expected counts: memory as a few dozen segments of like pages.
+//!
+//! Within a segment every page is as likely to be dirty as any other, so a segment is a handful of numbers, and a round costs one
+//! or two exponentials for each segment that is written. For random writers this is exact in the mean, since a Poisson process forgets: a
+//! page clean at a sync counts from there, whatever came before. A sweeping writer is no chance at all and is kept exactly, as intervals.
+
+use migsim_models::units::SimTime;
+use migsim_models::workload::{CatchUp, Order, WriterClock};
+
+use super::intervals::Intervals;
+use super::layout::Workplace;
+use super::{Faults, GuestMemory, PageCount, Run, Sending};
+
+/// Less than this many pages is none: what rounding leaves.
+const NOTHING: f64 = 1e-6;
+/// Post-copy is followed in so many steps.
+const POSTCOPY_STEPS: f64 = 64.0;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Writer {
+    None,
+    /// Writes a second of work to each page.
+    Random { term: usize, rate: f64 },
+    /// The sweep that crosses the segment, and where the segment starts in its region.
+    Sweep { sweep: usize, from: f64 },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    pages: f64,
+    /// Pages that were never sent and hold zeros.
+    zero: f64,
+    /// In the migration bitmap.
+    dirty: f64,
+    /// Of those, and of those sent since: how many were dirty at the last sync, so that their log bits wait to be cleared.
+    known: f64,
+    /// In XBZRLE's cache.
+    cached: f64,
+    /// Its slots in that cache are those of other written pages too.
+    contested: bool,
+    writer: Writer,
+    /// The writer's progress at the last sync, and when the chunk's log was cleared.
+    at_sync: f64,
+    at_clear: f64,
+    chunk: u32,
+    /// The segment behind belongs to the same pages; the cursor once stopped between them.
+    parted: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Sweep {
+    term: usize,
+    pages: f64,
+    rate: f64,
+    /// Pages written so far, over all rounds of the sweep.
+    written: f64,
+    log: Intervals,
+    /// The log as the last sync read it.
+    copied: Intervals,
+    bitmap: Intervals,
+}
+
+impl Sweep {
+    /// Lets the writer go on until it has done `progress` seconds of work.
+    fn advance(&mut self, progress: f64) {
+        let to = self.rate * progress;
+        let from = std::mem::replace(&mut self.written, to);
+        for (a, b) in self.arc(from, to).into_iter().flatten() {
+            self.log.insert(a, b);
+        }
+    }
+
+    /// What a sweep from `from` to `to` covers: one or two intervals of the region.
+    fn arc(&self, from: f64, to: f64) -> [Option<(f64, f64)>; 2] {
+        let length = to - from;
+        if length <= 0.0 {
+            return [None, None];
+        }
+        if length >= self.pages {
+            return [Some((0.0, self.pages)), None];
+        }
+        let start = libm::fmod(from, self.pages);
+        let end = start + length;
+        if end <= self.pages {
+            [Some((start, end)), None]
+        } else {
+            [Some((start, self.pages)), Some((0.0, end - self.pages))]
+        }
+    }
+}
+
+/// XBZRLE's cache, as far as expected counts know it.
+#[derive(Debug, Clone, Copy)]
+struct Cache {
+    slots: f64,
+    free: f64,
+    /// It is used from the first time that the scan has been round.
+    active: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Log {
+    /// Bits are cleared at the sync.
+    Eager,
+    /// Bits are cleared a chunk at a time.
+    Chunked,
+}
+
+/// The guest's memory as expected counts.
+#[derive(Debug, Clone)]
+pub struct FlowMemory {
+    segments: Vec<Segment>,
+    sweeps: Vec<Sweep>,
+    clocks: Vec<WriterClock>,
+    catch_up: Vec<CatchUp>,
+    log: Log,
+    /// Chunks whose log has been cleared since the last sync.
+    cleared: Vec<bool>,
+    /// The segment that the scan goes on with.
+    cursor: usize,
+    pending: f64,
+    cache: Option<Cache>,
+    parted: bool,
+    postcopy: bool,
+    speed: f64,
+    faults: Faults,
+}
+
+impl FlowMemory {
+    /// Builds the segments: regions, cut where a chunk ends.
+    pub fn new(place: Workplace, catch_up: Vec<CatchUp>) -> FlowMemory {
+        let mut segments = Vec::with_capacity(2 * place.regions.len());
+        let mut sweeps = Vec::new();
+        let chunk_pages = place.chunk_pages.unwrap_or(u64::MAX);
+        let mut address = 0_u64;
+        let mut written = 0_u64;
+        let slots = place.cache_pages.unwrap_or(u64::MAX);
+        let mut chunk = 0_u32;
+        let mut in_firmware = false;
+        for region in &place.regions {
+            if region.firmware && !in_firmware {
+                // A block of its own, with chunks of its own.
+                (in_firmware, address) = (true, 0);
+                chunk += 1;
+            }
+            let writer = region.class.map(|class| {
+                let class = place.classes[class];
+                if class.order == Order::Sequential {
+                    let pages = class.pages as f64;
+                    sweeps.push(Sweep {
+                        term: class.term,
+                        pages,
+                        rate: class.rate,
+                        written: 0.0,
+                        log: Intervals::all(pages),
+                        copied: Intervals::all(pages),
+                        bitmap: Intervals::all(pages),
+                    });
+                }
+                class
+            });
+            let mut done = 0;
+            while done < region.pages {
+                let room = chunk_pages - address % chunk_pages;
+                let slots_left = if writer.is_some() { slots - written % slots } else { u64::MAX };
+                let pages = room.min(region.pages - done).min(slots_left);
+                let nonzero = match writer {
+                    Some(_) => region.nonzero.saturating_sub(done).min(pages) as f64,
+                    None => region.nonzero as f64 * (pages as f64 / region.pages as f64),
+                };
+                segments.push(Segment {
+                    pages: pages as f64,
+                    zero: pages as f64 - nonzero,
+                    dirty: 0.0,
+                    known: 0.0,
+                    cached: 0.0,
+                    contested: written >= slots,
+                    writer: match writer {
+                        None => Writer::None,
+                        Some(class) if class.order == Order::Sequential => Writer::Sweep {
+                            sweep: sweeps.len() - 1,
+                            from: done as f64,
+                        },
+                        Some(class) => Writer::Random {
+                            term: class.term,
+                            rate: class.rate / class.pages as f64,
+                        },
+                    },
+                    at_sync: 0.0,
+                    at_clear: 0.0,
+                    chunk,
+                    parted: false,
+                });
+                done += pages;
+                written += if writer.is_some() { pages } else { 0 };
+                address = address.saturating_add(pages);
+                if address.is_multiple_of(chunk_pages) {
+                    chunk += 1;
+                }
+            }
+        }
+        FlowMemory {
+            pending: 0.0,
+            segments,
+            sweeps,
+            clocks: place.clocks,
+            catch_up,
+            log: if place.chunk_pages.is_some() { Log::Chunked } else { Log::Eager },
+            cleared: vec![false; chunk as usize + 1],
+            cursor: 0,
+            cache: place.cache_pages.map(|pages| Cache {
+                slots: pages as f64,
+                free: pages as f64,
+                active: false,
+            }),
+            parted: false,
+            postcopy: false,
+            speed: 1.0,
+            faults: Faults::default(),
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self, now: SimTime) {
+        for clock in &mut self.clocks {
+            clock.advance(now);
+        }
+    }
+
+    /// Clears the log of a chunk just before its first page is sent.
+    fn clear(&mut self, chunk: u32, now: SimTime) {
+        self.cleared[chunk as usize] = true;
+        self.advance(now);
+        let first = self.segments.partition_point(|s| s.chunk < chunk);
+        for segment in self.segments[first..].iter_mut().take_while(|s| s.chunk == chunk) {
+            match segment.writer {
+                Writer::None => {}
+                Writer::Random { term, .. } => segment.at_clear = self.clocks[term].progress(),
+                Writer::Sweep { sweep, from } => {
+                    let sweep = &mut self.sweeps[sweep];
+                    sweep.advance(self.clocks[sweep.term].progress());
+                    sweep.log.remove_all_within(&sweep.copied, from, from + segment.pages);
+                }
+            }
+        }
+    }
+
+    /// How the dirty pages of a segment would be sent now.
+    #[inline]
+    fn count(&self, segment: &Segment) -> PageCount {
+        if segment.zero > 0.0 {
+            // A zero page that the guest has written meanwhile is zero no more.
+            let zero = match segment.writer {
+                Writer::None => segment.zero,
+                Writer::Random { term, rate } => segment.zero * libm::exp(-rate * self.clocks[term].progress()),
+                Writer::Sweep { sweep, .. } => {
+                    let sweep = &self.sweeps[sweep];
+                    segment.zero * (1.0 - (sweep.written / sweep.pages).min(1.0))
+                }
+            };
+            let zero = zero.min(segment.dirty);
+            return PageCount {
+                normal: segment.dirty - zero,
+                zero,
+                encoded: 0.0,
+            };
+        }
+        let encoded = match self.cache {
+            Some(cache) if cache.active && segment.cached > 0.0 => segment.dirty * (segment.cached / segment.pages),
+            _ => 0.0,
+        };
+        PageCount {
+            normal: segment.dirty - encoded,
+            zero: 0.0,
+            encoded,
+        }
+    }
+
+    /// Cuts a segment where the scan stopped, `share` of its dirty pages sent, of which `inserted` are new in the cache.
+    fn part(&mut self, index: usize, share: f64, inserted: f64) {
+        let segment = self.segments[index];
+        let (mut front, mut back) = (segment, segment);
+        let cut = match segment.writer {
+            Writer::Sweep { sweep, from } => {
+                let end = from + segment.pages;
+                let cut = self.sweeps[sweep].bitmap.take_first(from, end, segment.dirty * share);
+                back.writer = Writer::Sweep { sweep, from: cut };
+                (cut - from) / segment.pages
+            }
+            _ => share,
+        };
+        front.pages = segment.pages * cut;
+        front.known = segment.known * cut;
+        front.cached = segment.cached * cut + inserted;
+        front.zero = 0.0;
+        front.dirty = 0.0;
+        front.parted = true;
+        back.pages = segment.pages - front.pages;
+        back.known = segment.known - front.known;
+        back.cached = segment.cached * (1.0 - cut);
+        back.zero = segment.zero * (1.0 - share);
+        back.dirty = segment.dirty * (1.0 - share);
+        self.segments[index] = front;
+        self.segments.insert(index + 1, back);
+        self.cursor = index + 1;
+        self.parted = true;
+    }
+
+    /// Joins again what an earlier stop of the cursor had parted.
+    fn join(&mut self) {
+        let mut index = 0;
+        self.parted = false;
+        while index + 1 < self.segments.len() {
+            if !self.segments[index].parted {
+                index += 1;
+            } else if index + 1 == self.cursor {
+                self.parted = true;
+                index += 1;
+            } else {
+                let back = self.segments.remove(index + 1);
+                let front = &mut self.segments[index];
+                front.pages += back.pages;
+                front.zero += back.zero;
+                front.dirty += back.dirty;
+                front.known += back.known;
+                front.cached += back.cached;
+                front.parted = back.parted;
+                if self.cursor > index {
+                    self.cursor -= 1;
+                }
+            }
+        }
+    }
+
+    /// The scan has come to the end of memory and starts at the front.
+    fn wrap(&mut self) {
+        self.cursor = 0;
+        if let Some(cache) = &mut self.cache {
+            cache.active = true;
+        }
+    }
+
+    /// How many of `pages` of a segment find a slot in XBZRLE's cache: a slot that another page has used lately stays its own.
+    fn insert(&mut self, index: usize, pages: f64) -> f64 {
+        let Some(cache) = self.cache.as_mut().filter(|cache| cache.active) else {
+            return 0.0;
+        };
+        let segment = &self.segments[index];
+        let odds = if segment.contested { cache.free / cache.slots } else { 1.0 };
+        let inserted = (pages * odds).min(cache.free).min(segment.pages - segment.cached);
+        cache.free -= inserted;
+        inserted
+    }
+
+    /// Sends `share` of one segment's dirty pages.
+    fn send_segment(&mut self, index: usize, share: f64, from: SimTime) -> PageCount {
+        let chunk = self.segments[index].chunk;
+        if self.log == Log::Chunked && !self.postcopy && !self.cleared[chunk as usize] {
+            self.clear(chunk, from);
+        }
+        if index < self.cursor {
+            self.wrap();
+        }
+        let sent = self.count(&self.segments[index]).scaled(share);
+        let inserted = if self.postcopy { 0.0 } else { self.insert(index, sent.normal) };
+        self.pending -= sent.total();
+        if share < 1.0 {
+            self.part(index, share, inserted);
+        } else {
+            let segment = &mut self.segments[index];
+            segment.cached += inserted;
+            if let Writer::Sweep { sweep, from } = segment.writer {
+                self.sweeps[sweep].bitmap.remove(from, from + segment.pages);
+            }
+            segment.dirty = 0.0;
+            segment.zero = 0.0;
+            self.cursor = index + 1;
+        }
+        if self.pending < NOTHING {
+            self.pending = 0.0;
+        }
+        sent
+    }
+
+    /// Sends `pages` in the order of the scan.
+    fn send_in_order(&mut self, mut pages: f64, from: SimTime) -> PageCount {
+        let mut sent = PageCount::default();
+        while pages > NOTHING && self.pending > 0.0 {
+            let Some(index) = self.next_dirty() else { break };
+            let dirty = self.segments[index].dirty;
+            let share = if dirty - pages < NOTHING { 1.0 } else { pages / dirty };
+            pages -= dirty * share;
+            sent.add(&self.send_segment(index, share, from));
+        }
+        sent
+    }
+
+    fn next_dirty(&self) -> Option<usize> {
+        let count = self.segments.len();
+        (self.cursor..count)
+            .chain(0..self.cursor)
+            .find(|i| self.segments[*i].dirty > NOTHING)
+    }
+
+    /// The destination's faults while `pages` are sent: they come first, and the writer stands still in each.
+    fn fault(&mut self, most: f64, sending: &Sending) -> PageCount {
+        let seconds = sending.until.since(sending.from).as_secs_f64();
+        let mut wanted: Vec<f64> = Vec::with_capacity(self.clocks.len());
+        for (clock, catch_up) in self.clocks.iter_mut().zip(&self.catch_up) {
+            let demand = clock.hold(sending.until);
+            wanted.push(if *catch_up == CatchUp::Open { clock.backlog() } else { demand });
+        }
+        if self.speed == 0.0 || seconds <= 0.0 {
+            return PageCount::default();
+        }
+        let headroom = self.clocks.first().map_or(f64::INFINITY, WriterClock::headroom);
+        for work in &mut wanted {
+            *work = work.min(headroom * seconds);
+        }
+        let faults_of = |segment: &Segment, sweeps: &[Sweep], share: f64| -> f64 {
+            match segment.writer {
+                Writer::None => 0.0,
+                Writer::Random { term, rate } => segment.dirty * -libm::expm1(-rate * wanted[term] * share),
+                Writer::Sweep { sweep, .. } => {
+                    let sweep = &sweeps[sweep];
+                    let reach = sweep.rate * wanted[sweep.term] * share;
+                    segment.dirty * (reach / sweep.pages).min(1.0)
+                }
+            }
+        };
+        let all: f64 = self.segments.iter().map(|s| faults_of(s, &self.sweeps, 1.0)).sum();
+        let busiest = wanted.iter().copied().fold(0.0, f64::max) / headroom;
+        let share = (seconds / (busiest + all * sending.fault_s)).min(1.0);
+        // Faults cannot come faster than pages are sent.
+        let share = if all * share > most { share * most / (all * share) } else { share };
+        let mut sent = PageCount::default();
+        for index in 0..self.segments.len() {
+            let faults = faults_of(&self.segments[index], &self.sweeps, share);
+            if faults <= NOTHING {
+                continue;
+            }
+            let mut pages = self.count(&self.segments[index]);
+            pages = pages.scaled(faults / pages.total());
+            sent.add(&pages);
+            let segment = &mut self.segments[index];
+            segment.zero -= pages.zero;
+            segment.dirty -= faults;
+            if let Writer::Sweep { sweep, from } = segment.writer {
+                self.sweeps[sweep].bitmap.take_first(from, from + segment.pages, faults);
+            }
+        }
+        for (clock, work) in self.clocks.iter_mut().zip(&wanted) {
+            clock.do_work(work * share);
+        }
+        self.pending -= sent.total();
+        self.faults.count += sent.total();
+        self.faults.stalled_s += sent.total() * sending.fault_s;
+        sent
+    }
+}
+
+impl GuestMemory for FlowMemory {
+    fn start(&mut self, now: SimTime) {
+        self.advance(now);
+        self.pending = 0.0;
+        for segment in &mut self.segments {
+            segment.dirty = segment.pages;
+            segment.known = segment.pages;
+            self.pending += segment.pages;
+            if let Writer::Random { term, .. } = segment.writer {
+                segment.at_sync = self.clocks[term].progress();
+                segment.at_clear = segment.at_sync;
+            }
+        }
+        for sweep in &mut self.sweeps {
+            sweep.advance(self.clocks[sweep.term].progress());
+            if self.log == Log::Eager {
+                sweep.log.clear();
+            }
+        }
+    }
+
+    fn pending(&self) -> f64 {
+        self.pending
+    }
+
+    fn upcoming(&self, out: &mut Vec<Run>) {
+        if self.postcopy {
+            let mut all = PageCount::default();
+            for segment in &self.segments {
+                all.add(&self.count(segment));
+            }
+            let total = all.total();
+            if total > NOTHING {
+                let steps = POSTCOPY_STEPS.min(libm::ceil(total));
+                let run = Run {
+                    pages: all.scaled(1.0 / steps),
+                    key: 0,
+                };
+                out.extend(std::iter::repeat_n(run, steps as usize));
+            }
+            return;
+        }
+        let mut push = |index: usize| {
+            let segment = &self.segments[index];
+            if segment.dirty > NOTHING {
+                out.push(Run {
+                    pages: self.count(segment),
+                    key: index as u32,
+                });
+            }
+        };
+        (self.cursor..self.segments.len()).for_each(&mut push);
+        (0..self.cursor).for_each(&mut push);
+    }
+
+    fn send(&mut self, run: &Run, share: f64, sending: Sending) -> PageCount {
+        if self.postcopy {
+            let pages = run.pages.total() * share;
+            let mut sent = self.fault(pages, &sending);
+            sent.add(&self.send_in_order(pages - sent.total(), sending.from));
+            return sent;
+        }
+        // Parting a segment shifts those behind it by one; the stretch asked about is then the cursor's.
+        let index = self.next_dirty().unwrap_or(run.key as usize);
+        self.send_segment(index, share, sending.from)
+    }
+
+    fn sync(&mut self, now: SimTime) -> f64 {
+        self.advance(now);
+        if self.parted {
+            self.join();
+        }
+        for sweep in &mut self.sweeps {
+            sweep.advance(self.clocks[sweep.term].progress());
+            sweep.bitmap.insert_all(&sweep.log);
+            match self.log {
+                Log::Chunked => sweep.copied.clone_from(&sweep.log),
+                Log::Eager => sweep.log.clear(),
+            }
+        }
+        let before = self.pending;
+        let eager = self.log == Log::Eager;
+        self.pending = 0.0;
+        for segment in &mut self.segments {
+            match segment.writer {
+                Writer::None => {}
+                Writer::Random { term, rate } => {
+                    let progress = self.clocks[term].progress();
+                    let hit = |since: f64| -libm::expm1(-rate * (progress - since));
+                    let since_sync = hit(segment.at_sync);
+                    let sent = segment.known - segment.dirty;
+                    let since_clear = if segment.at_clear == segment.at_sync || eager || sent <= 0.0 {
+                        since_sync
+                    } else {
+                        hit(segment.at_clear)
+                    };
+                    segment.dirty += (segment.pages - segment.known) * since_sync + sent * since_clear;
+                    segment.at_sync = progress;
+                    segment.at_clear = progress;
+                }
+                Writer::Sweep { sweep, from } => {
+                    segment.dirty = self.sweeps[sweep].bitmap.measure_within(from, from + segment.pages);
+                }
+            }
+            segment.known = segment.dirty;
+            self.pending += segment.dirty;
+        }
+        self.cleared.fill(false);
+        self.pending - before
+    }
+
+    fn set_speed(&mut self, now: SimTime, speed: f64) {
+        self.speed = speed;
+        for clock in &mut self.clocks {
+            clock.set_speed(now, speed);
+        }
+    }
+
+    fn start_postcopy(&mut self, now: SimTime) {
+        self.advance(now);
+        self.postcopy = true;
+    }
+
+    fn faults(&self) -> Faults {
+        self.faults
+    }
+}

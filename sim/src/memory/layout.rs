@@ -1,0 +1,100 @@
+//! Where things lie in the guest's memory, and who writes there.
+
+use migsim_models::profile::Profile;
+use migsim_models::spec::{Guest, Layout, Policy};
+use migsim_models::units::{PAGE_BYTES, SimTime};
+use migsim_models::workload::{Class, WriterClock};
+
+/// Pages next to each other that are alike.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Region {
+    /// How many.
+    pub pages: u64,
+    /// How many of them are not zero: the first of a class, evenly spread otherwise.
+    pub nonzero: u64,
+    /// The class that writes them, as an index into [`Workplace::classes`].
+    pub class: Option<usize>,
+    /// Whether this is firmware, a block of its own in the dirty log.
+    pub firmware: bool,
+}
+
+/// A guest's memory laid out, with its writers: what both memories are built from.
+#[derive(Debug, Clone)]
+pub struct Workplace {
+    /// In the order of addresses.
+    pub regions: Vec<Region>,
+    /// What is written alike.
+    pub classes: Vec<Class>,
+    /// One clock for each term of the workload.
+    pub clocks: Vec<WriterClock>,
+    /// Pages of a chunk whose log bits are cleared together; `None`: all are cleared at the sync.
+    pub chunk_pages: Option<u64>,
+    /// Pages that XBZRLE's cache holds, where it is used.
+    pub cache_pages: Option<u64>,
+}
+
+impl Workplace {
+    /// Lays out a guest. `offset` is how far into its first phase the workload is.
+    ///
+    /// Working sets come first within what is touched, in the order of their terms; what they do not touch yet is zero.
+    pub fn new(guest: &Guest, policy: &Policy, profile: &Profile, chunk_pages: Option<u64>, offset: SimTime) -> Workplace {
+        let classes = guest.workload.classes(guest.memory);
+        let mut regions = Vec::with_capacity(classes.len() + 4);
+        let mut touched = guest.touched.0;
+        let mut written = 0;
+        for (index, class) in classes.iter().enumerate() {
+            let nonzero = class.pages.min(touched);
+            touched -= nonzero;
+            written += class.pages;
+            regions.push(Region {
+                pages: class.pages,
+                nonzero,
+                class: Some(index),
+                firmware: false,
+            });
+        }
+        let rest = guest.memory.0 - written;
+        let quiet = |pages: u64, nonzero: u64| Region {
+            pages,
+            nonzero,
+            class: None,
+            firmware: false,
+        };
+        // A curve may be fitted with more pages than were called touched: then nothing of that is left for the rest.
+        let touched = touched.min(rest);
+        match guest.layout {
+            Layout::Mixed => regions.push(quiet(rest, touched)),
+            Layout::Front => regions.extend([quiet(touched, touched), quiet(rest - touched, 0)]),
+            Layout::Back => {
+                regions.insert(0, quiet(rest - touched, 0));
+                regions.push(quiet(touched, touched));
+            }
+        }
+        let (firmware, zero) = (profile.guest.firmware_pages.value, profile.guest.firmware_zero_pages.value);
+        regions.extend([
+            Region {
+                firmware: true,
+                ..quiet(firmware - zero, firmware - zero)
+            },
+            Region {
+                firmware: true,
+                ..quiet(zero, 0)
+            },
+        ]);
+        regions.retain(|region| region.pages > 0);
+        let rate: f64 = classes.iter().map(|class| class.rate).sum();
+        let headroom = profile.cpu.writer_rate.value.pages_per_s() * f64::from(guest.vcpus) / rate;
+        Workplace {
+            regions,
+            clocks: guest
+                .workload
+                .terms
+                .iter()
+                .map(|term| WriterClock::new(term, offset, headroom))
+                .collect(),
+            classes,
+            chunk_pages,
+            cache_pages: policy.xbzrle.map(|cache| (cache.0 / PAGE_BYTES).max(1)),
+        }
+    }
+}

@@ -1,0 +1,708 @@
+//! One migration as a state machine over the guest's memory: every mode and lever, for both memories.
+//!
+//! The machine does no I/O and owns no clock. Whoever drives it (see [`crate::world`]) does, at each step:
+//!
+//! ```text
+//!   wake(now)            its own time has come: what was planned until now has happened, and the machine takes its next decision
+//!   set_rate(now, rate)  its share of the link has changed: what was planned until now has happened
+//!   plan(now)            lays out what happens next at the current share, until the next decision
+//!   next_wake()          when that is
+//!   demand()             what it could use of the link
+//! ```
+//!
+//! Between two decisions everything is piecewise linear, so a plan is a handful of legs and a round costs one event, however
+//! long it takes: see [`plan`].
+
+mod outcome;
+mod plan;
+
+pub use outcome::{Ending, Outcome, Round};
+
+use migsim_models::equations::{DowntimeParts, Terms};
+use migsim_models::profile::Profile;
+use migsim_models::qemu::{self, Throttle};
+use migsim_models::spec::{Guest, Mode, OnTimeout, Path, Policy, Switch};
+use migsim_models::units::SimTime;
+
+use crate::memory::{GuestMemory, PageCount};
+use plan::{Goal, Plan, Speeds, Window};
+
+/// A migration without a timeout is given up when so many rounds in a row left no less than an earlier one did ...
+const STUCK_ROUNDS: u32 = 40;
+/// ... by more than this share ...
+const STUCK_PROGRESS: f64 = 0.995;
+/// ... and at the latest after so many rounds.
+const MOST_ROUNDS: u32 = 100_000;
+
+/// What a migration's machine knows from the start, as plain numbers.
+#[derive(Debug, Clone)]
+struct Settings {
+    policy: Policy,
+    speeds: Speeds,
+    /// First page sent.
+    first_page: SimTime,
+    sync: SimTime,
+    stop_and_flush: [SimTime; 2],
+    device_bytes: f64,
+    device_state: SimTime,
+    destination_load: SimTime,
+    control: SimTime,
+    postcopy_control: SimTime,
+    switch_delay: SimTime,
+    fault_s: f64,
+    queue_bytes: f64,
+    queue_s: f64,
+    /// Most payload over the path by the TCP window.
+    window_rate: f64,
+    share: f64,
+    offline: OfflineSettings,
+    longest_phase: SimTime,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct OfflineSettings {
+    suspend: SimTime,
+    copy: SimTime,
+    resume: SimTime,
+    image_bytes: f64,
+    files_bytes: f64,
+    copy_cap: f64,
+    pages: PageCount,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Until the first page is sent.
+    Setup,
+    /// Rounds of pre-copy.
+    Iterating,
+    /// The last sync of pre-copy is under way, the guest still runs.
+    Stopping,
+    /// The guest is stopped; the rest of RAM is on its way.
+    RestOfRam,
+    /// The devices' state is on its way.
+    DeviceState,
+    /// Loading, control round trips.
+    Finishing,
+    /// Post-copy: the guest is stopped, its state on its way.
+    SwitchOver,
+    /// Post-copy: the guest is at the destination, or about to run there, and its pages follow.
+    Postcopy,
+    Suspending,
+    Copying,
+    Resuming,
+    Over,
+}
+
+/// One migration under way.
+#[derive(Debug)]
+pub struct Migration<M> {
+    settings: Settings,
+    memory: M,
+    stage: Stage,
+    rate: f64,
+    plan: Plan,
+    /// A fixed time at which the current stage ends; `None` where the plan says.
+    deadline: Option<SimTime>,
+    switch_at: Option<SimTime>,
+    resume_at: Option<SimTime>,
+    forced_sync_at: Option<SimTime>,
+    window: Window,
+    throttle: Throttle,
+    last_decision: SimTime,
+    dirtied_since_decision: f64,
+    wire_at_decision: f64,
+    last_sync: SimTime,
+    syncs: u32,
+    best_pending: f64,
+    best_round: u32,
+    best_at: SimTime,
+    suspended_at: Option<SimTime>,
+    stopped_at: SimTime,
+    overhead_end: SimTime,
+    queued_part: SimTime,
+    ram_received: SimTime,
+    terms: Terms,
+    parts: DowntimeParts,
+    outcome: Outcome,
+    round: Round,
+    round_wire: f64,
+    sent: PageCount,
+}
+
+impl<M: GuestMemory> Migration<M> {
+    /// A migration that starts at time zero.
+    pub fn new(guest: &Guest, path: &Path, policy: &Policy, profile: &Profile, memory: M) -> Migration<M> {
+        let settings = Settings::new(guest, path, policy, profile);
+        let offline = policy.mode == Mode::Offline;
+        let mut migration = Migration {
+            memory,
+            stage: if offline { Stage::Suspending } else { Stage::Setup },
+            rate: 0.0,
+            plan: Plan::default(),
+            deadline: Some(if offline { settings.offline.suspend } else { settings.first_page }),
+            switch_at: match (policy.mode, policy.switch) {
+                (Mode::Postcopy, Switch::AtStart) => Some(settings.first_page),
+                (Mode::Postcopy, Switch::AfterTime(at)) => Some(at.max(settings.first_page)),
+                _ => None,
+            },
+            resume_at: None,
+            forced_sync_at: None,
+            window: Window::default(),
+            throttle: Throttle::default(),
+            last_decision: SimTime::ZERO,
+            dirtied_since_decision: 0.0,
+            wire_at_decision: 0.0,
+            last_sync: SimTime::ZERO,
+            syncs: 0,
+            best_pending: f64::INFINITY,
+            best_round: 0,
+            best_at: SimTime::ZERO,
+            suspended_at: None,
+            stopped_at: SimTime::ZERO,
+            overhead_end: SimTime::ZERO,
+            queued_part: SimTime::ZERO,
+            ram_received: SimTime::ZERO,
+            terms: Terms::default(),
+            parts: DowntimeParts::default(),
+            outcome: Outcome::new(policy.mode),
+            round: Round::default(),
+            round_wire: 0.0,
+            sent: PageCount::default(),
+            settings,
+        };
+        if matches!(policy.mode, Mode::Paused | Mode::Offline) {
+            migration.suspended_at = Some(SimTime::ZERO);
+            migration.memory.set_speed(SimTime::ZERO, 0.0);
+        }
+        migration
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+
+    /// The most of the link's bytes per second that it could use now; `None`: nothing.
+    pub fn demand(&self) -> Option<f64> {
+        let s = &self.settings;
+        let payload = match self.stage {
+            Stage::Setup | Stage::Suspending | Stage::Finishing | Stage::Resuming | Stage::Over => return None,
+            Stage::Iterating => s.window_rate.min(s.speeds.cap),
+            Stage::Copying => s.window_rate.min(s.offline.copy_cap),
+            _ => s.window_rate,
+        };
+        Some(payload / s.share)
+    }
+
+    /// When it has to be woken; `None`: never, unless its share of the link changes.
+    pub fn next_wake(&self) -> Option<SimTime> {
+        if self.is_over() {
+            return None;
+        }
+        let end = self.deadline.unwrap_or(self.plan.end);
+        let wake = [self.timeout(), self.pending_switch(), self.resume_at, self.forced_sync()]
+            .into_iter()
+            .flatten()
+            .fold(end, SimTime::min);
+        (wake < SimTime::MAX).then_some(wake)
+    }
+
+    /// Its share of the link, in bytes per second on the wire, changes; what was planned until now has happened.
+    pub fn set_rate(&mut self, now: SimTime, rate: f64) {
+        self.commit(now);
+        self.rate = rate * self.settings.share;
+    }
+
+    /// The outcome, once it is over or has been given up for good.
+    pub fn into_outcome(mut self, now: SimTime) -> Outcome {
+        if !self.is_over() {
+            self.commit(now);
+            self.give_up(now, Ending::LinkDead);
+        }
+        self.outcome
+    }
+
+    fn timeout(&self) -> Option<SimTime> {
+        let live = matches!(self.stage, Stage::Setup | Stage::Iterating);
+        self.settings
+            .policy
+            .timeout
+            .filter(|_| live && self.outcome.timed_out_at.is_none())
+    }
+
+    fn pending_switch(&self) -> Option<SimTime> {
+        self.switch_at.filter(|_| self.stage == Stage::Iterating)
+    }
+
+    fn forced_sync(&self) -> Option<SimTime> {
+        self.forced_sync_at.filter(|_| self.stage == Stage::Iterating)
+    }
+
+    /// Its own time has come.
+    pub fn wake(&mut self, now: SimTime) {
+        let done = now >= self.deadline.unwrap_or(self.plan.end);
+        self.commit(now);
+        if self.resume_at.is_some_and(|at| at <= now) {
+            self.resume_at = None;
+            self.memory.set_speed(now, 1.0);
+        }
+        if done {
+            self.deadline = None;
+            self.advance(now);
+        }
+        if self.timeout().is_some_and(|at| at <= now) {
+            self.time_out(now);
+        }
+        if self.pending_switch().is_some_and(|at| at <= now) {
+            self.switch_over(now);
+        }
+        if self.forced_sync().is_some_and(|at| at <= now) {
+            self.force_sync(now);
+        }
+    }
+
+    /// The current stage has come to its end.
+    fn advance(&mut self, now: SimTime) {
+        match self.stage {
+            Stage::Setup => self.begin(now),
+            Stage::Iterating => self.look(now),
+            Stage::Stopping => self.stop(now),
+            Stage::RestOfRam => {
+                if self.memory.pending() > 0.0 {
+                    return; // only the stretch that was planned is done
+                }
+                self.ram_received = now;
+                self.end_round(now);
+                self.stage = Stage::DeviceState;
+                self.window.queued = self.settings.device_bytes;
+            }
+            Stage::DeviceState => {
+                let s = &self.settings;
+                self.parts.device_state = now - self.ram_received + s.device_state;
+                self.parts.destination_load = s.destination_load;
+                self.parts.control = s.control;
+                self.deadline = Some(now + s.device_state + s.destination_load + s.control);
+                self.stage = Stage::Finishing;
+            }
+            Stage::Finishing => self.finish_precopy(now),
+            Stage::SwitchOver => self.send_rest_behind(now),
+            Stage::Postcopy => self.finish_postcopy(now),
+            Stage::Suspending => {
+                self.parts.suspend = now;
+                self.stage = Stage::Copying;
+                self.window.queued = self.settings.offline.image_bytes + self.settings.offline.files_bytes;
+            }
+            Stage::Copying => {
+                let copied = now + self.settings.offline.copy;
+                self.parts.copy = copied - self.parts.suspend;
+                self.stage = Stage::Resuming;
+                self.deadline = Some(copied + self.settings.offline.resume);
+            }
+            Stage::Resuming => self.finish_offline(now),
+            Stage::Over => {}
+        }
+    }
+
+    /// The first page is about to be sent.
+    fn begin(&mut self, now: SimTime) {
+        self.memory.start(now);
+        self.syncs = 1;
+        self.last_sync = now;
+        self.last_decision = now;
+        self.window = Window::starting(now);
+        self.stage = Stage::Iterating;
+        self.round = Round {
+            n: 1,
+            start: now,
+            ..Round::default()
+        };
+        if self.settings.policy.auto_converge.is_some() && self.settings.policy.qemu.forces_syncs() {
+            self.forced_sync_at = Some(now + qemu::FORCED_SYNC_PERIOD);
+        }
+    }
+
+    /// QEMU looks at what is left (`migration/migration.c`, `migration_iteration_run`).
+    fn look(&mut self, now: SimTime) {
+        if !self.plan.crossed && self.memory.pending() > 0.0 {
+            return; // only the stretch that was planned is done
+        }
+        let s = &self.settings;
+        // `ram_save_pending` syncs below the threshold, which is 0 in the first 100 ms; from 8.0 on also at it.
+        let threshold = self.window.threshold;
+        if threshold == 0.0 && s.policy.qemu.major < 8 {
+            return self.prepare_stop(now, SimTime::ZERO);
+        }
+        let sync = s.sync;
+        self.sync(now);
+        if qemu::may_stop(self.pending_bytes(), self.window.threshold, self.settings.policy.qemu) {
+            return self.prepare_stop(now, sync);
+        }
+        self.window.begin_round(now + sync);
+        self.judge_progress(now);
+        if self.settings.policy.mode == Mode::Postcopy
+            && self.settings.policy.switch == Switch::AfterPasses(self.syncs - 1)
+        {
+            self.switch_at = Some(now + self.settings.switch_delay);
+        }
+    }
+
+    fn pending_bytes(&self) -> f64 {
+        self.memory.pending() * migsim_models::units::PAGE_BYTES as f64
+    }
+
+    /// A sync ends a round, and may throttle (`migration/ram.c`, `migration_bitmap_sync`).
+    fn sync(&mut self, now: SimTime) {
+        let newly = self.memory.sync(now);
+        self.syncs += 1;
+        self.last_sync = now;
+        self.dirtied_since_decision += newly;
+        self.end_round(now);
+        if now - self.last_decision > qemu::THROTTLE_PERIOD {
+            let wire = self.settings.speeds.wire(&self.sent);
+            if let Some(rule) = &self.settings.policy.auto_converge {
+                let dirtied = self.dirtied_since_decision * migsim_models::units::PAGE_BYTES as f64;
+                let sent = wire - self.wire_at_decision;
+                if self.throttle.decide(rule, dirtied, sent) {
+                    if self.suspended_at.is_none() {
+                        self.memory.set_speed(now, self.throttle.speed());
+                    }
+                    self.best_pending = f64::INFINITY;
+                }
+            }
+            self.last_decision = now;
+            self.dirtied_since_decision = 0.0;
+            self.wire_at_decision = wire;
+        }
+        self.round.throttle_percent = self.throttle.percent;
+    }
+
+    fn end_round(&mut self, now: SimTime) {
+        if self.round.start == now && self.round.pages == PageCount::default() {
+            return;
+        }
+        let next = self.round.n + 1;
+        self.round.end = now;
+        self.round.dirty_pages_at_end = self.memory.pending();
+        self.round.wire_bytes = self.settings.speeds.wire(&self.sent) - self.round_wire;
+        self.round_wire += self.round.wire_bytes;
+        let round = std::mem::take(&mut self.round);
+        self.outcome.rounds.push(round);
+        self.round.n = next;
+        self.round.start = now;
+        self.round.throttle_percent = self.throttle.percent;
+    }
+
+    /// From 10.0 on auto-converge looks every five seconds whether a sync has come, and makes one if not.
+    fn force_sync(&mut self, now: SimTime) {
+        self.forced_sync_at = Some(now + qemu::FORCED_SYNC_PERIOD);
+        if self.syncs > 1 && now - self.last_sync >= qemu::FORCED_SYNC_PERIOD {
+            self.sync(now);
+            self.window.idle_until = (now + self.settings.sync).as_secs_f64();
+            self.judge_progress(now);
+        }
+    }
+
+    /// Without a timeout, a migration that gets nowhere is given up, so that there is an answer.
+    fn judge_progress(&mut self, now: SimTime) {
+        let pending = self.memory.pending();
+        if pending < self.best_pending * STUCK_PROGRESS {
+            (self.best_pending, self.best_round, self.best_at) = (pending, self.syncs, now);
+            return;
+        }
+        let switches = self.settings.policy.mode == Mode::Postcopy;
+        let waited = now - self.best_at > self.settings.longest_phase;
+        let stuck = self.syncs - self.best_round >= STUCK_ROUNDS && waited && !switches;
+        if self.settings.policy.timeout.is_none() && (stuck || self.syncs >= MOST_ROUNDS) {
+            self.give_up(now, Ending::NoProgress);
+        }
+    }
+
+    /// QEMU has decided to stop the guest; the sync that told it so takes until then.
+    fn prepare_stop(&mut self, now: SimTime, sync: SimTime) {
+        self.stage = Stage::Stopping;
+        self.deadline = Some(now + sync);
+        self.window.drain(self.rate, sync);
+    }
+
+    /// The vCPUs stop (`migration/migration.c`, `migration_completion`).
+    fn stop(&mut self, now: SimTime) {
+        self.halt(now);
+        self.stage = Stage::RestOfRam;
+        self.terms.ti = self.stopped_at.since(self.settings.first_page);
+        self.parts.setup = self.settings.first_page.since(self.stopped_at);
+    }
+
+    /// Stops the guest and syncs a last time; both, and the flush of the disks, take until `overhead_end`.
+    fn halt(&mut self, now: SimTime) {
+        self.stopped_at = self.suspended_at.unwrap_or(now);
+        self.memory.set_speed(now, 0.0);
+        self.memory.sync(now);
+        self.syncs += 1;
+        let [stop, flush] = self.settings.stop_and_flush;
+        (self.parts.stop, self.parts.flush, self.parts.sync) = (stop, flush, self.settings.sync);
+        self.overhead_end = now + stop + flush + self.settings.sync;
+        self.window.idle_until = self.overhead_end.as_secs_f64();
+        let drained = self.rate * (self.overhead_end - now).as_secs_f64();
+        let queued = (self.window.queued - drained).max(0.0);
+        self.queued_part = if self.rate > 0.0 { SimTime::from_secs_f64(queued / self.rate) } else { SimTime::ZERO };
+    }
+
+    fn finish_precopy(&mut self, now: SimTime) {
+        self.terms.dm = self.ram_received - self.stopped_at;
+        self.terms.vs = now - self.ram_received;
+        let after_overhead = self.ram_received - self.overhead_end;
+        self.parts.queued = self.queued_part.min(after_overhead);
+        let p = &self.parts;
+        let named = p.setup + p.stop + p.flush + p.sync + p.queued;
+        self.parts.rest_of_ram = self.terms.dm.since(named);
+        self.finish(now, now, now.since(self.parts.control + self.parts.destination_load));
+    }
+
+    /// Post-copy: the guest stops here, to run there (`migration/migration.c`, `postcopy_start`).
+    fn switch_over(&mut self, now: SimTime) {
+        self.switch_at = None;
+        self.end_round(now);
+        self.halt(now);
+        // The dirty bitmap of the last sync is what the destination throws away and pulls again.
+        self.round.start = now;
+        self.terms.ti = self.stopped_at.since(self.settings.first_page);
+        self.outcome.switched_at = Some(now);
+        self.memory.start_postcopy(now);
+        self.window.queued += self.settings.device_bytes;
+        self.stage = Stage::SwitchOver;
+    }
+
+    /// The guest's state has arrived; it starts there while its pages follow.
+    fn send_rest_behind(&mut self, now: SimTime) {
+        let s = &self.settings;
+        self.parts.queued = self.queued_part.min(now - self.overhead_end);
+        self.parts.device_state = now - self.overhead_end - self.parts.queued + s.device_state;
+        self.parts.destination_load = s.destination_load;
+        self.parts.control = s.postcopy_control;
+        let resume = now + s.device_state + s.destination_load + s.postcopy_control;
+        self.terms.vs = resume - self.stopped_at;
+        // A timeout may have suspended it before: that standstill is its own, not one of the named parts.
+        self.parts.rest_of_ram = self.terms.vs.since(self.parts.total());
+        self.outcome.resumed_at = Some(resume);
+        self.resume_at = Some(resume);
+        self.stage = Stage::Postcopy;
+    }
+
+    fn finish_postcopy(&mut self, now: SimTime) {
+        if self.memory.pending() > 0.0 {
+            return; // only the stretch that was planned is done
+        }
+        self.end_round(now);
+        // Everything may be there before the guest runs.
+        let resumed = self.outcome.resumed_at.unwrap_or(now);
+        self.finish(now.max(resumed), resumed, now);
+    }
+
+    fn finish_offline(&mut self, now: SimTime) {
+        self.parts.resume = self.settings.offline.resume;
+        self.terms.dm = self.parts.suspend + self.parts.copy;
+        self.terms.vs = self.parts.resume;
+        self.sent = self.settings.offline.pages;
+        self.finish(now, now, self.parts.suspend + self.parts.copy);
+        self.outcome.wire_bytes =
+            libm::round(self.settings.offline.image_bytes + self.settings.offline.files_bytes) as u64;
+    }
+
+    /// It is complete: `total` when all is there and runs, `resumed` when the guest runs, `source_free` when the source has nothing left.
+    fn finish(&mut self, total: SimTime, resumed: SimTime, source_free: SimTime) {
+        self.terms.ov = total - self.terms.ti;
+        self.stage = Stage::Over;
+        self.outcome.ending = Ending::Completed;
+        self.outcome.resumed_at = Some(resumed);
+        self.outcome.source_free_at = Some(source_free);
+        self.outcome.ended_at = total;
+        self.fill_in();
+    }
+
+    fn time_out(&mut self, now: SimTime) {
+        self.outcome.timed_out_at = Some(now);
+        match self.settings.policy.on_timeout {
+            OnTimeout::Abort => self.give_up(now, Ending::TimedOut),
+            OnTimeout::Suspend => {
+                if self.suspended_at.is_none() {
+                    self.suspended_at = Some(now);
+                    self.memory.set_speed(now, 0.0);
+                }
+            }
+            OnTimeout::Postcopy => self.switch_at = Some(now),
+        }
+    }
+
+    fn give_up(&mut self, now: SimTime, ending: Ending) {
+        if self.stage == Stage::Iterating {
+            self.end_round(now);
+        }
+        self.terms = Terms {
+            ti: now.since(self.settings.first_page),
+            ov: now.min(self.settings.first_page),
+            ..Terms::default()
+        };
+        if self.settings.policy.mode == Mode::Offline || self.suspended_at == Some(SimTime::ZERO) {
+            self.terms = Terms {
+                ov: now,
+                ..Terms::default()
+            };
+        }
+        self.parts = DowntimeParts::default();
+        self.stage = Stage::Over;
+        self.outcome.ending = ending;
+        self.outcome.ended_at = now;
+        self.outcome.resumed_at = None;
+        self.fill_in();
+    }
+
+    fn fill_in(&mut self) {
+        let o = &mut self.outcome;
+        o.terms = self.terms;
+        o.downtime_parts = self.parts;
+        o.normal_pages = libm::round(self.sent.normal) as u64;
+        o.zero_pages = libm::round(self.sent.zero) as u64;
+        let whole = PageCount {
+            normal: o.normal_pages as f64,
+            zero: o.zero_pages as f64,
+            encoded: libm::round(self.sent.encoded),
+        };
+        o.encoded_pages = whole.encoded as u64;
+        o.wire_bytes = libm::round(self.settings.speeds.wire(&whole)) as u64;
+        o.dirty_syncs = self.syncs;
+        o.throttle_percent = self.throttle.percent;
+        o.faults = self.memory.faults();
+    }
+
+    /// Lays out what happens next at the current share of the link.
+    pub fn plan(&mut self, now: SimTime) {
+        let goal = match self.stage {
+            Stage::Iterating => Goal::Threshold,
+            Stage::RestOfRam | Stage::DeviceState | Stage::SwitchOver | Stage::Postcopy | Stage::Copying => Goal::Drain,
+            _ => {
+                self.plan.clear(now);
+                return;
+            }
+        };
+        let s = &self.settings;
+        let pages = matches!(self.stage, Stage::Iterating | Stage::RestOfRam | Stage::Postcopy);
+        self.plan.runs.clear();
+        if pages {
+            self.memory.upcoming(&mut self.plan.runs);
+        }
+        let (queue_bytes, cap) = match self.stage {
+            Stage::Copying => (f64::INFINITY, f64::INFINITY),
+            Stage::Iterating => (s.queue_bytes.min(self.rate * s.queue_s), s.speeds.cap),
+            _ => (s.queue_bytes.min(self.rate * s.queue_s), f64::INFINITY),
+        };
+        // A memory that wants to be asked again has more than it named.
+        let named: f64 = self.plan.runs.iter().map(|run| run.pages.total()).sum();
+        let complete = !pages || self.memory.pending() - named < 0.5;
+        let request = plan::Request {
+            goal,
+            rate: self.rate,
+            cap,
+            queue_bytes,
+            downtime_limit: s.policy.downtime_limit,
+            pending: if pages { self.memory.pending() } else { 0.0 },
+            complete,
+        };
+        self.plan.lay_out(now, &self.window, &s.speeds, &request);
+    }
+
+    /// What was planned until `now` has happened.
+    fn commit(&mut self, now: SimTime) {
+        if self.plan.is_empty() || now <= self.plan.start {
+            return;
+        }
+        let queue = self.settings.queue_bytes.min(self.rate * self.settings.queue_s);
+        let queue_delay = if self.rate > 0.0 { queue / self.rate } else { 0.0 };
+        let page = if self.rate > 0.0 { qemu::NORMAL_PAGE_WIRE / self.rate } else { 0.0 };
+        let fault_s = self.settings.fault_s + queue_delay + page;
+        let memory = &mut self.memory;
+        let mut sent = PageCount::default();
+        self.window = self.plan.happen(now, |run, share, from, until| {
+            sent.add(&memory.send(
+                run,
+                share,
+                crate::memory::Sending {
+                    from,
+                    until,
+                    fault_s,
+                },
+            ));
+        });
+        self.plan.clear(now);
+        self.sent.add(&sent);
+        self.round.pages.add(&sent);
+    }
+}
+
+impl Settings {
+    fn new(guest: &Guest, path: &Path, policy: &Policy, profile: &Profile) -> Settings {
+        let (software, switchover, cpu) = (&profile.software, &profile.switchover, &profile.cpu);
+        let firmware = &profile.guest;
+        let gib = guest.memory.gib();
+        let per_gib = |fixed: SimTime, each: SimTime| fixed + SimTime::from_secs_f64(each.as_secs_f64() * gib);
+        let multifd = policy.multifd_channels > 0;
+        let threads = f64::from(policy.multifd_channels.max(1));
+        let share = profile.share(path.transport);
+        let rtt = path.rtt.as_secs_f64();
+        let queue_bytes = profile.network.queue_bytes.value.as_f64();
+        let zero = (guest.memory.0 - guest.touched.0 + firmware.firmware_zero_pages.value) as f64;
+        let normal = (guest.touched.0 + firmware.firmware_pages.value - firmware.firmware_zero_pages.value) as f64;
+        let image_bytes = qemu::wire_bytes(normal, zero, false) + switchover.device_bytes.value.as_f64();
+        let files_bytes = policy.offline_files.as_f64();
+        let offline = &profile.offline;
+        let phase = |fixed: SimTime, bytes: f64, rate: f64| fixed + SimTime::from_secs_f64(bytes / rate);
+        Settings {
+            speeds: Speeds {
+                normal_wire: qemu::page_wire(multifd),
+                encoded_wire: qemu::xbzrle_wire(guest.delta_bytes),
+                normal_s: 1.0 / (cpu.page_rate.value.pages_per_s() * threads),
+                zero_s: 1.0 / cpu.zero_page_rate.value.pages_per_s(),
+                encoded_s: 1.0 / cpu.xbzrle_page_rate.value.pages_per_s(),
+                cap: policy.bandwidth_cap.map_or(f64::INFINITY, |cap| cap.bytes_per_s()),
+            },
+            first_page: software.prepare.value
+                + per_gib(software.qemu_setup.value, software.qemu_setup_per_gib.value),
+            sync: per_gib(software.round.value, software.sync_per_gib.value),
+            stop_and_flush: [switchover.stop.value, switchover.flush.value],
+            device_bytes: switchover.device_bytes.value.as_f64(),
+            device_state: switchover.device_state.value,
+            destination_load: switchover.destination_load.value,
+            control: switchover.control.value
+                + SimTime::from_secs_f64(rtt * switchover.control_round_trips.value),
+            postcopy_control: profile.postcopy.control.value + path.rtt,
+            switch_delay: profile.postcopy.switch_delay.value,
+            fault_s: profile.postcopy.fault.value.as_secs_f64() + rtt,
+            queue_bytes,
+            queue_s: profile.network.queue_time.value.as_secs_f64(),
+            window_rate: if rtt > 0.0 { queue_bytes / rtt } else { f64::INFINITY },
+            share,
+            offline: OfflineSettings {
+                suspend: phase(offline.suspend.value, image_bytes, offline.write_rate.value.bytes_per_s()),
+                copy: offline.copy.value,
+                resume: phase(offline.resume.value, image_bytes, offline.read_rate.value.bytes_per_s()),
+                image_bytes,
+                files_bytes,
+                copy_cap: offline.copy_read_rate.value.bytes_per_s(),
+                pages: PageCount {
+                    normal,
+                    zero,
+                    encoded: 0.0,
+                },
+            },
+            longest_phase: guest
+                .workload
+                .terms
+                .iter()
+                .filter_map(|term| term.phase)
+                .map(|phase| phase.on + phase.off)
+                .max()
+                .unwrap_or(SimTime::ZERO),
+            policy: policy.clone(),
+        }
+    }
+}

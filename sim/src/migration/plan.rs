@@ -1,0 +1,426 @@
+//! What happens until the next decision, laid out as legs within which every rate is constant.
+//!
+//! QEMU fills the socket as fast as its processor finds pages; the link drains it. In between stand the socket's buffer and the network's
+//! own queue, so a stretch of pages passes through up to three legs:
+//!
+//! ```text
+//!   queued  |      ________        full: QEMU is held back to the link's rate
+//!           |     /        \
+//!           |    /          \      pages of zeros cost next to no bytes: the queue drains
+//!           |___/            \___
+//!                time ->
+//! ```
+//!
+//! QEMU's bandwidth is what the socket *took* within a window of 100 ms, so it is high while the buffer fills and low while zero pages pass.
+//! Windows are not events: the threshold at a time is worked out from the leg that the time lies in.
+
+use migsim_models::qemu::{self, WINDOW};
+use migsim_models::units::{PAGE_BYTES, SimTime};
+
+use crate::memory::{PageCount, Run};
+
+const PAGE: f64 = PAGE_BYTES as f64;
+
+/// What pages cost: wire bytes and seconds of the sending processor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Speeds {
+    pub(super) normal_wire: f64,
+    pub(super) encoded_wire: f64,
+    pub(super) normal_s: f64,
+    pub(super) zero_s: f64,
+    pub(super) encoded_s: f64,
+    /// The migration's own cap on bytes per second.
+    pub(super) cap: f64,
+}
+
+impl Speeds {
+    #[inline]
+    pub(super) fn wire(&self, pages: &PageCount) -> f64 {
+        pages.normal * self.normal_wire + pages.zero * qemu::ZERO_PAGE_WIRE + pages.encoded * self.encoded_wire
+    }
+
+    #[inline]
+    fn seconds(&self, pages: &PageCount) -> f64 {
+        pages.normal * self.normal_s + pages.zero * self.zero_s + pages.encoded * (self.encoded_s + self.normal_s)
+    }
+}
+
+/// The state of the stream at a time: QEMU's bandwidth window, and what stands between QEMU and the far end.
+///
+/// Times are seconds since the start of the simulation.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Window {
+    /// Where the current window of [`WINDOW`] starts.
+    start: f64,
+    /// Bytes that the socket had taken by then.
+    sent_at_start: f64,
+    /// Bytes that the socket has taken.
+    sent: f64,
+    /// From the last whole window: what may be pending at the stop. Zero before the first.
+    pub(super) threshold: f64,
+    /// Bytes that the socket has taken and the far end has not.
+    pub(super) queued: f64,
+    /// QEMU is busy with other things until then.
+    pub(super) idle_until: f64,
+    /// When the current round began to send: its iterations are counted from there.
+    sending_since: f64,
+    /// QEMU has little enough left, and will find so when it looks at this time.
+    look_at: Option<f64>,
+}
+
+impl Window {
+    /// The stream when the first page is sent.
+    pub(super) fn starting(now: SimTime) -> Window {
+        let now = now.as_secs_f64();
+        Window {
+            start: now,
+            sending_since: now,
+            ..Window::default()
+        }
+    }
+
+    /// A new round begins to send at `at`; until then QEMU is busy with the sync.
+    pub(super) fn begin_round(&mut self, at: SimTime) {
+        self.idle_until = at.as_secs_f64();
+        self.sending_since = self.idle_until;
+        self.look_at = None;
+    }
+
+    /// Lets the queue drain for a while at `rate`, with nothing coming in.
+    pub(super) fn drain(&mut self, rate: f64, time: SimTime) {
+        self.queued = (self.queued - rate * time.as_secs_f64()).max(0.0);
+    }
+
+    /// Goes on from `from` to `to` in a leg, renewing the threshold at the end of each window.
+    #[inline]
+    fn advance(&mut self, from: f64, to: f64, leg: &Leg, limit: SimTime) {
+        let window = WINDOW.as_secs_f64();
+        let sent = self.sent;
+        let sent_by = |time: f64| sent + leg.input * (time - from);
+        let mut steps = 0;
+        while self.start + window <= to {
+            let mut end = self.start + window;
+            if steps >= 2 {
+                // Every window from here on lies within the leg: only the last one counts.
+                let whole = ((to - end) / window) as u64;
+                if whole > 1 {
+                    end += (whole - 1) as f64 * window;
+                    self.start = end - window;
+                    self.sent_at_start = sent_by(self.start);
+                }
+            }
+            let by_end = sent_by(end);
+            self.threshold = qemu::threshold((by_end - self.sent_at_start) / window, limit);
+            (self.start, self.sent_at_start) = (end, by_end);
+            steps += 1;
+        }
+        self.sent = sent_by(to);
+        self.queued = leg.queued_after(self.queued, to - from);
+    }
+}
+
+/// A stretch of time within which every rate is constant.
+#[derive(Debug, Clone, Copy)]
+struct Leg {
+    from: f64,
+    to: f64,
+    /// The stretch of pages that is sent, if any.
+    run: Option<u32>,
+    /// Share of that stretch sent each second.
+    share_rate: f64,
+    /// Whether the stretch ends with the leg.
+    ends_run: bool,
+    /// Bytes per second into the socket, and out at the far end.
+    input: f64,
+    rate: f64,
+    /// The stream at its start.
+    window: Window,
+}
+
+impl Leg {
+    fn queued_after(&self, queued: f64, seconds: f64) -> f64 {
+        (queued + (self.input - self.rate) * seconds).max(0.0)
+    }
+}
+
+/// What a plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Until little enough is left for QEMU to look again.
+    Threshold,
+    /// Until the last byte has arrived.
+    Drain,
+}
+
+/// What a plan is laid out from, beside the stretches of pages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    pub(super) goal: Goal,
+    /// Payload bytes per second at the far end.
+    pub(super) rate: f64,
+    /// The most bytes per second that QEMU sends.
+    pub(super) cap: f64,
+    /// The most bytes that stand in the queue at this rate.
+    pub(super) queue_bytes: f64,
+    pub(super) downtime_limit: SimTime,
+    /// Pages pending, more than are in the stretches if those are only the first.
+    pub(super) pending: f64,
+    /// Whether the stretches are all there is.
+    pub(super) complete: bool,
+}
+
+/// The legs until the next decision.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) start: SimTime,
+    pub(super) end: SimTime,
+    /// Whether it ends because little enough is left.
+    pub(super) crossed: bool,
+    pub(super) runs: Vec<Run>,
+    legs: Vec<Leg>,
+    last: Window,
+}
+
+impl Plan {
+    pub(super) fn is_empty(&self) -> bool {
+        self.legs.is_empty()
+    }
+
+    /// Forgets the legs; `end` and `crossed` stay, for the decision that follows.
+    pub(super) fn clear(&mut self, now: SimTime) {
+        self.legs.clear();
+        self.start = now;
+    }
+
+    /// Lays out `self.runs` from `now` on.
+    pub(super) fn lay_out(&mut self, now: SimTime, window: &Window, speeds: &Speeds, request: &Request) {
+        self.legs.clear();
+        self.start = now;
+        self.crossed = false;
+        let mut layout = Layout {
+            legs: &mut self.legs,
+            request,
+            now: now.as_secs_f64(),
+            window: *window,
+            pending: request.pending,
+        };
+        let end = layout.all(&self.runs, speeds);
+        let (last, at) = (layout.window, layout.now);
+        self.last = last;
+        self.crossed = end == End::Crossed;
+        self.end = if end == End::Never {
+            SimTime::MAX
+        } else {
+            // Never in the past: a clock of nanoseconds is coarser than a float of seconds.
+            SimTime::from_secs_f64(at).max(now)
+        };
+    }
+
+    /// What happened by `now`: calls `send` for each stretch of which something was sent, with its share, first and last moment.
+    pub(super) fn happen(&self, now: SimTime, mut send: impl FnMut(&Run, f64, SimTime, SimTime)) -> Window {
+        let whole = now >= self.end;
+        let at = if whole { f64::INFINITY } else { now.as_secs_f64() };
+        let mut window = self.last;
+        let mut share = 0.0;
+        let mut since = 0.0;
+        for leg in &self.legs {
+            if leg.from >= at {
+                break;
+            }
+            let to = leg.to.min(at);
+            let finished = leg.to <= at;
+            if !whole {
+                window = leg.window;
+                window.advance(leg.from, to, leg, SimTime::ZERO);
+                window.threshold = leg.window.threshold;
+            }
+            let Some(run) = leg.run else { continue };
+            if share == 0.0 {
+                since = leg.from;
+            }
+            share += leg.share_rate * (to - leg.from);
+            let last = !finished || leg.ends_run || std::ptr::eq(leg, self.legs.last().unwrap_or(leg));
+            if last && share > 0.0 {
+                let share = if finished && leg.ends_run { 1.0 } else { share.min(1.0) };
+                let times = (SimTime::from_secs_f64(since), SimTime::from_secs_f64(to).min(now));
+                send(&self.runs[run as usize], share, times.0.max(self.start), times.1);
+            }
+            if leg.ends_run {
+                share = 0.0;
+            }
+        }
+        window
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Little enough is left.
+    Crossed,
+    /// What was to be done is done.
+    Done,
+    /// The link carries nothing.
+    Never,
+}
+
+/// A plan being laid out: the time, the stream and what is pending at its end so far.
+struct Layout<'a> {
+    legs: &'a mut Vec<Leg>,
+    request: &'a Request,
+    now: f64,
+    window: Window,
+    pending: f64,
+}
+
+impl Layout<'_> {
+    fn all(&mut self, runs: &[Run], speeds: &Speeds) -> End {
+        if self.window.idle_until > self.now {
+            let idle = self.leg(self.window.idle_until, 0.0);
+            self.push(idle, 0.0);
+        }
+        for (index, run) in runs.iter().enumerate() {
+            if let Some(end) = self.run(index as u32, run, speeds) {
+                return end;
+            }
+        }
+        match self.request.goal {
+            Goal::Threshold if self.request.complete => End::Crossed,
+            Goal::Drain if self.request.complete && self.window.queued > 0.0 => {
+                if self.request.rate <= 0.0 {
+                    return End::Never;
+                }
+                let drain = self.leg(self.now + self.window.queued / self.request.rate, 0.0);
+                self.push(drain, 0.0);
+                self.window.queued = 0.0;
+                End::Done
+            }
+            _ => End::Done,
+        }
+    }
+
+    /// A leg from now to `to` without pages.
+    fn leg(&self, to: f64, input: f64) -> Leg {
+        Leg {
+            from: self.now,
+            to,
+            run: None,
+            share_rate: 0.0,
+            ends_run: false,
+            input,
+            rate: self.request.rate,
+            window: self.window,
+        }
+    }
+
+    fn push(&mut self, leg: Leg, page_rate: f64) {
+        self.window.advance(leg.from, leg.to, &leg, self.request.downtime_limit);
+        self.pending -= page_rate * (leg.to - leg.from);
+        self.now = leg.to;
+        self.legs.push(leg);
+    }
+
+    /// Lays out one stretch of pages, leg by leg. Returns how the plan ends if it ends within.
+    #[inline]
+    fn run(&mut self, index: u32, run: &Run, speeds: &Speeds) -> Option<End> {
+        let request = self.request;
+        let total = run.pages.total();
+        let wire = speeds.wire(&run.pages) / total;
+        let seconds = speeds.seconds(&run.pages) / total;
+        // What QEMU would put into an empty socket.
+        let supply = if wire > 0.0 { (wire / seconds).min(request.cap) } else { 0.0 };
+        let mut left = total;
+        loop {
+            let room = request.queue_bytes - self.window.queued;
+            // Bytes per second into the socket, and for how long at most before the queue says otherwise.
+            let (input, at_most) = if room < -1.0 {
+                (0.0, -room / request.rate)
+            } else if supply <= request.rate {
+                (supply, f64::INFINITY)
+            } else if room > 1.0 {
+                (supply, room / (supply - request.rate))
+            } else {
+                (request.rate, f64::INFINITY)
+            };
+            let page_rate = match (wire > 0.0, room < -1.0) {
+                (_, true) => 0.0,
+                (true, false) => input / wire,
+                (false, false) => 1.0 / seconds,
+            };
+            let finish = if page_rate > 0.0 { left / page_rate } else { f64::INFINITY };
+            let duration = finish.min(at_most);
+            if duration == f64::INFINITY {
+                return Some(End::Never);
+            }
+            let mut leg = Leg {
+                run: Some(index),
+                share_rate: page_rate / total,
+                ends_run: finish <= at_most,
+                ..self.leg(self.now + duration, input)
+            };
+            if request.goal == Goal::Threshold
+                && let Some(at) = self.look(&leg, page_rate)
+            {
+                leg.ends_run &= at >= leg.to;
+                leg.to = at.min(leg.to);
+                self.push(leg, page_rate);
+                return Some(End::Crossed);
+            }
+            self.push(leg, page_rate);
+            if leg.ends_run {
+                return None;
+            }
+            left -= page_rate * duration;
+        }
+    }
+
+    /// When within the leg QEMU looks and finds little enough left, if it does.
+    ///
+    /// It looks at the end of each iteration (see [`qemu::iteration_seconds`]); the threshold at that time is that of the last whole window.
+    #[inline]
+    fn look(&mut self, leg: &Leg, page_rate: f64) -> Option<f64> {
+        if page_rate <= 0.0 {
+            return None;
+        }
+        let limit = self.request.downtime_limit;
+        let slice = if leg.input >= self.request.cap {
+            // Held back by its own cap, QEMU looks when a new window begins.
+            WINDOW.as_secs_f64()
+        } else {
+            qemu::iteration_seconds(1.0 / page_rate)
+        };
+        let mut window = self.window;
+        let (mut at, mut pending) = (leg.from, self.pending);
+        loop {
+            if let Some(look) = self.window.look_at {
+                if look > leg.to {
+                    return None;
+                }
+                window.advance(at, look, leg, limit);
+                pending -= page_rate * (look - at);
+                at = look;
+                self.window.look_at = None;
+                if pending * PAGE < window.threshold {
+                    return Some(at);
+                }
+            }
+            // When the threshold of now would be met, were it to last.
+            let over = pending - window.threshold / PAGE;
+            let met = if over < 0.0 { at } else { at + over / page_rate };
+            let renewed = window.start + WINDOW.as_secs_f64();
+            // Two whole windows into a leg the bandwidth is its input, and the threshold no longer changes.
+            let steady = window.start >= leg.from + WINDOW.as_secs_f64();
+            if met <= leg.to && (met < renewed || steady) {
+                let since = self.window.sending_since;
+                let slices = ((met - since) / slice) as u64 as f64 + 1.0;
+                self.window.look_at = Some((since + slices * slice).max(at));
+                continue;
+            }
+            if renewed > leg.to || steady {
+                return None;
+            }
+            window.advance(at, renewed, leg, limit);
+            pending -= page_rate * (renewed - at);
+            at = renewed;
+        }
+    }
+}
