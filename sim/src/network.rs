@@ -30,7 +30,6 @@ struct Flow {
 pub struct Network {
     links: Vec<Link>,
     flows: Vec<Flow>,
-    changed: Vec<FlowId>,
 }
 
 impl Network {
@@ -68,12 +67,11 @@ impl Network {
         self.links[link.0].flows.iter().map(|f| self.rate(*f)).sum()
     }
 
-    /// Sets what a flow can use, `None` for nothing. Returns the flows whose rate changed.
-    pub fn set_demand(&mut self, flow: FlowId, cap: Option<f64>) -> &[FlowId] {
-        self.changed.clear();
+    /// Sets what a flow can use, `None` for nothing. Adds the flows whose rate changed to `changed`.
+    pub fn set_demand(&mut self, flow: FlowId, cap: Option<f64>, changed: &mut Vec<FlowId>) {
         let old = self.flows[flow.0].cap;
         if old == cap {
-            return &self.changed;
+            return;
         }
         self.flows[flow.0].cap = cap;
         for i in 0..self.flows[flow.0].path.len() {
@@ -87,40 +85,44 @@ impl Network {
         }
         if cap.is_none() && self.flows[flow.0].rate != 0.0 {
             self.flows[flow.0].rate = 0.0;
-            self.changed.push(flow);
+            changed.push(flow);
         }
-        let path = self.flows[flow.0].path.clone();
-        self.share(&path);
-        &self.changed
+        if let [link] = self.flows[flow.0].path[..] {
+            self.share_from(&[link], changed);
+        } else {
+            let path = self.flows[flow.0].path.clone();
+            self.share_from(&path, changed);
+        }
     }
 
-    /// Changes the capacity of a link. Returns the flows whose rate changed.
-    pub fn set_capacity(&mut self, link: LinkId, capacity: f64) -> &[FlowId] {
-        self.changed.clear();
+    /// Changes the capacity of a link. Adds the flows whose rate changed to `changed`.
+    pub fn set_capacity(&mut self, link: LinkId, capacity: f64, changed: &mut Vec<FlowId>) {
         self.links[link.0].capacity = capacity;
-        self.share(&[link]);
-        &self.changed
+        self.share_from(&[link], changed);
     }
 
     /// Shares anew every link that is joined to `from` by flows.
-    fn share(&mut self, from: &[LinkId]) {
-        if let [link] = from
-            && let [flow] = self.links[link.0].flows[..]
-            && self.flows[flow.0].path.len() == 1
-        {
-            let rate = self.flows[flow.0].cap.unwrap_or(0.0).min(self.links[link.0].capacity);
-            self.set_rate(flow, rate);
-            return;
+    fn share_from(&mut self, from: &[LinkId], changed: &mut Vec<FlowId>) {
+        if let [link] = from {
+            match self.links[link.0].flows[..] {
+                [] => return,
+                // Alone on its only link: the everyday case of a single migration.
+                [flow] if self.flows[flow.0].path.len() == 1 => {
+                    let rate = self.flows[flow.0].cap.unwrap_or(0.0).min(self.links[link.0].capacity);
+                    return self.set_rate(flow, rate, changed);
+                }
+                _ => {}
+            }
         }
         let (links, flows) = self.component(from);
-        self.fill(&links, &flows);
+        self.fill(&links, &flows, changed);
     }
 
-    fn set_rate(&mut self, flow: FlowId, rate: f64) {
+    fn set_rate(&mut self, flow: FlowId, rate: f64, changed: &mut Vec<FlowId>) {
         let current = &mut self.flows[flow.0].rate;
         if *current != rate {
             *current = rate;
-            self.changed.push(flow);
+            changed.push(flow);
         }
     }
 
@@ -155,7 +157,7 @@ impl Network {
 
     /// Progressive filling (Bertsekas and Gallager, Data Networks, 6.5.2): all rates rise together; a flow is fixed when it meets its cap
     /// or a link on its path is full.
-    fn fill(&mut self, links: &[LinkId], flows: &[FlowId]) {
+    fn fill(&mut self, links: &[LinkId], flows: &[FlowId], changed: &mut Vec<FlowId>) {
         let mut left: Vec<(LinkId, f64, usize)> = links
             .iter()
             .map(|link| (*link, self.links[link.0].capacity, self.links[link.0].flows.len()))
@@ -191,7 +193,7 @@ impl Network {
                         left[at].2 -= 1;
                     }
                 }
-                self.set_rate(flow, level);
+                self.set_rate(flow, level, changed);
             }
             open = still_open;
         }
@@ -208,15 +210,21 @@ mod tests {
         let mut network = Network::default();
         let link = network.add_link(100.0);
         let (a, b) = (network.add_flow(vec![link]), network.add_flow(vec![link]));
-        assert_eq!(network.set_demand(a, Some(f64::INFINITY)), [a]);
-        assert_eq!(network.rate(a), 100.0);
-        assert_eq!(network.set_demand(b, Some(f64::INFINITY)), [a, b]);
-        assert_eq!((network.rate(a), network.rate(b)), (50.0, 50.0));
-        network.set_demand(b, Some(20.0));
-        assert_eq!((network.rate(a), network.rate(b)), (80.0, 20.0));
-        assert_eq!(network.set_capacity(link, 30.0), [a, b]);
+        let mut changed = Vec::new();
+        network.set_demand(a, Some(f64::INFINITY), &mut changed);
+        assert_eq!((network.rate(a), &changed[..]), (100.0, &[a][..]));
+        for (flow, demand, rates) in [
+            (b, Some(f64::INFINITY), (50.0, 50.0)),
+            (b, Some(20.0), (80.0, 20.0)),
+        ] {
+            changed.clear();
+            network.set_demand(flow, demand, &mut changed);
+            assert_eq!((network.rate(a), network.rate(b)), rates);
+            assert_eq!(changed, [a, b]);
+        }
+        network.set_capacity(link, 30.0, &mut changed);
         assert_eq!((network.rate(a), network.rate(b)), (15.0, 15.0));
-        assert_eq!(network.set_demand(a, None), [a, b]);
+        network.set_demand(a, None, &mut changed);
         assert_eq!((network.rate(a), network.rate(b)), (0.0, 20.0));
     }
 
@@ -225,10 +233,13 @@ mod tests {
         let mut network = Network::default();
         let links = [network.add_link(10.0), network.add_link(10.0)];
         let flows = links.map(|link| network.add_flow(vec![link]));
+        let mut changed = Vec::new();
         for flow in flows {
-            network.set_demand(flow, Some(f64::INFINITY));
+            network.set_demand(flow, Some(f64::INFINITY), &mut changed);
         }
-        assert_eq!(network.set_capacity(links[0], 5.0), [flows[0]]);
+        changed.clear();
+        network.set_capacity(links[0], 5.0, &mut changed);
+        assert_eq!(changed, [flows[0]]);
     }
 
     proptest! {
@@ -246,7 +257,7 @@ mod tests {
                 path.sort_unstable();
                 path.dedup();
                 let id = network.add_flow(path);
-                network.set_demand(id, Some(cap.unwrap_or(f64::INFINITY)));
+                network.set_demand(id, Some(cap.unwrap_or(f64::INFINITY)), &mut Vec::new());
                 ids.push(id);
             }
             for link in &links {

@@ -80,6 +80,8 @@ pub struct World<M> {
     queue: EventQueue<Event>,
     network: Network,
     machines: Vec<Machine<M>>,
+    /// The flows whose share the current event changes.
+    changed: Vec<FlowId>,
 }
 
 impl<M> Default for World<M> {
@@ -89,6 +91,7 @@ impl<M> Default for World<M> {
             queue: EventQueue::default(),
             network: Network::default(),
             machines: Vec::new(),
+            changed: Vec::new(),
         }
     }
 }
@@ -127,14 +130,16 @@ impl<M: GuestMemory> World<M> {
                     self.machines[index].migration.wake(now);
                     let machine = &self.machines[index];
                     let demand = machine.migration.demand();
-                    let changed = self.network.set_demand(machine.flow, demand).to_vec();
-                    self.retime(&changed);
-                    // Its own plan is made anew even where its share stayed.
-                    self.replan(index);
+                    self.network.set_demand(machine.flow, demand, &mut self.changed);
+                    if !self.changed.contains(&machine.flow) {
+                        // Its own plan is made anew even where its share stayed.
+                        self.replan(index);
+                    }
+                    self.retime();
                 }
                 Event::Capacity(link, capacity) => {
-                    let changed = self.network.set_capacity(link, capacity).to_vec();
-                    self.retime(&changed);
+                    self.network.set_capacity(link, capacity, &mut self.changed);
+                    self.retime();
                 }
             }
         }
@@ -146,11 +151,11 @@ impl<M: GuestMemory> World<M> {
     }
 
     /// Tells migrations their new shares and moves their events.
-    fn retime(&mut self, changed: &[FlowId]) {
-        for flow in changed {
+    fn retime(&mut self) {
+        while let Some(flow) = self.changed.pop() {
             // Flows are added with their machines, so their numbers are the same.
             let index = flow.0;
-            let rate = self.network.rate(*flow);
+            let rate = self.network.rate(flow);
             self.machines[index].migration.set_rate(self.now, rate);
             self.replan(index);
         }

@@ -122,6 +122,8 @@ pub struct FlowMemory {
     cache: Option<Cache>,
     parted: bool,
     postcopy: bool,
+    /// Pages that post-copy sends between two looks at the faults.
+    postcopy_step: f64,
     speed: f64,
     faults: Faults,
 }
@@ -215,6 +217,7 @@ impl FlowMemory {
             }),
             parted: false,
             postcopy: false,
+            postcopy_step: 0.0,
             speed: 1.0,
             faults: Faults::default(),
         }
@@ -376,10 +379,15 @@ impl FlowMemory {
             segment.zero = 0.0;
             self.cursor = index + 1;
         }
-        if self.pending < NOTHING {
+        self.forget_dust();
+        sent
+    }
+
+    /// What rounding left in the segments is no page.
+    fn forget_dust(&mut self) {
+        if self.pending < NOTHING * (self.segments.len() + 1) as f64 {
             self.pending = 0.0;
         }
-        sent
     }
 
     /// Sends `pages` in the order of the scan.
@@ -486,18 +494,20 @@ impl GuestMemory for FlowMemory {
 
     fn upcoming(&self, out: &mut Vec<Run>) {
         if self.postcopy {
-            let mut all = PageCount::default();
-            for segment in &self.segments {
-                all.add(&self.count(segment));
+            // A stretch at a time: faults change what comes after it.
+            let mut pages = PageCount::default();
+            let count = self.segments.len();
+            for segment in (self.cursor..count).chain(0..self.cursor).map(|i| &self.segments[i]) {
+                let room = self.postcopy_step - pages.total();
+                if segment.dirty > NOTHING {
+                    pages.add(&self.count(segment).scaled((room / segment.dirty).min(1.0)));
+                }
+                if segment.dirty >= room {
+                    break;
+                }
             }
-            let total = all.total();
-            if total > NOTHING {
-                let steps = POSTCOPY_STEPS.min(libm::ceil(total));
-                let run = Run {
-                    pages: all.scaled(1.0 / steps),
-                    key: 0,
-                };
-                out.extend(std::iter::repeat_n(run, steps as usize));
+            if pages.total() > 0.0 {
+                out.push(Run { pages, key: 0 });
             }
             return;
         }
@@ -519,6 +529,7 @@ impl GuestMemory for FlowMemory {
             let pages = run.pages.total() * share;
             let mut sent = self.fault(pages, &sending);
             sent.add(&self.send_in_order(pages - sent.total(), sending.from));
+            self.forget_dust();
             return sent;
         }
         // Parting a segment shifts those behind it by one; the stretch asked about is then the cursor's.
@@ -580,6 +591,7 @@ impl GuestMemory for FlowMemory {
     fn start_postcopy(&mut self, now: SimTime) {
         self.advance(now);
         self.postcopy = true;
+        self.postcopy_step = (self.pending / POSTCOPY_STEPS).max(1.0);
     }
 
     fn faults(&self) -> Faults {

@@ -139,7 +139,7 @@ impl<M: GuestMemory> Migration<M> {
             memory,
             stage: if offline { Stage::Suspending } else { Stage::Setup },
             rate: 0.0,
-            plan: Plan::default(),
+            plan: Plan::empty(),
             deadline: Some(if offline { settings.offline.suspend } else { settings.first_page }),
             switch_at: match (policy.mode, policy.switch) {
                 (Mode::Postcopy, Switch::AtStart) => Some(settings.first_page),
@@ -613,7 +613,7 @@ impl<M: GuestMemory> Migration<M> {
 
     /// What was planned until `now` has happened.
     fn commit(&mut self, now: SimTime) {
-        if self.plan.is_empty() || now <= self.plan.start {
+        if self.plan.is_empty() || (now <= self.plan.start && now < self.plan.end) {
             return;
         }
         let queue = self.settings.queue_bytes.min(self.rate * self.settings.queue_s);

@@ -133,8 +133,6 @@ struct Leg {
     /// Bytes per second into the socket, and out at the far end.
     input: f64,
     rate: f64,
-    /// The stream at its start.
-    window: Window,
 }
 
 impl Leg {
@@ -170,7 +168,7 @@ pub(super) struct Request {
 }
 
 /// The legs until the next decision.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Plan {
     pub(super) start: SimTime,
     pub(super) end: SimTime,
@@ -178,10 +176,27 @@ pub(super) struct Plan {
     pub(super) crossed: bool,
     pub(super) runs: Vec<Run>,
     legs: Vec<Leg>,
+    /// The stream at its start and at its end.
+    first: Window,
     last: Window,
+    downtime_limit: SimTime,
 }
 
 impl Plan {
+    /// A plan of nothing, with room for a guest of a few segments.
+    pub(super) fn empty() -> Plan {
+        Plan {
+            start: SimTime::ZERO,
+            end: SimTime::ZERO,
+            crossed: false,
+            runs: Vec::with_capacity(16),
+            legs: Vec::with_capacity(32),
+            first: Window::default(),
+            last: Window::default(),
+            downtime_limit: SimTime::ZERO,
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.legs.is_empty()
     }
@@ -197,6 +212,8 @@ impl Plan {
         self.legs.clear();
         self.start = now;
         self.crossed = false;
+        self.first = *window;
+        self.downtime_limit = request.downtime_limit;
         let mut layout = Layout {
             legs: &mut self.legs,
             request,
@@ -220,7 +237,7 @@ impl Plan {
     pub(super) fn happen(&self, now: SimTime, mut send: impl FnMut(&Run, f64, SimTime, SimTime)) -> Window {
         let whole = now >= self.end;
         let at = if whole { f64::INFINITY } else { now.as_secs_f64() };
-        let mut window = self.last;
+        let mut window = if whole { self.last } else { self.first };
         let mut share = 0.0;
         let mut since = 0.0;
         for leg in &self.legs {
@@ -230,9 +247,7 @@ impl Plan {
             let to = leg.to.min(at);
             let finished = leg.to <= at;
             if !whole {
-                window = leg.window;
-                window.advance(leg.from, to, leg, SimTime::ZERO);
-                window.threshold = leg.window.threshold;
+                window.advance(leg.from, to, leg, self.downtime_limit);
             }
             let Some(run) = leg.run else { continue };
             if share == 0.0 {
@@ -308,7 +323,6 @@ impl Layout<'_> {
             ends_run: false,
             input,
             rate: self.request.rate,
-            window: self.window,
         }
     }
 
@@ -373,15 +387,24 @@ impl Layout<'_> {
         }
     }
 
+    /// Whether what is pending at the end of the leg is above every threshold that may hold within: most legs need no closer look.
+    #[inline]
+    fn cannot_cross(&self, leg: &Leg, page_rate: f64) -> bool {
+        let window = WINDOW.as_secs_f64();
+        let most = (self.window.sent - self.window.sent_at_start) / window + leg.input;
+        let threshold = qemu::threshold(most, self.request.downtime_limit).max(self.window.threshold);
+        self.window.look_at.is_none() && (self.pending - page_rate * (leg.to - leg.from)) * PAGE > threshold
+    }
+
     /// When within the leg QEMU looks and finds little enough left, if it does.
     ///
     /// It looks at the end of each iteration (see [`qemu::iteration_seconds`]); the threshold at that time is that of the last whole window.
     #[inline]
     fn look(&mut self, leg: &Leg, page_rate: f64) -> Option<f64> {
-        if page_rate <= 0.0 {
+        let limit = self.request.downtime_limit;
+        if page_rate <= 0.0 || self.cannot_cross(leg, page_rate) {
             return None;
         }
-        let limit = self.request.downtime_limit;
         let slice = if leg.input >= self.request.cap {
             // Held back by its own cap, QEMU looks when a new window begins.
             WINDOW.as_secs_f64()

@@ -1,0 +1,169 @@
+//! Expected counts against every page: the two memories under the same machine give the same figures.
+
+use migsim::migration::{Ending, Outcome};
+use migsim::world::{DirtyLog, Fidelity, Question};
+use migsim_models::profile::Profile;
+use migsim_models::qemu::{AutoConverge, Version};
+use migsim_models::spec::{Guest, Layout, Mode, OnTimeout, Path, Policy, Switch, Transport};
+use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
+use migsim_models::workload::Workload;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+struct Case {
+    guest: Guest,
+    path: Path,
+    policy: Policy,
+    dirty_log: DirtyLog,
+}
+
+fn pick<T: Copy>(rng: &mut ChaCha8Rng, of: &[T]) -> T {
+    of[rng.random_range(0..of.len())]
+}
+
+/// A workload of each kind in turn, in some relation to what the link carries.
+fn workload(rng: &mut ChaCha8Rng, kind: usize, memory: u64, link_pages: f64) -> Workload {
+    let wss = rng.random_range(memory / 32..memory / 2).max(1);
+    let rate = link_pages * pick(rng, &[0.1, 0.3, 0.6, 0.9, 1.3, 3.0, 6.0]) * rng.random_range(0.8..1.2);
+    let closed = if rng.random_bool(0.3) { ", closed" } else { "" };
+    let text = match kind % 7 {
+        0 => format!("uniform(wss={wss}p, rate={rate}p/s{closed})"),
+        1 => format!("sweep(wss={wss}p, rate={rate}p/s{closed})"),
+        2 => format!("zipf(wss={wss}p, rate={rate}p/s, s={}{closed})", pick(rng, &[0.6, 0.99, 1.3])),
+        3 => format!(
+            "phase(on={}ms, off={}ms, uniform(wss={wss}p, rate={rate}p/s{closed}))",
+            rng.random_range(200..4000),
+            rng.random_range(200..4000)
+        ),
+        4 => {
+            let d = |t: f64| (wss as f64 * (1.0 - (-rate * t / wss as f64).exp())) as u64;
+            format!("curve(250ms:{}p, 1s:{}p, 4s:{}p, 16s:{}p{closed})", d(0.25), d(1.0), d(4.0), d(16.0))
+        }
+        5 => format!(
+            "uniform(wss={wss}p, rate={}p/s{closed}) + uniform(wss={}p, rate={}p/s)",
+            rate * 0.2,
+            wss / 8 + 1,
+            rate * 0.8
+        ),
+        _ => "idle".to_owned(),
+    };
+    text.parse().unwrap()
+}
+
+fn case(index: usize) -> Case {
+    let mut rng = ChaCha8Rng::seed_from_u64(20_161_108);
+    rng.set_stream(index as u64);
+    let rng = &mut rng;
+    let memory = rng.random_range(8_192..131_072_u64);
+    let link = rng.random_range(100.0..3000.0_f64);
+    let workload = workload(rng, index, memory, link * 1e6 / 8.0 / 4104.0);
+    let touched = rng.random_range(memory / 4..=memory).max(workload.working_set().0).min(memory);
+    let mut policy = Policy {
+        downtime_limit: SimTime::from_millis(pick(rng, &[10, 30, 100, 300, 1000])),
+        timeout: Some(SimTime::from_secs(pick(rng, &[10, 30]))),
+        on_timeout: pick(rng, &[OnTimeout::Abort, OnTimeout::Abort, OnTimeout::Abort, OnTimeout::Suspend, OnTimeout::Postcopy]),
+        qemu: pick(rng, &[Version::V7_2, Version::V10_0, Version::V10_2]),
+        ..Policy::default()
+    };
+    match index / 7 % 10 {
+        0 => policy.mode = Mode::Offline,
+        1 => policy.mode = Mode::Paused,
+        2 | 3 => {
+            policy.mode = Mode::Postcopy;
+            policy.switch = pick(
+                rng,
+                &[Switch::AtStart, Switch::AfterPasses(1), Switch::AfterPasses(3), Switch::AfterTime(SimTime::from_millis(2500))],
+            );
+        }
+        4 => policy.auto_converge = Some(AutoConverge::default()),
+        5 => {
+            policy.xbzrle = Some(pick(rng, &[Policy::DEFAULT_XBZRLE, Bytes(16 << 20)]));
+        }
+        6 => policy.bandwidth_cap = Some(BitRate((link * 0.6e6) as u64)),
+        7 => policy.multifd_channels = if policy.on_timeout == OnTimeout::Postcopy { 0 } else { 4 },
+        _ => {}
+    }
+    let chunks = rng.random_range(1..=64_u64);
+    Case {
+        guest: Guest {
+            name: format!("case {index}"),
+            memory: Pages(memory),
+            touched: Pages(touched),
+            vcpus: rng.random_range(1..=4),
+            workload,
+            phase_offset: Some(SimTime::from_millis(rng.random_range(0..3000))),
+            layout: pick(rng, &[Layout::Mixed, Layout::Front, Layout::Back]),
+            delta_bytes: rng.random_range(8..2000),
+        },
+        path: Path {
+            capacity: BitRate((link * 1e6) as u64),
+            rtt: SimTime(rng.random_range(0..2_000_000)),
+            transport: Transport::Tcp,
+            changes: Vec::new(),
+        },
+        policy,
+        dirty_log: if rng.random_bool(0.15) { DirtyLog::Eager } else { DirtyLog::Chunked { pages: memory.div_ceil(chunks) } },
+    }
+}
+
+fn answer(case: &Case, fidelity: Fidelity) -> Outcome {
+    let profile = Profile::default();
+    let question = Question {
+        guest: &case.guest,
+        path: &case.path,
+        policy: &case.policy,
+        profile: &profile,
+        dirty_log: case.dirty_log,
+    };
+    question.answer(fidelity, case.guest.phase_offset.unwrap_or_default())
+}
+
+/// Whether scaling all write rates by 0.98 or 1.02 changes how the case ends.
+fn at_the_border(case: &Case, ending: Ending) -> bool {
+    [0.98, 1.02].iter().any(|factor| {
+        let guest = Guest { workload: case.guest.workload.scaled(*factor).unwrap(), ..case.guest.clone() };
+        let scaled = Case { guest, path: case.path.clone(), policy: case.policy.clone(), dirty_log: case.dirty_log };
+        let outcome = answer(&scaled, Fidelity::Flow);
+        outcome.ending != ending
+    })
+}
+
+/// The share of a sorted list that lies below.
+fn quantile(sorted: &[f64], p: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * p).round() as usize]
+}
+
+#[test]
+fn flow_and_page_fidelity_agree_on_300_random_cases() {
+    let mut errors = Vec::new();
+    let mut down_errors = Vec::new();
+    let mut unexplained = Vec::new();
+    let mut not_converging = 0;
+    for index in 0..300 {
+        let case = case(index);
+        let flow = answer(&case, Fidelity::Flow);
+        let page = answer(&case, Fidelity::Page { seed: index as u64 });
+        not_converging += u32::from(!flow.completed());
+        if flow.ending != page.ending {
+            if !at_the_border(&case, flow.ending) {
+                unexplained.push(format!("{index}: {:?} against {:?}: {} {:?}", flow.ending, page.ending, case.guest.workload, case.policy));
+            }
+            continue;
+        }
+        let (Some(a), Some(b)) = (flow.tmt(), page.tmt()) else { continue };
+        let error = (a.as_secs_f64() / b.as_secs_f64() - 1.0).abs();
+        if std::env::var_os("SHOW").is_some() && error > 0.015 {
+            eprintln!("{index}: {error:.4} {:.3} {:.3} syncs {} {} n {} {} e {} {} {} {:?} {:?} {:?}", a.as_secs_f64(), b.as_secs_f64(), flow.dirty_syncs, page.dirty_syncs, flow.normal_pages, page.normal_pages, flow.encoded_pages, page.encoded_pages, case.guest.workload, case.dirty_log, case.guest.memory, case.policy);
+        }
+        errors.push(error);
+        down_errors.push((flow.downtime().unwrap().as_millis_f64() - page.downtime().unwrap().as_millis_f64()).abs());
+    }
+    errors.sort_by(f64::total_cmp);
+    down_errors.sort_by(f64::total_cmp);
+    eprintln!("tmt: {} median {:.5} p95 {:.5} max {:.4}; downtime ms median {:.2} p95 {:.1}; not converging {not_converging}", errors.len(), quantile(&errors, 0.5), quantile(&errors, 0.95), quantile(&errors, 1.0), quantile(&down_errors, 0.5), quantile(&down_errors, 0.95));
+    assert!(unexplained.is_empty(), "different outcomes away from the border:\n{}", unexplained.join("\n"));
+    assert!(errors.len() > 200 && not_converging > 20, "{} completed, {not_converging} did not converge", errors.len());
+    let (median, p95) = (quantile(&errors, 0.5), quantile(&errors, 0.95));
+    assert!(median <= 0.005, "the median difference of TMT is {median}");
+    assert!(p95 <= 0.03, "the 95th percentile of the difference of TMT is {p95}");
+}
