@@ -7,9 +7,21 @@
 //! | [`memory`] | the guest's memory: expected counts, or every page |
 //! | [`migration`] | one migration as a state machine: every mode, every lever |
 //! | [`world`] | what drives migrations on a network, and the question that is asked of it |
+//! | [`scenario`] | questions from files and flags |
+//! | [`mod@predict`] | the answer to a case |
+//! | [`advice`] | what would let a migration converge that does not |
+//! | [`records`] | files of recorded migrations: predicted row by row, and compared |
+//! | [`sweep`] | what one or two numbers do |
+//! | [`report`] | answers as table, JSON, CSV and SVG |
 
+pub mod advice;
 pub mod memory;
 pub mod migration;
 pub mod network;
+pub mod predict;
 pub mod queue;
+pub mod records;
+pub mod report;
+pub mod scenario;
+pub mod sweep;
 pub mod world;

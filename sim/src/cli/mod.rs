@@ -1,0 +1,155 @@
+//! The command line: raw arguments in, checked questions out, one module for each command.
+
+mod output;
+mod predict;
+mod sweep;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use migsim::scenario::read_profile;
+use migsim::world::Fidelity;
+use migsim_models::profile::{DEFAULT_TOML, Profile};
+
+/// Rows failed, though the others were predicted.
+const SOME_FAILED: u8 = 1;
+/// The input cannot be used.
+const UNUSABLE: u8 = 2;
+/// Interrupted by Ctrl-C, as shells count it.
+const INTERRUPTED: u8 = 130;
+
+#[derive(Debug, Parser)]
+#[command(name = "migsim", version, about, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  migsim predict --memory 4GiB --touched 3GiB --workload 'uniform(wss=512MiB, rate=5000p/s)' --link 1Gbit/s
+  migsim predict scenarios/first.toml --plot first.svg
+  migsim predict --records runs.csv --out predicted.csv
+  migsim sweep scenarios/first.toml --vary 'rate=1000p/s..60000p/s:40' --plot sweep.svg
+  migsim profile default > my-hosts.toml";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say how long a migration takes, how long the guest stands still, whether it converges, and why
+    Predict(Box<predict::PredictArgs>),
+    /// Answer the same question over a range of one or two numbers
+    Sweep(Box<sweep::SweepArgs>),
+    /// Print the parameters of a pair of hosts
+    Profile {
+        /// Which profile
+        #[arg(value_enum)]
+        which: WhichProfile,
+    },
+    /// List the published models that --model takes
+    Models,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WhichProfile {
+    /// The commented default
+    Default,
+    /// Hosts that cost nothing: QEMU's rules alone
+    Ideal,
+}
+
+/// How questions are answered, whatever they are.
+#[derive(Debug, Args)]
+struct Manner {
+    /// Expected counts, or every page and every write (the reference, slower)
+    #[arg(long, value_enum, default_value_t = FidelityName::Flow)]
+    fidelity: FidelityName,
+    /// Seed of the writes at page fidelity
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Parameters of the two hosts [default: the embedded profile, see `migsim profile default`]
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FidelityName {
+    Flow,
+    Page,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+impl Manner {
+    fn fidelity(&self) -> Fidelity {
+        match self.fidelity {
+            FidelityName::Flow => Fidelity::Flow,
+            FidelityName::Page => Fidelity::Page { seed: self.seed },
+        }
+    }
+
+    fn profile(&self) -> anyhow::Result<Profile> {
+        match &self.profile {
+            Some(file) => Ok(read_profile(file)?),
+            None => Ok(Profile::default()),
+        }
+    }
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Predict(args) => predict::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
+        Command::Profile { which } => profile(which),
+        Command::Models => models(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&format!("error: {error:#}"));
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn profile(which: WhichProfile) -> anyhow::Result<ExitCode> {
+    let text = match which {
+        WhichProfile::Default => DEFAULT_TOML.to_owned(),
+        WhichProfile::Ideal => toml::to_string(&Profile::ideal()).context("writing the profile")?,
+    };
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn models() -> anyhow::Result<ExitCode> {
+    let lines = migsim_models::published::MODELS
+        .iter()
+        .map(|model| format!("{:<14} {:<9} {}\n", model.name, model.mode.to_string(), model.source));
+    output::print(&lines.collect::<String>())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A flag that Ctrl-C raises, so that work ends at a clean place.
+fn interruptible() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if raised.swap(true, Ordering::Relaxed) {
+            // Asked twice: at once.
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    })
+    .context("listening for Ctrl-C")?;
+    Ok(flag)
+}

@@ -1,0 +1,48 @@
+//! Predicting a case: one run, or several where it is not known when in a phase the migration starts.
+
+use migsim_models::profile::Profile;
+use migsim_models::units::SimTime;
+
+use crate::migration::Outcome;
+use crate::scenario::Case;
+use crate::world::Fidelity;
+
+/// Over so many evenly spread offsets a phased workload is averaged when its own is not known.
+pub const OFFSETS: u64 = 8;
+
+/// Every run that the case stands for: one, or one for each offset into the longest phase.
+pub fn runs(case: &Case, profile: &Profile, fidelity: Fidelity) -> Vec<Outcome> {
+    let question = case.question(profile);
+    let period = match case.guest.phase_offset {
+        Some(offset) => return vec![question.answer(fidelity, offset)],
+        None => case
+            .guest
+            .workload
+            .terms
+            .iter()
+            .filter_map(|term| term.phase)
+            .map(|phase| phase.on + phase.off)
+            .max(),
+    };
+    match period {
+        None => vec![question.answer(fidelity, SimTime::ZERO)],
+        Some(period) => (0..OFFSETS)
+            .map(|i| question.answer(fidelity, SimTime((u128::from(period.0) * u128::from(i) / u128::from(OFFSETS)) as u64)))
+            .collect(),
+    }
+}
+
+/// The run that stands for the others: the median by total time, of those with the commoner ending.
+pub fn median(mut runs: Vec<Outcome>) -> Outcome {
+    let completed = runs.iter().filter(|run| run.completed()).count();
+    let commoner = 2 * completed >= runs.len();
+    runs.retain(|run| run.completed() == commoner);
+    runs.sort_by_key(|run| run.ended_at);
+    let middle = (runs.len() - 1) / 2;
+    runs.swap_remove(middle)
+}
+
+/// The answer to a case.
+pub fn predict(case: &Case, profile: &Profile, fidelity: Fidelity) -> Outcome {
+    median(runs(case, profile, fidelity))
+}

@@ -1,0 +1,490 @@
+//! Run records: files of real migrations, one a row, predicted in their order and compared with what was measured.
+//!
+//! The schema is the project's interchange format (docs/run-record.md). Columns may stand in any order; unknown ones are kept.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::io::{Read, Write};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use csv::StringRecord;
+use migsim_models::profile::Profile;
+use migsim_models::spec::{Layout, Mode};
+use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
+use migsim_models::workload::Workload;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use statrs::statistics::{Data, OrderStatistics};
+
+use crate::migration::Outcome;
+use crate::predict::runs;
+use crate::scenario::{Case, InputError, Keys};
+use crate::world::Fidelity;
+
+/// Columns without which there is no question.
+const NEEDED: [&str; 5] = ["mode", "memory_mib", "touched_pages", "workload", "link_mbit"];
+
+/// What a prediction adds to a row.
+pub const PREDICTED: [&str; 10] = [
+    "pred_outcome",
+    "pred_elapsed_ms",
+    "pred_downtime_ms",
+    "pred_wire_bytes",
+    "pred_normal_pages",
+    "pred_zero_pages",
+    "pred_rounds",
+    "pred_suspend_ms",
+    "pred_copy_ms",
+    "pred_resume_ms",
+];
+
+/// Rows read, predicted in parallel and written at a time: memory stays flat, however long the file.
+const BATCH: usize = 4096;
+/// Of longer files the summary takes a random sample of so many rows.
+const SAMPLE: usize = 20_000;
+
+/// The columns of a file by name.
+#[derive(Debug, Clone)]
+pub struct Columns(BTreeMap<String, usize>);
+
+/// A row that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: column `{column}`: {reason}")]
+pub struct RowError {
+    /// The file, as given.
+    pub file: String,
+    /// Line of the row.
+    pub line: u64,
+    /// The column at fault.
+    pub column: String,
+    /// What is wrong, and what is accepted.
+    pub reason: String,
+}
+
+/// What is wrong in a row, before its place is known.
+type Fault = (String, String);
+
+impl Columns {
+    /// Reads a header.
+    ///
+    /// # Errors
+    /// A needed column is missing, or a column stands there twice.
+    pub fn new(file: &str, header: &StringRecord) -> Result<Columns, InputError> {
+        let mut columns = BTreeMap::new();
+        for (index, name) in header.iter().enumerate() {
+            let name = name.trim();
+            if !name.is_empty() && columns.insert(name.to_owned(), index).is_some() {
+                return Err(InputError::new(format!("{file}:1"), format!("column `{name}` stands there twice")));
+            }
+        }
+        let missing: Vec<&str> = NEEDED.into_iter().filter(|name| !columns.contains_key(*name)).collect();
+        if !missing.is_empty() {
+            return Err(InputError::new(
+                format!("{file}:1"),
+                format!("lacks the column `{}`; a run record has at least {}", missing.join("`, `"), NEEDED.join(", ")),
+            ));
+        }
+        Ok(Columns(columns))
+    }
+
+    fn text<'r>(&self, row: &'r StringRecord, column: &str) -> Option<&'r str> {
+        let text = row.get(*self.0.get(column)?)?.trim();
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn parse<T: FromStr>(&self, row: &StringRecord, column: &str, accepted: &str) -> Result<Option<T>, Fault>
+    where
+        T::Err: Display,
+    {
+        self.text(row, column)
+            .map(|text| {
+                text.parse().map_err(|e: T::Err| {
+                    let accepted = if accepted.is_empty() { String::new() } else { format!("; it takes {accepted}") };
+                    (column.to_owned(), format!("`{text}`: {e}{accepted}"))
+                })
+            })
+            .transpose()
+    }
+
+    /// A finite number that is not negative.
+    fn number(&self, row: &StringRecord, column: &str) -> Result<Option<f64>, Fault> {
+        let accepted = "a number that is not negative";
+        match self.parse::<f64>(row, column, accepted)? {
+            Some(value) if !(value.is_finite() && value >= 0.0) => {
+                Err((column.to_owned(), format!("`{value}`: it takes {accepted}")))
+            }
+            other => Ok(other),
+        }
+    }
+
+    fn needed<T>(&self, column: &str, value: Option<T>) -> Result<T, Fault> {
+        value.ok_or_else(|| (column.to_owned(), "is empty, and needed".to_owned()))
+    }
+
+    /// The question that a row asks.
+    ///
+    /// # Errors
+    /// The column at fault, what is wrong, and what is accepted.
+    fn case(&self, row: &StringRecord) -> Result<Case, Fault> {
+        let ms = |column: &str| -> Result<Option<SimTime>, Fault> {
+            Ok(self.number(row, column)?.map(|ms| SimTime::from_secs_f64(ms / 1e3)))
+        };
+        let flag = |column: &str| -> Result<Option<bool>, Fault> {
+            match self.text(row, column) {
+                None => Ok(None),
+                Some("0") => Ok(Some(false)),
+                Some("1") => Ok(Some(true)),
+                Some(text) => Err((column.to_owned(), format!("`{text}`: it takes 0 or 1"))),
+            }
+        };
+        let whole = "a whole number";
+        let mut keys = Keys::default();
+        let (g, l, m) = (&mut keys.guest, &mut keys.link, &mut keys.migration);
+        let memory: u64 = self.needed("memory_mib", self.parse(row, "memory_mib", whole)?)?;
+        g.memory = Some(Bytes(memory.saturating_mul(1 << 20)).pages());
+        g.touched = Some(Pages(self.needed("touched_pages", self.parse(row, "touched_pages", whole)?)?));
+        g.workload = Some(self.needed("workload", self.parse::<Workload>(row, "workload", "")?)?);
+        g.vcpus = self.parse(row, "vcpus", whole)?;
+        // A record's guest is the lab's, which touches its memory from the front; a column of its own may say otherwise.
+        g.layout = Some(self.parse(row, "layout", "")?.unwrap_or(Layout::Front));
+        g.phase_offset = ms("phase_offset_ms")?;
+        g.delta_bytes = self.parse(row, "delta_bytes", whole)?;
+        let mbit = self.needed("link_mbit", self.number(row, "link_mbit")?)?;
+        l.capacity = Some(BitRate((mbit * 1e6) as u64));
+        l.rtt = self.number(row, "rtt_us")?.map(|us| SimTime::from_secs_f64(us / 1e6));
+        l.transport = self.parse(row, "transport", "")?;
+        m.mode = Some(self.needed("mode", self.parse::<Mode>(row, "mode", "")?)?);
+        m.qemu = self.parse(row, "qemu", "")?;
+        m.downtime_limit = ms("downtime_limit_ms")?;
+        m.bandwidth_cap = self
+            .number(row, "bandwidth_cap_mib")?
+            .filter(|mib| *mib > 0.0)
+            .map(|mib| BitRate((mib * f64::from(8 << 20)) as u64));
+        m.auto_converge = flag("auto_converge")?;
+        m.xbzrle = flag("xbzrle")?;
+        m.multifd_channels = self.parse(row, "multifd_channels", whole)?;
+        m.timeout = self
+            .number(row, "timeout_s")?
+            .filter(|s| *s > 0.0)
+            .map(SimTime::from_secs_f64);
+        m.log_chunk = match self.text(row, "engine") {
+            None | Some("kvm") => self.number(row, "log_chunk_mib")?.map(|mib| Bytes((mib * f64::from(1 << 20)) as u64)),
+            // Without KVM there is no log to be cleared lazily.
+            Some("tcg") => Some(Bytes(0)),
+            Some(other) => return Err(("engine".to_owned(), format!("`{other}`: it takes kvm or tcg"))),
+        };
+        Case::build(&keys).map_err(|error| {
+            let column = match error.key {
+                "memory" => "memory_mib",
+                "touched" => "touched_pages",
+                "capacity" => "link_mbit",
+                "downtime_limit" => "downtime_limit_ms",
+                "timeout" => "timeout_s",
+                other => other,
+            };
+            (column.to_owned(), error.to_string())
+        })
+    }
+}
+
+/// What is predicted of a row: what the columns of its measurements hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowPrediction {
+    /// Whether it completes.
+    pub completed: bool,
+    /// libvirt's time_elapsed: here the total migration time, or when it was given up.
+    pub elapsed_ms: f64,
+    /// libvirt's downtime, where it completes.
+    pub downtime_ms: Option<f64>,
+    /// QEMU's transferred bytes.
+    pub wire_bytes: f64,
+    /// Non-zero pages sent.
+    pub normal_pages: f64,
+    /// Zero pages sent.
+    pub zero_pages: f64,
+    /// QEMU's dirty-sync-count.
+    pub rounds: Option<f64>,
+    /// Suspend, copy, resume.
+    pub offline_ms: Option<[f64; 3]>,
+}
+
+impl RowPrediction {
+    /// The mean over the runs that a row stands for, of those with the commoner ending.
+    fn mean(mut runs: Vec<Outcome>) -> RowPrediction {
+        let completed = 2 * runs.iter().filter(|run| run.completed()).count() >= runs.len();
+        runs.retain(|run| run.completed() == completed);
+        let mean = |of: &dyn Fn(&Outcome) -> f64| runs.iter().map(of).sum::<f64>() / runs.len() as f64;
+        let offline = runs.iter().all(|run| run.mode == Mode::Offline);
+        RowPrediction {
+            completed,
+            elapsed_ms: mean(&|run| run.ended_at.as_millis_f64()),
+            downtime_ms: completed.then(|| mean(&|run| run.terms.tdt().as_millis_f64())),
+            wire_bytes: mean(&|run| run.wire_bytes as f64),
+            normal_pages: mean(&|run| run.normal_pages as f64),
+            zero_pages: mean(&|run| run.zero_pages as f64),
+            rounds: (!offline).then(|| mean(&|run| f64::from(run.dirty_syncs))),
+            offline_ms: (offline && completed).then(|| {
+                [
+                    mean(&|run| run.downtime_parts.suspend.as_millis_f64()),
+                    mean(&|run| run.downtime_parts.copy.as_millis_f64()),
+                    mean(&|run| run.downtime_parts.resume.as_millis_f64()),
+                ]
+            }),
+        }
+    }
+
+    fn fields(&self) -> [String; 10] {
+        let ms = |value: Option<f64>| value.map_or(String::new(), |v| format!("{v:.3}"));
+        let count = |value: f64| format!("{:.0}", libm::round(value));
+        let phases = self.offline_ms.map_or([None; 3], |p| p.map(Some));
+        [
+            if self.completed { "completed" } else { "not-converged" }.to_owned(),
+            ms(Some(self.elapsed_ms)),
+            ms(self.downtime_ms),
+            count(self.wire_bytes),
+            count(self.normal_pages),
+            count(self.zero_pages),
+            self.rounds.map_or(String::new(), count),
+            ms(phases[0]),
+            ms(phases[1]),
+            ms(phases[2]),
+        ]
+    }
+}
+
+/// Numbers of which quantiles are wanted: all of them, or a random sample of many.
+#[derive(Debug, Clone)]
+struct Sample {
+    values: Vec<f64>,
+    seen: usize,
+    rng: ChaCha8Rng,
+}
+
+impl Sample {
+    fn new() -> Sample {
+        Sample {
+            values: Vec::new(),
+            seen: 0,
+            rng: ChaCha8Rng::seed_from_u64(0),
+        }
+    }
+
+    /// Reservoir sampling (Vitter 1985, algorithm R).
+    fn push(&mut self, value: f64) {
+        self.seen += 1;
+        if self.values.len() < SAMPLE {
+            self.values.push(value);
+        } else {
+            let at = self.rng.random_range(0..self.seen);
+            if let Some(slot) = self.values.get_mut(at) {
+                *slot = value;
+            }
+        }
+    }
+
+    fn quantile(&self, p: f64) -> f64 {
+        Data::new(self.values.clone()).quantile(p)
+    }
+}
+
+/// Errors of the predictions of one mode, where rows hold measurements.
+#[derive(Debug, Clone)]
+struct ModeErrors {
+    elapsed: Sample,
+    downtime_ms: Sample,
+    wire: Sample,
+    rounds: [usize; 3],
+    verdicts: [usize; 4],
+}
+
+/// A summary of errors over a file.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Rows predicted.
+    pub predicted: usize,
+    /// Rows that could not be read.
+    pub failed: usize,
+    by_mode: BTreeMap<String, ModeErrors>,
+}
+
+impl Summary {
+    fn add(&mut self, columns: &Columns, row: &StringRecord, mode: Mode, prediction: &RowPrediction) {
+        self.predicted += 1;
+        let measured = |column: &str| columns.number(row, column).ok().flatten();
+        let outcome = columns.text(row, "outcome");
+        let elapsed = measured("elapsed_ms").filter(|ms| *ms > 0.0);
+        if outcome.is_none() && elapsed.is_none() {
+            return;
+        }
+        let errors = self.by_mode.entry(mode.to_string()).or_insert_with(|| ModeErrors {
+            elapsed: Sample::new(),
+            downtime_ms: Sample::new(),
+            wire: Sample::new(),
+            rounds: [0; 3],
+            verdicts: [0; 4],
+        });
+        let completed = match outcome {
+            Some("completed") | None => true,
+            Some("not-converged") => false,
+            Some(_) => return,
+        };
+        errors.verdicts[usize::from(!completed) * 2 + usize::from(!prediction.completed)] += 1;
+        if !completed || !prediction.completed {
+            return;
+        }
+        if let Some(ms) = elapsed {
+            errors.elapsed.push((prediction.elapsed_ms / ms - 1.0).abs());
+        }
+        if let (Some(a), Some(b)) = (prediction.downtime_ms, measured("downtime_ms")) {
+            errors.downtime_ms.push((a - b).abs());
+        }
+        if let Some(bytes) = measured("wire_bytes").filter(|b| *b > 0.0) {
+            errors.wire.push((prediction.wire_bytes / bytes - 1.0).abs());
+        }
+        if let (Some(a), Some(b)) = (prediction.rounds, measured("rounds")) {
+            let off = (libm::round(a) - b).abs();
+            errors.rounds[if off < 0.5 { 0 } else { 1 + usize::from(off > 1.5) }] += 1;
+        }
+    }
+}
+
+impl Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rows predicted", self.predicted)?;
+        if self.failed > 0 {
+            write!(f, ", {} could not be read", self.failed)?;
+        }
+        for (mode, e) in &self.by_mode {
+            let [both, early, late, neither] = e.verdicts;
+            write!(
+                f,
+                "\n{mode}: {} measured; verdict right in {}, predicted not to converge but did {early}, predicted to but did not {late}",
+                both + early + late + neither,
+                both + neither
+            )?;
+            let line = |f: &mut fmt::Formatter<'_>, name: &str, s: &Sample, scale: f64, unit: &str| {
+                if s.values.is_empty() {
+                    return Ok(());
+                }
+                let q = |p| s.quantile(p) * scale;
+                write!(f, "\n  {name:<12} median {:>7.2}{unit}  90 % {:>7.2}{unit}  worst {:>7.2}{unit}", q(0.5), q(0.9), q(1.0))
+            };
+            line(f, "total time", &e.elapsed, 100.0, " %")?;
+            line(f, "downtime", &e.downtime_ms, 1.0, " ms")?;
+            line(f, "wire bytes", &e.wire, 100.0, " %")?;
+            let [exact, one, more] = e.rounds;
+            if exact + one + more > 0 {
+                write!(f, "\n  dirty syncs  exact {exact}, off by one {one}, by more {more}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a file of records was gone through.
+#[derive(Debug)]
+pub struct Report {
+    /// Errors of the predictions.
+    pub summary: Summary,
+    /// Whether it was interrupted: what was written so far is whole rows.
+    pub interrupted: bool,
+}
+
+/// Predicts every row of `input` and writes it with its predictions to `output`, in order.
+///
+/// Rows that cannot be read are reported to `complain` and left out. `progress` hears how many bytes of the input are done.
+///
+/// # Errors
+/// The input cannot be used at all, or the output cannot be written.
+pub fn predict_records(
+    file: &str,
+    input: impl Read,
+    output: impl Write,
+    profile: &Profile,
+    fidelity: Fidelity,
+    interrupted: &AtomicBool,
+    mut complain: impl FnMut(&RowError),
+    mut progress: impl FnMut(u64),
+) -> Result<Report, InputError> {
+    let unusable = |e: &dyn Display| InputError::new(file, e);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+    let header = reader.headers().map_err(|e| unusable(&e))?.clone();
+    let columns = Columns::new(file, &header)?;
+    let mut writer = csv::Writer::from_writer(output);
+    let write = |e: csv::Error| InputError::new("output", e);
+    let mut summary = Summary::default();
+    let mut batch: Vec<StringRecord> = Vec::with_capacity(BATCH);
+    let mut wrote_header = false;
+    loop {
+        batch.clear();
+        while batch.len() < BATCH {
+            let mut row = StringRecord::new();
+            match reader.read_record(&mut row) {
+                Ok(true) => batch.push(row),
+                Ok(false) => break,
+                Err(e) => return Err(unusable(&e)),
+            }
+        }
+        if batch.is_empty() || interrupted.load(Ordering::Relaxed) {
+            break;
+        }
+        if !wrote_header {
+            let names = header.iter().chain(PREDICTED);
+            writer.write_record(names).map_err(write)?;
+            wrote_header = true;
+        }
+        let answers: Vec<Result<(Mode, RowPrediction), RowError>> = batch
+            .par_iter()
+            .map(|row| answer(file, &columns, header.len(), row, profile, fidelity))
+            .collect();
+        for (row, answer) in batch.iter().zip(answers) {
+            match answer {
+                Ok((mode, prediction)) => {
+                    summary.add(&columns, row, mode, &prediction);
+                    let fields = prediction.fields();
+                    let fields = row.iter().chain(fields.iter().map(String::as_str));
+                    writer.write_record(fields).map_err(write)?;
+                }
+                Err(error) => {
+                    summary.failed += 1;
+                    complain(&error);
+                }
+            }
+        }
+        progress(reader.position().byte());
+    }
+    if !wrote_header && !interrupted.load(Ordering::Relaxed) {
+        return Err(InputError::new(file, "has no rows; a run record has one for each migration"));
+    }
+    writer.flush().map_err(|e| InputError::new("output", e))?;
+    Ok(Report {
+        summary,
+        interrupted: interrupted.load(Ordering::Relaxed),
+    })
+}
+
+fn answer(
+    file: &str,
+    columns: &Columns,
+    width: usize,
+    row: &StringRecord,
+    profile: &Profile,
+    fidelity: Fidelity,
+) -> Result<(Mode, RowPrediction), RowError> {
+    let line = row.position().map_or(0, csv::Position::line);
+    let place = |(column, reason): Fault| RowError {
+        file: file.to_owned(),
+        line,
+        column,
+        reason,
+    };
+    if row.len() != width {
+        let reason = format!("the row has {} fields, the header {width}", row.len());
+        return Err(place(("(all)".to_owned(), reason)));
+    }
+    let case = columns.case(row).map_err(place)?;
+    let mode = case.policy.mode;
+    Ok((mode, RowPrediction::mean(runs(&case, profile, fidelity))))
+}

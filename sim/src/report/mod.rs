@@ -1,0 +1,107 @@
+//! Answers for people and programs: tables, JSON, CSV and pictures.
+
+pub mod csv;
+pub mod json;
+pub mod plot;
+pub mod table;
+
+use migsim_models::profile::Profile;
+use migsim_models::published::{Inputs, Model, Prediction};
+use migsim_models::spec::Mode;
+use migsim_models::units::SimTime;
+
+use crate::advice::Advice;
+use crate::migration::{Ending, Outcome};
+use crate::scenario::Case;
+
+/// A case and all that is to be said of it.
+#[derive(Debug)]
+pub struct Answer {
+    /// The question.
+    pub case: Case,
+    /// What comes of it.
+    pub outcome: Outcome,
+    /// What would change a verdict of not converging.
+    pub advice: Option<Advice>,
+    /// What published models say, where they were asked.
+    pub models: Vec<(&'static Model, Prediction)>,
+}
+
+impl Answer {
+    /// Asks published models the same question.
+    pub fn ask(&mut self, models: &[&'static Model], profile: &Profile) {
+        let share = profile.share(self.case.path.transport);
+        let inputs = Inputs::new(&self.case.guest, &self.case.path, &self.case.policy, share);
+        self.models = models.iter().map(|model| (*model, (model.predict)(&inputs))).collect();
+    }
+}
+
+/// The word for an outcome, as files have it.
+pub fn outcome_word(outcome: &Outcome) -> &'static str {
+    if outcome.completed() { "completed" } else { "not-converged" }
+}
+
+/// The stretches that a total time is made of, with their names.
+pub fn contributors(outcome: &Outcome) -> Vec<(String, SimTime)> {
+    let parts = &outcome.downtime_parts;
+    if outcome.mode == Mode::Offline {
+        return [("suspending", parts.suspend), ("copying", parts.copy), ("resuming", parts.resume)]
+            .map(|(name, time)| (name.to_owned(), time))
+            .to_vec();
+    }
+    let mut all = Vec::new();
+    let first = outcome.rounds.first();
+    if let Some(first) = first {
+        all.push(("preparing".to_owned(), first.start));
+    }
+    let stop = outcome.switched_at.unwrap_or_else(|| outcome.ended_at.since(outcome.terms.tdt()));
+    let live: Vec<_> = outcome.rounds.iter().filter(|round| round.end <= stop).collect();
+    if let Some((first, later)) = live.split_first() {
+        all.push(("the first pass over memory".to_owned(), first.end - first.start));
+        if let (Some(a), Some(b)) = (later.first(), later.last()) {
+            let name = format!("{} more pass{}", later.len(), if later.len() == 1 { "" } else { "es" });
+            all.push((name, b.end - a.start));
+        }
+    }
+    if outcome.switched_at.is_some() {
+        all.push(("the pages that follow the guest".to_owned(), outcome.ended_at.since(stop)));
+    } else {
+        all.push(("the stop".to_owned(), outcome.terms.tdt()));
+    }
+    all
+}
+
+/// The largest of some named stretches.
+pub fn largest(all: &[(String, SimTime)]) -> Option<&(String, SimTime)> {
+    all.iter().max_by_key(|(_, time)| *time)
+}
+
+/// Why a migration did not complete.
+pub fn why_not(case: &Case, outcome: &Outcome) -> String {
+    use migsim_models::units::{PAGE_BYTES, human_bytes, human_time};
+    let left = outcome
+        .rounds
+        .iter()
+        .map(|round| round.dirty_pages_at_end)
+        .fold(f64::INFINITY, f64::min);
+    let size = if left.is_finite() { human_bytes(left * PAGE_BYTES as f64) } else { "nothing sent".to_owned() };
+    match outcome.ending {
+        Ending::Completed => String::new(),
+        Ending::LinkDead => "the link carries nothing any more".to_owned(),
+        Ending::TimedOut => format!(
+            "it was given up after {}, when no pass had left less than {size}",
+            human_time(outcome.ended_at)
+        ),
+        Ending::NoProgress => {
+            let round = outcome.rounds.last();
+            let seconds = round.map_or(0.0, |r| (r.end - r.start).as_secs_f64());
+            let rate = round.map_or(0.0, |r| r.wire_bytes / seconds.max(1e-9));
+            let threshold = migsim_models::qemu::threshold(rate, case.policy.downtime_limit);
+            format!(
+                "pass after pass leaves at least {size}, and QEMU stops the guest only below {} (what the link carries in the downtime limit of {})",
+                human_bytes(threshold),
+                human_time(case.policy.downtime_limit)
+            )
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Pictures, as SVG: the rounds of a migration over time, and what a sweep found.
+
+use kuva::backend::svg::SvgBackend;
+use kuva::plot::heatmap::Heatmap;
+use kuva::plot::legend::LegendPosition;
+use kuva::plot::annotations::{ReferenceLine, ShadedRegion};
+use kuva::plot::{LinePlot, ScatterPlot};
+use kuva::render::figure::Figure;
+use kuva::render::layout::Layout;
+use kuva::render::plots::Plot;
+use kuva::render::render::render_multiple;
+use migsim_models::spec::Mode;
+use migsim_models::units::{PAGE_BYTES, human_time};
+
+use super::Answer;
+use crate::sweep::{Point, Range};
+
+/// Colours that stay apart for colour-blind readers (Okabe and Ito).
+const BLUE: &str = "#0072b2";
+const ORANGE: &str = "#d55e00";
+const GREEN: &str = "#009e73";
+const GREY: &str = "#777777";
+
+const MIB: f64 = (1_u64 << 20) as f64;
+
+fn line(points: Vec<(f64, f64)>, colour: &str, legend: &str) -> Plot {
+    Plot::Line(
+        LinePlot::new()
+            .with_data(points)
+            .with_color(colour)
+            .with_stroke_width(2.0)
+            .with_legend(legend),
+    )
+}
+
+fn dots(points: Vec<(f64, f64)>, colour: &str, legend: &str) -> Plot {
+    Plot::Scatter(
+        ScatterPlot::new()
+            .with_data(points)
+            .with_color(colour)
+            .with_size(4.0)
+            .with_legend(legend),
+    )
+}
+
+fn svg(plots: Vec<Plot>, layout: Layout) -> String {
+    SvgBackend::default().render_scene(&render_multiple(plots, layout))
+}
+
+/// The rounds over time: what is left to send, what had become dirty at each look, and the stop. Above it all of the migration, below its last second.
+pub fn rounds(answer: &Answer) -> String {
+    let outcome = &answer.outcome;
+    if outcome.mode == Mode::Offline {
+        return phases(answer);
+    }
+    let mib = |pages: f64| pages * PAGE_BYTES as f64 / MIB;
+    let firmware = outcome.rounds.first().map_or(0.0, |r| r.pages.total() + r.dirty_pages_at_end);
+    let mut left = Vec::new();
+    let mut dirtied = Vec::new();
+    let mut pending = outcome.rounds.first().map_or(0.0, |first| first.pages.total().max(firmware - first.dirty_pages_at_end));
+    for round in &outcome.rounds {
+        left.push((round.start.as_secs_f64(), mib(pending)));
+        let unsent = (pending - round.pages.total()).max(0.0);
+        left.push((round.end.as_secs_f64(), mib(unsent)));
+        let newly = round.dirty_pages_at_end - unsent;
+        if newly > 0.0 {
+            dirtied.push((round.end.as_secs_f64(), mib(newly)));
+        }
+        pending = round.dirty_pages_at_end;
+    }
+    let end = outcome.ended_at.as_secs_f64();
+    let down = outcome.downtime().map(|down| {
+        let resumed = outcome.resumed_at.unwrap_or(outcome.ended_at).as_secs_f64();
+        (resumed - down.as_secs_f64(), resumed)
+    });
+    let panel = |title: String, from: f64| {
+        let seen = |points: &[(f64, f64)]| points.iter().copied().filter(|p| p.0 >= from).collect::<Vec<_>>();
+        let plots = vec![
+            line(from_on(&left, from), BLUE, "left to send"),
+            dots(seen(&dirtied), ORANGE, "dirtied in a pass"),
+        ];
+        let top = from_on(&left, from).iter().chain(&seen(&dirtied)).map(|p| p.1).fold(1.0, f64::max);
+        let mut layout = Layout::auto_from_plots(&plots)
+            .with_title(title)
+            .with_x_label("time since the start, s")
+            .with_y_label("MiB of guest memory")
+            .with_x_axis_min(from)
+            .with_x_axis_max(end)
+            .with_y_axis_min(0.0)
+            .with_y_axis_max(top * 1.08)
+            .with_legend_position(LegendPosition::OutsideRightTop);
+        if let Some((stop, resume)) = down {
+            layout = layout
+                .with_shaded_region(ShadedRegion::vertical(stop.max(from), resume).with_color(GREY).with_opacity(0.25))
+                .with_reference_line(ReferenceLine::vertical(stop.max(from)).with_color(GREY).with_label("stop"));
+        }
+        (plots, layout)
+    };
+    let name = &answer.case.guest.name;
+    let title = match (outcome.tmt(), outcome.downtime()) {
+        (Some(total), Some(down)) => format!("{name}: {} in total, {} down (shaded)", human_time(total), human_time(down)),
+        _ => format!("{name}: does not converge"),
+    };
+    let (plots, layout) = panel(title, 0.0);
+    // The end in close-up: the stop with about as much before it.
+    let close = down.map_or(end * 0.9, |(stop, resume)| (stop - 2.0 * (resume - stop)).max(0.0));
+    if close <= 0.0 || outcome.mode == Mode::Paused || outcome.switched_at.is_some() {
+        return svg(plots, layout.with_width(860.0).with_height(380.0));
+    }
+    let (close_plots, close_layout) = panel("the end of it, in close-up".to_owned(), close);
+    let figure = Figure::new(2, 1)
+        .with_plots(vec![plots, close_plots])
+        .with_layouts(vec![layout, close_layout])
+        .with_cell_size(860.0, 320.0);
+    SvgBackend::default().render_scene(&figure.render())
+}
+
+/// A line from `from` on, cut where it crosses.
+fn from_on(points: &[(f64, f64)], from: f64) -> Vec<(f64, f64)> {
+    let mut out = Vec::new();
+    for pair in points.windows(2) {
+        let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
+        if x1 < from {
+            continue;
+        }
+        if out.is_empty() {
+            let share = if x1 > x0 { ((from - x0) / (x1 - x0)).clamp(0.0, 1.0) } else { 0.0 };
+            out.push((x0.max(from), y0 + (y1 - y0) * share));
+        }
+        out.push((x1, y1));
+    }
+    out
+}
+
+/// The three phases of an offline migration, one after the other.
+fn phases(answer: &Answer) -> String {
+    let parts = &answer.outcome.downtime_parts;
+    let mut at = 0.0;
+    let mut plots = Vec::new();
+    for (name, time, colour) in [("suspend", parts.suspend, BLUE), ("copy", parts.copy, ORANGE), ("resume", parts.resume, GREEN)] {
+        let end = at + time.as_secs_f64();
+        plots.push(Plot::Line(
+            LinePlot::new()
+                .with_data(vec![(at, 1.0), (end, 1.0)])
+                .with_color(colour)
+                .with_stroke_width(26.0)
+                .with_legend(format!("{name}, {}", human_time(time))),
+        ));
+        at = end;
+    }
+    let layout = Layout::auto_from_plots(&plots)
+        .with_title(format!("{}: offline, down for all of {}", answer.case.guest.name, human_time(answer.outcome.ended_at)))
+        .with_x_label("time since the start, s")
+        .with_x_axis_min(0.0)
+        .with_y_axis_min(0.0)
+        .with_y_axis_max(2.0)
+        .with_show_grid(false)
+        .with_legend_position(LegendPosition::OutsideRightTop)
+        .with_width(860.0)
+        .with_height(240.0);
+    svg(plots, layout)
+}
+
+/// What a sweep found: lines over one quantity, maps over two.
+pub fn sweep(points: &[Point], ranges: &[Range]) -> String {
+    match ranges {
+        [one] => over_one(points, one),
+        [x, y, ..] => over_two(points, x, y),
+        [] => String::new(),
+    }
+}
+
+fn over_one(points: &[Point], range: &Range) -> String {
+    let (unit, scale) = range.quantity.axis();
+    let name = range.quantity.name().replace('_', " ");
+    let at = |point: &Point| point.values[0] / scale;
+    // The border of convergence: half way between neighbours that differ.
+    let borders: Vec<f64> = points
+        .windows(2)
+        .filter(|pair| pair[0].outcome.completed() != pair[1].outcome.completed())
+        .map(|pair| {
+            let (a, b) = (at(&pair[0]), at(&pair[1]));
+            if range.log { libm::sqrt(a * b) } else { (a + b) / 2.0 }
+        })
+        .collect();
+    let diverging: Vec<(f64, f64)> = {
+        let mut spans: Vec<(f64, f64)> = Vec::new();
+        let mut edges = borders.iter().copied();
+        let mut start = (!points.first().is_none_or(|p| p.outcome.completed())).then(|| points.first().map_or(0.0, at));
+        while let Some(edge) = edges.next() {
+            match start.take() {
+                Some(from) => spans.push((from, edge)),
+                None => start = Some(edge),
+            }
+        }
+        if let (Some(from), Some(last)) = (start, points.last()) {
+            spans.push((from, at(last)));
+        }
+        spans
+    };
+    let panel = |title: &str, label: &str, colour: &str, of: &dyn Fn(&Point) -> Option<f64>| {
+        // Lines break where there is no answer.
+        let mut plots = Vec::new();
+        for run in points.chunk_by(|a, b| a.outcome.completed() == b.outcome.completed()) {
+            let line: Vec<(f64, f64)> = run.iter().filter_map(|p| Some((at(p), of(p)?))).collect();
+            if !line.is_empty() {
+                plots.push(Plot::Line(LinePlot::new().with_data(line.clone()).with_color(colour).with_stroke_width(2.0)));
+                plots.push(Plot::Scatter(ScatterPlot::new().with_data(line).with_color(colour).with_size(2.5)));
+            }
+        }
+        if plots.is_empty() {
+            // Nothing completed: an empty panel of the right width.
+            let ends = [points.first(), points.last()].into_iter().flatten().map(|p| (at(p), 0.0)).collect::<Vec<_>>();
+            plots.push(Plot::Scatter(ScatterPlot::new().with_data(ends).with_color("none").with_size(0.0)));
+        }
+        let mut layout = Layout::auto_from_plots(&plots)
+            .with_title(title)
+            .with_x_label(format!("{name}, {unit}"))
+            .with_y_label(label);
+        if let (Some(first), Some(last)) = (points.first(), points.last()) {
+            layout = layout.with_x_axis_min(at(first)).with_x_axis_max(at(last));
+        }
+        if range.log {
+            layout = layout.with_log_x();
+        } else {
+            layout = layout.with_y_axis_min(0.0);
+        }
+        for (from, to) in &diverging {
+            layout = layout.with_shaded_region(ShadedRegion::vertical(*from, *to).with_color(ORANGE).with_opacity(0.15));
+        }
+        for border in &borders {
+            layout = layout.with_reference_line(ReferenceLine::vertical(*border).with_color(ORANGE).with_label("border of convergence"));
+        }
+        (plots, layout)
+    };
+    let shaded = if diverging.is_empty() { "" } else { " (shaded: does not converge)" };
+    let total = panel(&format!("total migration time{shaded}"), "s", BLUE, &|p| p.outcome.tmt().map(|t| t.as_secs_f64()));
+    let down = panel("downtime", "ms", GREEN, &|p| p.outcome.downtime().map(|t| t.as_millis_f64()));
+    let figure = Figure::new(2, 1)
+        .with_plots(vec![total.0, down.0])
+        .with_layouts(vec![total.1, down.1])
+        .with_cell_size(760.0, 320.0);
+    SvgBackend::default().render_scene(&figure.render())
+}
+
+fn over_two(points: &[Point], x: &Range, y: &Range) -> String {
+    let (columns, rows) = (x.points(), y.points());
+    let label = |range: &Range, values: &[f64]| -> Vec<String> {
+        let (_, scale) = range.quantity.axis();
+        values.iter().map(|v| format!("{:.4}", v / scale).trim_end_matches('0').trim_end_matches('.').to_owned()).collect()
+    };
+    let panel = |title: &str, of: &dyn Fn(&Point) -> Option<f64>| {
+        // Points run through y for each x; the top row of a map is its largest y.
+        let data: Vec<Vec<f64>> = (0..rows.len())
+            .rev()
+            .map(|r| (0..columns.len()).map(|c| of(&points[c * rows.len() + r]).unwrap_or(f64::NAN)).collect())
+            .collect();
+        let mut tops = label(y, &rows);
+        tops.reverse();
+        let map = Heatmap::new().with_data(data).with_labels(tops, label(x, &columns));
+        let plots = vec![Plot::Heatmap(map)];
+        let axis = |range: &Range| format!("{}, {}", range.quantity.name().replace('_', " "), range.quantity.axis().0);
+        let layout = Layout::auto_from_plots(&plots)
+            .with_title(title)
+            .with_x_label(axis(x))
+            .with_y_label(axis(y))
+            .with_x_categories(label(x, &columns))
+            .with_x_tick_rotate(-60.0);
+        (plots, layout)
+    };
+    let total = panel("total migration time, s (blank: does not converge)", &|p| p.outcome.tmt().map(|t| t.as_secs_f64()));
+    let down = panel("downtime, ms", &|p| p.outcome.downtime().map(|t| t.as_millis_f64()));
+    let figure = Figure::new(1, 2)
+        .with_plots(vec![total.0, down.0])
+        .with_layouts(vec![total.1, down.1])
+        .with_cell_size(560.0, 460.0);
+    SvgBackend::default().render_scene(&figure.render())
+}
+
