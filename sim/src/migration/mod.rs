@@ -353,6 +353,7 @@ impl<M: GuestMemory> Migration<M> {
 
     /// A sync ends a round, and may throttle (`migration/ram.c`, `migration_bitmap_sync`).
     fn sync(&mut self, now: SimTime) {
+        self.round.unsent_pages = self.memory.pending();
         let newly = self.memory.sync(now);
         self.syncs += 1;
         self.last_sync = now;
@@ -462,6 +463,7 @@ impl<M: GuestMemory> Migration<M> {
     /// Post-copy: the guest stops here, to run there (`migration/migration.c`, `postcopy_start`).
     fn switch_over(&mut self, now: SimTime) {
         self.switch_at = None;
+        self.round.unsent_pages = self.memory.pending();
         self.end_round(now);
         self.halt(now);
         // The dirty bitmap of the last sync is what the destination throws away and pulls again.

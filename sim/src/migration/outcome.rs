@@ -33,6 +33,8 @@ pub struct Round {
     pub pages: PageCount,
     /// Bytes on the wire.
     pub wire_bytes: f64,
+    /// Pages that were still to be sent when it ended: QEMU looks before a pass is through.
+    pub unsent_pages: f64,
     /// Pages to be sent after the sync that ended it: what was left over and what had become dirty.
     pub dirty_pages_at_end: f64,
     /// How much the vCPUs were throttled, in percent.

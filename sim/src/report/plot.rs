@@ -54,26 +54,23 @@ pub fn rounds(answer: &Answer) -> String {
         return phases(answer);
     }
     let mib = |pages: f64| pages * PAGE_BYTES as f64 / MIB;
-    let firmware = outcome.rounds.first().map_or(0.0, |r| r.pages.total() + r.dirty_pages_at_end);
     let mut left = Vec::new();
     let mut dirtied = Vec::new();
-    let mut pending = outcome.rounds.first().map_or(0.0, |first| first.pages.total().max(firmware - first.dirty_pages_at_end));
     for round in &outcome.rounds {
+        let pending = round.pages.total() + round.unsent_pages;
         left.push((round.start.as_secs_f64(), mib(pending)));
-        let unsent = (pending - round.pages.total()).max(0.0);
-        left.push((round.end.as_secs_f64(), mib(unsent)));
-        let newly = round.dirty_pages_at_end - unsent;
+        left.push((round.end.as_secs_f64(), mib(round.unsent_pages)));
+        let newly = round.dirty_pages_at_end - round.unsent_pages;
         if newly > 0.0 {
             dirtied.push((round.end.as_secs_f64(), mib(newly)));
         }
-        pending = round.dirty_pages_at_end;
     }
     let end = outcome.ended_at.as_secs_f64();
     let down = outcome.downtime().map(|down| {
         let resumed = outcome.resumed_at.unwrap_or(outcome.ended_at).as_secs_f64();
         (resumed - down.as_secs_f64(), resumed)
     });
-    let panel = |title: String, from: f64| {
+    let panel = |title: String, from: f64, label: &str| {
         let seen = |points: &[(f64, f64)]| points.iter().copied().filter(|p| p.0 >= from).collect::<Vec<_>>();
         let plots = vec![
             line(from_on(&left, from), BLUE, "left to send"),
@@ -92,7 +89,7 @@ pub fn rounds(answer: &Answer) -> String {
         if let Some((stop, resume)) = down {
             layout = layout
                 .with_shaded_region(ShadedRegion::vertical(stop.max(from), resume).with_color(GREY).with_opacity(0.25))
-                .with_reference_line(ReferenceLine::vertical(stop.max(from)).with_color(GREY).with_label("stop"));
+                .with_reference_line(ReferenceLine::vertical(stop.max(from)).with_color(GREY).with_label(label));
         }
         (plots, layout)
     };
@@ -101,13 +98,13 @@ pub fn rounds(answer: &Answer) -> String {
         (Some(total), Some(down)) => format!("{name}: {} in total, {} down (shaded)", human_time(total), human_time(down)),
         _ => format!("{name}: does not converge"),
     };
-    let (plots, layout) = panel(title, 0.0);
+    let (plots, layout) = panel(title, 0.0, "");
     // The end in close-up: the stop with about as much before it.
     let close = down.map_or(end * 0.9, |(stop, resume)| (stop - 2.0 * (resume - stop)).max(0.0));
     if close <= 0.0 || outcome.mode == Mode::Paused || outcome.switched_at.is_some() {
         return svg(plots, layout.with_width(860.0).with_height(380.0));
     }
-    let (close_plots, close_layout) = panel("the end of it, in close-up".to_owned(), close);
+    let (close_plots, close_layout) = panel("the end of it, in close-up".to_owned(), close, "the guest stops");
     let figure = Figure::new(2, 1)
         .with_plots(vec![plots, close_plots])
         .with_layouts(vec![layout, close_layout])
@@ -243,21 +240,25 @@ fn over_one(points: &[Point], range: &Range) -> String {
     SvgBackend::default().render_scene(&figure.render())
 }
 
+/// Three significant digits.
+fn three_digits(value: f64) -> String {
+    let digits = (2 - libm::floor(libm::log10(value.max(1e-9))) as i32).clamp(0, 6) as usize;
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 fn over_two(points: &[Point], x: &Range, y: &Range) -> String {
     let (columns, rows) = (x.points(), y.points());
     let label = |range: &Range, values: &[f64]| -> Vec<String> {
         let (_, scale) = range.quantity.axis();
-        values.iter().map(|v| format!("{:.4}", v / scale).trim_end_matches('0').trim_end_matches('.').to_owned()).collect()
+        values.iter().map(|v| three_digits(v / scale)).collect()
     };
     let panel = |title: &str, of: &dyn Fn(&Point) -> Option<f64>| {
-        // Points run through y for each x; the top row of a map is its largest y.
+        // Points run through y for each x; the first row of a map is its lowest.
         let data: Vec<Vec<f64>> = (0..rows.len())
-            .rev()
             .map(|r| (0..columns.len()).map(|c| of(&points[c * rows.len() + r]).unwrap_or(f64::NAN)).collect())
             .collect();
-        let mut tops = label(y, &rows);
-        tops.reverse();
-        let map = Heatmap::new().with_data(data).with_labels(tops, label(x, &columns));
+        let map = Heatmap::new().with_data(data);
         let plots = vec![Plot::Heatmap(map)];
         let axis = |range: &Range| format!("{}, {}", range.quantity.name().replace('_', " "), range.quantity.axis().0);
         let layout = Layout::auto_from_plots(&plots)
@@ -265,10 +266,11 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> String {
             .with_x_label(axis(x))
             .with_y_label(axis(y))
             .with_x_categories(label(x, &columns))
+            .with_y_categories(label(y, &rows))
             .with_x_tick_rotate(-60.0);
         (plots, layout)
     };
-    let total = panel("total migration time, s (blank: does not converge)", &|p| p.outcome.tmt().map(|t| t.as_secs_f64()));
+    let total = panel("total migration time, s (black: does not converge)", &|p| p.outcome.tmt().map(|t| t.as_secs_f64()));
     let down = panel("downtime, ms", &|p| p.outcome.downtime().map(|t| t.as_millis_f64()));
     let figure = Figure::new(1, 2)
         .with_plots(vec![total.0, down.0])
