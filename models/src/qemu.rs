@@ -53,6 +53,15 @@ impl Version {
     /// The first that counts a threshold met exactly.
     pub const V10_2: Version = Version { major: 10, minor: 2 };
 
+    /// Whether its rounds are those of QEMU before 1.3 (`arch_init.c`, `ram_save_live`, read in 1.0).
+    ///
+    /// There each filling of the rate limit's quota begins with a sync, and the bandwidth is that of the filling alone: how fast QEMU
+    /// copied pages into its own buffer, not how fast the link took them. On a slow link the guest is stopped with far more left than
+    /// the downtime limit (30 ms by default then) allows.
+    pub fn measures_its_own_buffer(self) -> bool {
+        self < Version { major: 1, minor: 3 }
+    }
+
     /// Whether auto-converge forces a sync every [`FORCED_SYNC_PERIOD`] after the first round.
     pub fn forces_syncs(self) -> bool {
         self >= Version::V10_0
@@ -143,7 +152,8 @@ pub fn threshold(bandwidth: f64, downtime_limit: SimTime) -> f64 {
 /// Whether the vCPUs stop with `pending` bytes left (`migration/migration.c`, `migration_iteration_run`).
 #[inline]
 pub fn may_stop(pending: f64, threshold: f64, version: Version) -> bool {
-    pending < 1.0 || pending < threshold || (version >= Version::V10_2 && pending <= threshold)
+    let met_exactly = version >= Version::V10_2 || version.measures_its_own_buffer();
+    pending < 1.0 || pending < threshold || (met_exactly && pending <= threshold)
 }
 
 /// Auto-converge: when and how much the vCPUs are throttled (`migration/ram.c`, `migration_trigger_throttle`).
@@ -257,6 +267,7 @@ mod tests {
             (t, Version::V10_0, false),
             (t, Version::V10_2, true),
             (t + 4096.0, Version::V10_2, false),
+            (t, Version { major: 1, minor: 0 }, true),
         ] {
             assert_eq!(may_stop(pending, t, version), stop, "{pending} on {version}");
         }

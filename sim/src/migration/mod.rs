@@ -328,6 +328,9 @@ impl<M: GuestMemory> Migration<M> {
             return; // only the stretch that was planned is done
         }
         let s = &self.settings;
+        if s.policy.qemu.measures_its_own_buffer() {
+            self.window.threshold = qemu::threshold(s.speeds.buffer_rate(), s.policy.downtime_limit);
+        }
         // `ram_save_pending` syncs below the threshold, which is 0 in the first 100 ms; from 8.0 on also at it.
         let threshold = self.window.threshold;
         if threshold == 0.0 && s.policy.qemu.major < 8 {
@@ -413,7 +416,9 @@ impl<M: GuestMemory> Migration<M> {
         }
         let switches = self.settings.policy.mode == Mode::Postcopy;
         let waited = now - self.best_at > self.settings.longest_phase;
-        let stuck = self.syncs - self.best_round >= STUCK_ROUNDS && waited && !switches;
+        // Before 1.3 a round is but one quota of the rate limit.
+        let rounds = if self.settings.policy.qemu.measures_its_own_buffer() { 100 * STUCK_ROUNDS } else { STUCK_ROUNDS };
+        let stuck = self.syncs - self.best_round >= rounds && waited && !switches;
         if self.settings.policy.timeout.is_none() && (stuck || self.syncs >= MOST_ROUNDS) {
             self.give_up(now, Ending::NoProgress);
         }
@@ -609,6 +614,11 @@ impl<M: GuestMemory> Migration<M> {
             downtime_limit: s.policy.downtime_limit,
             pending: if pages { self.memory.pending() } else { 0.0 },
             complete,
+            look_at: s.policy.qemu.measures_its_own_buffer().then(|| {
+                // One quota of the rate limit, or as long as a slower link takes for it.
+                let quota = s.speeds.cap.min(f64::MAX) * qemu::WINDOW.as_secs_f64();
+                self.window.sending_since + (quota / self.rate.max(1.0)).clamp(qemu::WINDOW.as_secs_f64(), 1.0)
+            }),
         };
         self.plan.lay_out(now, &self.window, &s.speeds, &request);
     }

@@ -34,6 +34,11 @@ pub(super) struct Speeds {
 }
 
 impl Speeds {
+    /// Bytes per second that the processor can put into a buffer.
+    pub(super) fn buffer_rate(&self) -> f64 {
+        self.normal_wire / self.normal_s
+    }
+
     #[inline]
     pub(super) fn wire(&self, pages: &PageCount) -> f64 {
         pages.normal * self.normal_wire + pages.zero * qemu::ZERO_PAGE_WIRE + pages.encoded * self.encoded_wire
@@ -63,7 +68,7 @@ pub(super) struct Window {
     /// QEMU is busy with other things until then.
     pub(super) idle_until: f64,
     /// When the current round began to send: its iterations are counted from there.
-    sending_since: f64,
+    pub(super) sending_since: f64,
     /// QEMU has little enough left, and will find so when it looks at this time.
     look_at: Option<f64>,
 }
@@ -165,6 +170,8 @@ pub(super) struct Request {
     pub(super) pending: f64,
     /// Whether the stretches are all there is.
     pub(super) complete: bool,
+    /// QEMU looks at this time whatever is left, in seconds: how it was before 1.3.
+    pub(super) look_at: Option<f64>,
 }
 
 /// The legs until the next decision.
@@ -401,6 +408,9 @@ impl Layout<'_> {
     /// It looks at the end of each iteration (see [`qemu::iteration_seconds`]); the threshold at that time is that of the last whole window.
     #[inline]
     fn look(&mut self, leg: &Leg, page_rate: f64) -> Option<f64> {
+        if let Some(at) = self.request.look_at {
+            return (at <= leg.to).then_some(at.max(leg.from));
+        }
         let limit = self.request.downtime_limit;
         if page_rate <= 0.0 || self.cannot_cross(leg, page_rate) {
             return None;
