@@ -107,9 +107,7 @@ impl Serialize for Version {
 
 impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -172,12 +170,7 @@ pub struct AutoConverge {
 impl Default for AutoConverge {
     /// QEMU's defaults (`migration/migration.c`, `DEFAULT_MIGRATE_CPU_THROTTLE_*`).
     fn default() -> Self {
-        AutoConverge {
-            initial: 20,
-            increment: 10,
-            max: 99,
-            trigger: 50,
-        }
+        AutoConverge { initial: 20, increment: 10, max: 99, trigger: 50 }
     }
 }
 
@@ -223,11 +216,7 @@ impl Throttle {
         }
         self.high_periods = 0;
         let before = self.percent;
-        self.percent = if before == 0 {
-            rule.initial.min(rule.max)
-        } else {
-            (before + rule.increment).min(rule.max)
-        };
+        self.percent = if before == 0 { rule.initial.min(rule.max) } else { (before + rule.increment).min(rule.max) };
         self.percent != before
     }
 

@@ -139,7 +139,7 @@ pub struct Policy {
     pub multifd_channels: u32,
     /// When post-copy switches over.
     pub switch: Switch,
-    /// How long it may take; `None`: as long as it makes progress.
+    /// How long it may take, offline excepted; `None`: as long as it makes progress.
     pub timeout: Option<SimTime>,
     /// What happens then.
     pub on_timeout: OnTimeout,
@@ -219,10 +219,7 @@ pub struct SpecError {
 
 impl SpecError {
     fn new(key: &'static str, message: impl Into<String>) -> SpecError {
-        SpecError {
-            key,
-            message: message.into(),
-        }
+        SpecError { key, message: message.into() }
     }
 }
 
@@ -258,10 +255,7 @@ impl Guest {
         if working_set > self.memory {
             return Err(SpecError::new(
                 "workload",
-                format!(
-                    "the working set of {working_set} is larger than the memory of {} ({memory})",
-                    self.memory
-                ),
+                format!("the working set of {working_set} is larger than the memory of {} ({memory})", self.memory),
             ));
         }
         Ok(())
@@ -275,7 +269,10 @@ impl Path {
     /// A capacity of zero, or changes that go back in time.
     pub fn check(&self) -> Result<(), SpecError> {
         if self.capacity.0 == 0 {
-            return Err(SpecError::new("capacity", "the link's capacity is 0; it takes a rate above zero like `1Gbit/s`"));
+            return Err(SpecError::new(
+                "capacity",
+                "the link's capacity is 0; it takes a rate above zero like `1Gbit/s`",
+            ));
         }
         if self.changes.windows(2).any(|pair| pair[1].at < pair[0].at) {
             return Err(SpecError::new("changes", "the changes of the link's capacity go back in time"));
@@ -312,11 +309,25 @@ impl Policy {
         if self.xbzrle.is_some_and(|cache| cache.0 < 4096) {
             return Err(SpecError::new("xbzrle", "the xbzrle cache takes 4KiB or more"));
         }
-        let postcopy = self.mode == Mode::Postcopy || (self.timeout.is_some() && self.on_timeout == OnTimeout::Postcopy);
+        let live = matches!(self.mode, Mode::Precopy | Mode::Postcopy);
+        if self.on_timeout != OnTimeout::Abort && !live {
+            return Err(SpecError::new(
+                "on_timeout",
+                format!(
+                    "on_timeout = \"{}\" is for live migrations; a guest that stands still takes \"abort\"",
+                    self.on_timeout
+                ),
+            ));
+        }
+        let postcopy =
+            self.mode == Mode::Postcopy || (self.timeout.is_some() && self.on_timeout == OnTimeout::Postcopy);
         if postcopy && self.multifd_channels > 0 && !self.qemu.postcopy_with_multifd() {
             return Err(SpecError::new(
                 "multifd_channels",
-                format!("QEMU {} refuses post-copy together with multifd; leave one out, or take qemu = \"10.2\"", self.qemu),
+                format!(
+                    "QEMU {} refuses post-copy together with multifd; leave one out, or take qemu = \"10.2\"",
+                    self.qemu
+                ),
             ));
         }
         if self.switch == Switch::AfterPasses(0) {
@@ -371,7 +382,14 @@ mod tests {
     #[test]
     fn policies_that_qemu_refuses_are_refused() {
         type Change = fn(&mut Policy);
-        let cases: [(Change, &str); 5] = [
+        let cases: [(Change, &str); 6] = [
+            (
+                |p| {
+                    p.mode = Mode::Paused;
+                    p.on_timeout = OnTimeout::Suspend;
+                },
+                "on_timeout = \"suspend\" is for live migrations",
+            ),
             (|p| p.bandwidth_cap = Some(BitRate(0)), "bandwidth_cap is 0"),
             (|p| p.downtime_limit = SimTime::from_secs(2001), "downtime_limit is above"),
             (

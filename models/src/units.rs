@@ -109,12 +109,7 @@ const PAGE_RATE: Grammar = Grammar {
 
 impl Grammar {
     fn error(&self, input: &str, problem: impl Into<String>) -> UnitError {
-        UnitError {
-            input: input.to_owned(),
-            problem: problem.into(),
-            quantity: self.quantity,
-            accepted: self.accepted,
-        }
+        UnitError { input: input.to_owned(), problem: problem.into(), quantity: self.quantity, accepted: self.accepted }
     }
 
     /// Splits `input` into the digits of its number, how many of them follow the point, and the unit's multiple.
@@ -123,9 +118,7 @@ impl Grammar {
         if text.starts_with('-') {
             return Err(self.error(input, "is negative"));
         }
-        let end = text
-            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-            .unwrap_or(text.len());
+        let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
         let (number, unit) = (&text[..end], text[end..].trim_start());
         if number.is_empty() || number == "." || number.matches('.').count() > 1 {
             return Err(self.error(input, "is not a number with a unit"));
@@ -213,10 +206,7 @@ macro_rules! serde_by_text {
         }
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(QuantityVisitor {
-                    grammar: &$grammar,
-                    parse: |s| s.parse::<$type>(),
-                })
+                deserializer.deserialize_any(QuantityVisitor { grammar: &$grammar, parse: |s| s.parse::<$type>() })
             }
         }
     };
@@ -232,11 +222,7 @@ impl<T> serde::de::Visitor<'_> for QuantityVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} in quotes, like {}",
-            self.grammar.quantity, self.grammar.accepted
-        )
+        write!(f, "{} in quotes, like {}", self.grammar.quantity, self.grammar.accepted)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
@@ -249,9 +235,7 @@ impl<T> serde::de::Visitor<'_> for QuantityVisitor<T> {
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
-        Err(E::custom(
-            self.grammar.error(&number.to_string(), "has no unit"),
-        ))
+        Err(E::custom(self.grammar.error(&number.to_string(), "has no unit")))
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
@@ -409,12 +393,9 @@ impl FromStr for PageRate {
     type Err = UnitError;
     fn from_str(s: &str) -> Result<Self, UnitError> {
         let (number, multiple) = PAGE_RATE.split(s)?;
-        let number: f64 = number
-            .parse()
-            .map_err(|_| PAGE_RATE.error(s, "is not a number with a unit"))?;
+        let number: f64 = number.parse().map_err(|_| PAGE_RATE.error(s, "is not a number with a unit"))?;
         let bytes_per_page = PAGE_BYTES as f64;
-        PageRate::new(number * (multiple as f64 / bytes_per_page))
-            .ok_or_else(|| PAGE_RATE.error(s, "is too large"))
+        PageRate::new(number * (multiple as f64 / bytes_per_page)).ok_or_else(|| PAGE_RATE.error(s, "is too large"))
     }
 }
 
@@ -433,11 +414,7 @@ pub fn human_bytes(bytes: f64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 {
-        format!("{value:.0} B")
-    } else {
-        format!("{} {}", three_digits(value), UNITS[unit])
-    }
+    if unit == 0 { format!("{value:.0} B") } else { format!("{} {}", three_digits(value), UNITS[unit]) }
 }
 
 /// A span for people: milliseconds below a second, then seconds, minutes, hours.
@@ -454,11 +431,7 @@ pub fn human_time(time: SimTime) -> String {
     } else if s < 7200.0 {
         format!("{:.0} min {:02.0} s", (s / 60.0).floor(), (s % 60.0).floor())
     } else {
-        format!(
-            "{:.0} h {:02.0} min",
-            (s / 3600.0).floor(),
-            (s % 3600.0 / 60.0).floor()
-        )
+        format!("{:.0} h {:02.0} min", (s / 3600.0).floor(), (s % 3600.0 / 60.0).floor())
     }
 }
 
@@ -496,10 +469,7 @@ mod tests {
         assert_eq!("1Gbit/s".parse(), Ok(BitRate(1_000_000_000)));
         assert_eq!("20MiB/s".parse(), Ok(BitRate(20 * 8 << 20)));
         assert_eq!("2.5ms".parse(), Ok(SimTime(2_500_000)));
-        assert_eq!(
-            "20MiB/s".parse::<PageRate>().unwrap().to_string(),
-            "5120p/s"
-        );
+        assert_eq!("20MiB/s".parse::<PageRate>().unwrap().to_string(), "5120p/s");
     }
 
     #[test]

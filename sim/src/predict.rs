@@ -15,19 +15,14 @@ pub fn runs(case: &Case, profile: &Profile, fidelity: Fidelity) -> Vec<Outcome> 
     let question = case.question(profile);
     let period = match case.guest.phase_offset {
         Some(offset) => return vec![question.answer(fidelity, offset)],
-        None => case
-            .guest
-            .workload
-            .terms
-            .iter()
-            .filter_map(|term| term.phase)
-            .map(|phase| phase.on + phase.off)
-            .max(),
+        None => case.guest.workload.terms.iter().filter_map(|term| term.phase).map(|phase| phase.on + phase.off).max(),
     };
     match period {
         None => vec![question.answer(fidelity, SimTime::ZERO)],
         Some(period) => (0..OFFSETS)
-            .map(|i| question.answer(fidelity, SimTime((u128::from(period.0) * u128::from(i) / u128::from(OFFSETS)) as u64)))
+            .map(|i| {
+                question.answer(fidelity, SimTime((u128::from(period.0) * u128::from(i) / u128::from(OFFSETS)) as u64))
+            })
             .collect(),
     }
 }

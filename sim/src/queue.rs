@@ -37,12 +37,7 @@ pub struct EventQueue<E> {
 
 impl<E> Default for EventQueue<E> {
     fn default() -> Self {
-        EventQueue {
-            heap: Vec::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            sequence: 0,
-        }
+        EventQueue { heap: Vec::new(), slots: Vec::new(), free: Vec::new(), sequence: 0 }
     }
 }
 
@@ -65,11 +60,7 @@ impl<E> EventQueue<E> {
                 slot
             }
             None => {
-                self.slots.push(Slot {
-                    event: Some(event),
-                    generation: 0,
-                    position: 0,
-                });
+                self.slots.push(Slot { event: Some(event), generation: 0, position: 0 });
                 (self.slots.len() - 1) as u32
             }
         };
@@ -78,10 +69,7 @@ impl<E> EventQueue<E> {
         self.heap.push(Entry { time, sequence, slot });
         self.slots[slot as usize].position = position as u32;
         self.sift_up(position);
-        EventId {
-            slot,
-            generation: self.slots[slot as usize].generation,
-        }
+        EventId { slot, generation: self.slots[slot as usize].generation }
     }
 
     /// Takes the next event out.

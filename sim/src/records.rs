@@ -165,12 +165,11 @@ impl Columns {
         m.auto_converge = flag("auto_converge")?;
         m.xbzrle = flag("xbzrle")?;
         m.multifd_channels = self.parse(row, "multifd_channels", whole)?;
-        m.timeout = self
-            .number(row, "timeout_s")?
-            .filter(|s| *s > 0.0)
-            .map(SimTime::from_secs_f64);
+        m.timeout = self.number(row, "timeout_s")?.filter(|s| *s > 0.0).map(SimTime::from_secs_f64);
         m.log_chunk = match self.text(row, "engine") {
-            None | Some("kvm") => self.number(row, "log_chunk_mib")?.map(|mib| Bytes((mib * f64::from(1 << 20)) as u64)),
+            None | Some("kvm") => {
+                self.number(row, "log_chunk_mib")?.map(|mib| Bytes((mib * f64::from(1 << 20)) as u64))
+            }
             // Without KVM there is no log to be cleared lazily.
             Some("tcg") => Some(Bytes(0)),
             Some(other) => return Err(("engine".to_owned(), format!("`{other}`: it takes kvm or tcg"))),
@@ -264,11 +263,7 @@ struct Sample {
 
 impl Sample {
     fn new() -> Sample {
-        Sample {
-            values: Vec::new(),
-            seen: 0,
-            rng: ChaCha8Rng::seed_from_u64(0),
-        }
+        Sample { values: Vec::new(), seen: 0, rng: ChaCha8Rng::seed_from_u64(0) }
     }
 
     /// Reservoir sampling (Vitter 1985, algorithm R).
@@ -369,7 +364,13 @@ impl Display for Summary {
                     return Ok(());
                 }
                 let q = |p| s.quantile(p) * scale;
-                write!(f, "\n  {name:<12} median {:>7.2}{unit}  90 % {:>7.2}{unit}  worst {:>7.2}{unit}", q(0.5), q(0.9), q(1.0))
+                write!(
+                    f,
+                    "\n  {name:<12} median {:>7.2}{unit}  90 % {:>7.2}{unit}  worst {:>7.2}{unit}",
+                    q(0.5),
+                    q(0.9),
+                    q(1.0)
+                )
             };
             line(f, "total time", &e.elapsed, 100.0, " %")?;
             line(f, "downtime", &e.downtime_ms, 1.0, " ms")?;
@@ -435,10 +436,8 @@ pub fn predict_records(
             writer.write_record(names).map_err(write)?;
             wrote_header = true;
         }
-        let answers: Vec<Result<(Mode, RowPrediction), RowError>> = batch
-            .par_iter()
-            .map(|row| answer(file, &columns, header.len(), row, profile, fidelity))
-            .collect();
+        let answers: Vec<Result<(Mode, RowPrediction), RowError>> =
+            batch.par_iter().map(|row| answer(file, &columns, header.len(), row, profile, fidelity)).collect();
         for (row, answer) in batch.iter().zip(answers) {
             match answer {
                 Ok((mode, prediction)) => {
@@ -459,10 +458,7 @@ pub fn predict_records(
         return Err(InputError::new(file, "has no rows; a run record has one for each migration"));
     }
     writer.flush().map_err(|e| InputError::new("output", e))?;
-    Ok(Report {
-        summary,
-        interrupted: interrupted.load(Ordering::Relaxed),
-    })
+    Ok(Report { summary, interrupted: interrupted.load(Ordering::Relaxed) })
 }
 
 fn answer(
@@ -474,12 +470,7 @@ fn answer(
     fidelity: Fidelity,
 ) -> Result<(Mode, RowPrediction), RowError> {
     let line = row.position().map_or(0, csv::Position::line);
-    let place = |(column, reason): Fault| RowError {
-        file: file.to_owned(),
-        line,
-        column,
-        reason,
-    };
+    let place = |(column, reason): Fault| RowError { file: file.to_owned(), line, column, reason };
     if row.len() != width {
         let reason = format!("the row has {} fields, the header {width}", row.len());
         return Err(place(("(all)".to_owned(), reason)));

@@ -8,9 +8,7 @@ use std::path::Path as FilePath;
 
 use migsim_models::profile::{Profile, ProfileError};
 use migsim_models::qemu::{AutoConverge, Version};
-use migsim_models::spec::{
-    CapacityChange, Guest, Layout, Mode, OnTimeout, Path, Policy, SpecError, Switch, Transport,
-};
+use migsim_models::spec::{CapacityChange, Guest, Layout, Mode, OnTimeout, Path, Policy, SpecError, Switch, Transport};
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
 use migsim_models::workload::Workload;
 use serde::Deserialize;
@@ -31,10 +29,7 @@ pub struct InputError {
 impl InputError {
     /// An error of a whole file, or of the command line.
     pub fn new(place: impl Into<String>, message: impl ToString) -> InputError {
-        InputError {
-            place: place.into(),
-            message: message.to_string(),
-        }
+        InputError { place: place.into(), message: message.to_string() }
     }
 
     /// An error at a place of a text, which starts a line.
@@ -268,10 +263,7 @@ impl Keys {
 }
 
 fn missing(key: &'static str, message: &str) -> SpecError {
-    SpecError {
-        key,
-        message: message.to_owned(),
-    }
+    SpecError { key, message: message.to_owned() }
 }
 
 impl Case {
@@ -281,9 +273,9 @@ impl Case {
     /// A needed key is missing, or keys contradict each other.
     pub fn build(keys: &Keys) -> Result<Case, SpecError> {
         let (g, l, m) = (&keys.guest, &keys.link, &keys.migration);
-        let memory = g
-            .memory
-            .ok_or_else(|| missing("memory", "the guest lacks `memory`, like `memory = \"4GiB\"` or `--memory 4GiB`"))?;
+        let memory = g.memory.ok_or_else(|| {
+            missing("memory", "the guest lacks `memory`, like `memory = \"4GiB\"` or `--memory 4GiB`")
+        })?;
         let capacity = l.capacity.ok_or_else(|| {
             missing("capacity", "the link lacks its capacity, like `capacity = \"1Gbit/s\"` or `--link 1Gbit/s`")
         })?;
@@ -311,12 +303,7 @@ impl Case {
             0 => DirtyLog::Eager,
             pages => DirtyLog::Chunked { pages },
         });
-        Ok(Case {
-            guest,
-            path,
-            policy,
-            dirty_log: chunk,
-        })
+        Ok(Case { guest, path, policy, dirty_log: chunk })
     }
 
     fn policy(m: &MigrationKeys) -> Policy {
@@ -334,10 +321,7 @@ impl Case {
                 max: throttle.max.unwrap_or(rule.max),
                 trigger: throttle.trigger.unwrap_or(rule.trigger),
             }),
-            xbzrle: m
-                .xbzrle
-                .unwrap_or(false)
-                .then_some(m.xbzrle_cache.unwrap_or(Policy::DEFAULT_XBZRLE)),
+            xbzrle: m.xbzrle.unwrap_or(false).then_some(m.xbzrle_cache.unwrap_or(Policy::DEFAULT_XBZRLE)),
             multifd_channels: m.multifd_channels.unwrap_or(0),
             switch: match (m.postcopy_after, m.postcopy_after_passes) {
                 (Some(at), _) => Switch::AfterTime(at),
@@ -352,13 +336,7 @@ impl Case {
 
     /// The question that it asks of a pair of hosts.
     pub fn question<'a>(&'a self, profile: &'a Profile) -> Question<'a> {
-        Question {
-            guest: &self.guest,
-            path: &self.path,
-            policy: &self.policy,
-            profile,
-            dirty_log: self.dirty_log,
-        }
+        Question { guest: &self.guest, path: &self.path, policy: &self.policy, profile, dirty_log: self.dirty_log }
     }
 }
 
@@ -383,10 +361,7 @@ pub struct Scenario {
 impl Scenario {
     /// A scenario of one guest from flags alone.
     pub fn from_flags(flags: &Keys) -> Scenario {
-        Scenario {
-            file: None,
-            guests: vec![(flags.clone(), [None, None, None])],
-        }
+        Scenario { file: None, guests: vec![(flags.clone(), [None, None, None])] }
     }
 
     /// Reads a scenario file; `flags` go over what every guest says.
@@ -430,10 +405,7 @@ impl Scenario {
                 (flags.over(&own), [Some(guest_span), link_span.clone(), migration_span.clone()])
             })
             .collect();
-        Ok(Scenario {
-            file: Some((file.to_owned(), text)),
-            guests,
-        })
+        Ok(Scenario { file: Some((file.to_owned(), text)), guests })
     }
 
     /// The keys of every guest, to be changed before they are checked.
@@ -446,10 +418,7 @@ impl Scenario {
     /// # Errors
     /// Names the file, the line and what is accepted.
     pub fn cases(&self) -> Result<Vec<Case>, InputError> {
-        self.guests
-            .iter()
-            .map(|(keys, spans)| Case::build(keys).map_err(|error| self.place(&error, spans)))
-            .collect()
+        self.guests.iter().map(|(keys, spans)| Case::build(keys).map_err(|error| self.place(&error, spans))).collect()
     }
 
     /// Points at the line of the key at fault, in the guest's own table or in the file's.
@@ -485,7 +454,10 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_file_line_and_what_is_accepted() {
         for (text, message) in [
-            ("[[guest]]\nmemory = \"4GiB\"\n", "rack.toml:1: the link lacks its capacity, like `capacity = \"1Gbit/s\"`"),
+            (
+                "[[guest]]\nmemory = \"4GiB\"\n",
+                "rack.toml:1: the link lacks its capacity, like `capacity = \"1Gbit/s\"`",
+            ),
             ("[link]\ncapacity = \"1Gbit/s\"\n[[guest]]\n", "rack.toml:3: the guest lacks `memory`"),
             (
                 "[link]\ncapacity = \"1Gbit/s\"\n\n[[guest]]\nmemory = \"4GiB\"\ntouched = \"5GiB\"\n",
@@ -501,7 +473,9 @@ mod tests {
             assert!(got.starts_with(message), "{got}\nnot {message}");
         }
         assert!(error("[[guest]]\nmemory = 4096\n").contains("`4096` has no unit; a size is written like"));
-        assert!(error("[[guest]]\nmemry = \"4GiB\"\n").contains("unknown field `memry`, expected one of `name`, `memory`"));
+        assert!(
+            error("[[guest]]\nmemry = \"4GiB\"\n").contains("unknown field `memry`, expected one of `name`, `memory`")
+        );
     }
 
     #[test]

@@ -145,7 +145,9 @@ pub struct Range {
 
 /// A range could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{input}`: {problem}; it is written like `link=100Mbit/s..10Gbit/s:20` or `rate=1000p/s..50000p/s:40:log`, with a key of {keys}")]
+#[error(
+    "`{input}`: {problem}; it is written like `link=100Mbit/s..10Gbit/s:20` or `rate=1000p/s..50000p/s:40:log`, with a key of {keys}"
+)]
 pub struct RangeError {
     input: String,
     problem: String,
@@ -174,7 +176,8 @@ impl FromStr for Range {
             Some(rest) => (rest, true),
             None => (rest, false),
         };
-        let (range, count) = rest.rsplit_once(':').ok_or_else(|| error("lacks `:N`, the number of points".to_owned()))?;
+        let (range, count) =
+            rest.rsplit_once(':').ok_or_else(|| error("lacks `:N`, the number of points".to_owned()))?;
         let (from, to) = range.split_once("..").ok_or_else(|| error("lacks `..` between its ends".to_owned()))?;
         let value = |text: &str| quantity.parse(text.trim()).map_err(|e| error(e.to_string()));
         let (from, to) = (value(from)?, value(to)?);
@@ -188,13 +191,7 @@ impl FromStr for Range {
         if log && from <= 0.0 {
             return Err(error("steps of equal ratio start above zero".to_owned()));
         }
-        Ok(Range {
-            quantity,
-            from,
-            to,
-            count,
-            log,
-        })
+        Ok(Range { quantity, from, to, count, log })
     }
 }
 
@@ -251,7 +248,10 @@ pub fn sweep(
     }
     let base: Vec<Keys> = scenario.keys_mut().map(|keys| keys.clone()).collect();
     if base.len() != 1 {
-        return Err(InputError::new("sweep", format!("the file has {} guests; a sweep takes a file of one", base.len())));
+        return Err(InputError::new(
+            "sweep",
+            format!("the file has {} guests; a sweep takes a file of one", base.len()),
+        ));
     }
     let mut cases = Vec::with_capacity(grid.len());
     for values in grid {
@@ -261,7 +261,11 @@ pub fn sweep(
                 range.quantity.set(keys, *value).map_err(|e| InputError::new("--vary", e))?;
             }
         }
-        let at: Vec<String> = ranges.iter().zip(&values).map(|(r, v)| format!("{}={}", r.quantity.name(), r.quantity.write(*v))).collect();
+        let at: Vec<String> = ranges
+            .iter()
+            .zip(&values)
+            .map(|(r, v)| format!("{}={}", r.quantity.name(), r.quantity.write(*v)))
+            .collect();
         let case = scenario
             .cases()
             .map_err(|e| InputError::new(e.place, format!("at {}: {}", at.join(", "), e.message)))?

@@ -111,11 +111,7 @@ impl<M: GuestMemory> World<M> {
     pub fn add_migration(&mut self, migration: Migration<M>, path: Vec<LinkId>) -> usize {
         let flow = self.network.add_flow(path);
         let index = self.machines.len();
-        self.machines.push(Machine {
-            migration,
-            flow,
-            wake: None,
-        });
+        self.machines.push(Machine { migration, flow, wake: None });
         self.replan(index);
         index
     }
@@ -144,10 +140,7 @@ impl<M: GuestMemory> World<M> {
             }
         }
         let now = self.now;
-        self.machines
-            .into_iter()
-            .map(|machine| machine.migration.into_outcome(now))
-            .collect()
+        self.machines.into_iter().map(|machine| machine.migration.into_outcome(now)).collect()
     }
 
     /// Tells migrations their new shares and moves their events.

@@ -61,7 +61,10 @@ fn case(index: usize) -> Case {
     let mut policy = Policy {
         downtime_limit: SimTime::from_millis(pick(rng, &[10, 30, 100, 300, 1000])),
         timeout: Some(SimTime::from_secs(pick(rng, &[10, 30]))),
-        on_timeout: pick(rng, &[OnTimeout::Abort, OnTimeout::Abort, OnTimeout::Abort, OnTimeout::Suspend, OnTimeout::Postcopy]),
+        on_timeout: pick(
+            rng,
+            &[OnTimeout::Abort, OnTimeout::Abort, OnTimeout::Abort, OnTimeout::Suspend, OnTimeout::Postcopy],
+        ),
         qemu: pick(rng, &[Version::V7_2, Version::V10_0, Version::V10_2]),
         ..Policy::default()
     };
@@ -72,7 +75,12 @@ fn case(index: usize) -> Case {
             policy.mode = Mode::Postcopy;
             policy.switch = pick(
                 rng,
-                &[Switch::AtStart, Switch::AfterPasses(1), Switch::AfterPasses(3), Switch::AfterTime(SimTime::from_millis(2500))],
+                &[
+                    Switch::AtStart,
+                    Switch::AfterPasses(1),
+                    Switch::AfterPasses(3),
+                    Switch::AfterTime(SimTime::from_millis(2500)),
+                ],
             );
         }
         4 => policy.auto_converge = Some(AutoConverge::default()),
@@ -82,6 +90,9 @@ fn case(index: usize) -> Case {
         6 => policy.bandwidth_cap = Some(BitRate((link * 0.6e6) as u64)),
         7 => policy.multifd_channels = if policy.on_timeout == OnTimeout::Postcopy { 0 } else { 4 },
         _ => {}
+    }
+    if matches!(policy.mode, Mode::Offline | Mode::Paused) {
+        policy.on_timeout = OnTimeout::Abort;
     }
     let chunks = rng.random_range(1..=64_u64);
     Case {
@@ -102,7 +113,11 @@ fn case(index: usize) -> Case {
             changes: Vec::new(),
         },
         policy,
-        dirty_log: if rng.random_bool(0.15) { DirtyLog::Eager } else { DirtyLog::Chunked { pages: memory.div_ceil(chunks) } },
+        dirty_log: if rng.random_bool(0.15) {
+            DirtyLog::Eager
+        } else {
+            DirtyLog::Chunked { pages: memory.div_ceil(chunks) }
+        },
     }
 }
 
@@ -146,21 +161,46 @@ fn flow_and_page_fidelity_agree_on_300_random_cases() {
         not_converging += u32::from(!flow.completed());
         if flow.ending != page.ending {
             if !at_the_border(&case, flow.ending) {
-                unexplained.push(format!("{index}: {:?} against {:?}: {} {:?}", flow.ending, page.ending, case.guest.workload, case.policy));
+                unexplained.push(format!(
+                    "{index}: {:?} against {:?}: {} {:?}",
+                    flow.ending, page.ending, case.guest.workload, case.policy
+                ));
             }
             continue;
         }
         let (Some(a), Some(b)) = (flow.tmt(), page.tmt()) else { continue };
         let error = (a.as_secs_f64() / b.as_secs_f64() - 1.0).abs();
         if std::env::var_os("SHOW").is_some() && error > 0.015 {
-            eprintln!("{index}: {error:.4} {:.3} {:.3} syncs {} {} n {} {} e {} {} {} {:?} {:?} {:?}", a.as_secs_f64(), b.as_secs_f64(), flow.dirty_syncs, page.dirty_syncs, flow.normal_pages, page.normal_pages, flow.encoded_pages, page.encoded_pages, case.guest.workload, case.dirty_log, case.guest.memory, case.policy);
+            eprintln!(
+                "{index}: {error:.4} {:.3} {:.3} syncs {} {} n {} {} e {} {} {} {:?} {:?} {:?}",
+                a.as_secs_f64(),
+                b.as_secs_f64(),
+                flow.dirty_syncs,
+                page.dirty_syncs,
+                flow.normal_pages,
+                page.normal_pages,
+                flow.encoded_pages,
+                page.encoded_pages,
+                case.guest.workload,
+                case.dirty_log,
+                case.guest.memory,
+                case.policy
+            );
         }
         errors.push(error);
         down_errors.push((flow.downtime().unwrap().as_millis_f64() - page.downtime().unwrap().as_millis_f64()).abs());
     }
     errors.sort_by(f64::total_cmp);
     down_errors.sort_by(f64::total_cmp);
-    eprintln!("tmt: {} median {:.5} p95 {:.5} max {:.4}; downtime ms median {:.2} p95 {:.1}; not converging {not_converging}", errors.len(), quantile(&errors, 0.5), quantile(&errors, 0.95), quantile(&errors, 1.0), quantile(&down_errors, 0.5), quantile(&down_errors, 0.95));
+    eprintln!(
+        "tmt: {} median {:.5} p95 {:.5} max {:.4}; downtime ms median {:.2} p95 {:.1}; not converging {not_converging}",
+        errors.len(),
+        quantile(&errors, 0.5),
+        quantile(&errors, 0.95),
+        quantile(&errors, 1.0),
+        quantile(&down_errors, 0.5),
+        quantile(&down_errors, 0.95)
+    );
     assert!(unexplained.is_empty(), "different outcomes away from the border:\n{}", unexplained.join("\n"));
     assert!(errors.len() > 200 && not_converging > 20, "{} completed, {not_converging} did not converge", errors.len());
     let (median, p95) = (quantile(&errors, 0.5), quantile(&errors, 0.95));

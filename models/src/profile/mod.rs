@@ -263,11 +263,7 @@ impl Profile {
             ("noise.wire_bytes_relative", self.noise.wire_bytes_relative.value),
         ] {
             if !(0.0..=1000.0).contains(&value) {
-                return Err(ProfileError::Range {
-                    key,
-                    value: value.to_string(),
-                    accepted: "0 to 1000",
-                });
+                return Err(ProfileError::Range { key, value: value.to_string(), accepted: "0 to 1000" });
             }
         }
         let guest = &self.guest;
@@ -305,12 +301,7 @@ impl Profile {
                 queue_time: NO_TIME,
                 queue_bytes: Param::exact(Bytes(u64::MAX)),
             },
-            cpu: Cpu {
-                page_rate: fast,
-                zero_page_rate: fast,
-                xbzrle_page_rate: fast,
-                writer_rate: fast,
-            },
+            cpu: Cpu { page_rate: fast, zero_page_rate: fast, xbzrle_page_rate: fast, writer_rate: fast },
             switchover: Switchover {
                 stop: NO_TIME,
                 flush: NO_TIME,
@@ -320,11 +311,7 @@ impl Profile {
                 control: NO_TIME,
                 control_round_trips: none,
             },
-            postcopy: Postcopy {
-                switch_delay: NO_TIME,
-                control: NO_TIME,
-                fault: NO_TIME,
-            },
+            postcopy: Postcopy { switch_delay: NO_TIME, control: NO_TIME, fault: NO_TIME },
             offline: Offline {
                 suspend: NO_TIME,
                 copy: NO_TIME,
@@ -333,10 +320,7 @@ impl Profile {
                 copy_read_rate: unbounded,
                 read_rate: unbounded,
             },
-            guest: GuestExtras {
-                firmware_pages: Param::exact(0),
-                firmware_zero_pages: Param::exact(0),
-            },
+            guest: GuestExtras { firmware_pages: Param::exact(0), firmware_zero_pages: Param::exact(0) },
             noise: Noise {
                 elapsed_relative: none,
                 elapsed: NO_TIME,
@@ -382,7 +366,11 @@ mod tests {
     #[test]
     fn mistakes_in_a_profile_are_named() {
         for (from, to, message) in [
-            ("share_tcp = { value = 0.956, error = 0.003 }", "share_tcp = { value = 1.5 }", "network.share_tcp is 1.5; it takes"),
+            (
+                "share_tcp = { value = 0.956, error = 0.003 }",
+                "share_tcp = { value = 1.5 }",
+                "network.share_tcp is 1.5; it takes",
+            ),
             ("share_tls = { value = 0.95 }", "share_tls = { value = nan }", "network.share_tls is NaN; it takes"),
             ("\"900ms\"", "900", "`900` has no unit; a duration is written like"),
             ("value = \"4MiB\"", "value = \"4MiB\", typo = 1", "unknown field `typo`"),

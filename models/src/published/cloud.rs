@@ -86,7 +86,9 @@ mod tests {
             rtt: 0.0,
             workload: &workload,
         };
-        for (name, tmt) in [("cloudsim", 20.0), ("dslab", 10.0), ("dissect-cf", 10.0), ("simgrid", 10.0), ("btrplace", 10.0)] {
+        for (name, tmt) in
+            [("cloudsim", 20.0), ("dslab", 10.0), ("dissect-cf", 10.0), ("simgrid", 10.0), ("btrplace", 10.0)]
+        {
             let got = (model(name).unwrap().predict)(&inputs);
             assert_eq!((got.converges, got.tmt_s), (true, Some(tmt)), "{name}");
         }

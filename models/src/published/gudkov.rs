@@ -42,7 +42,13 @@ impl MeasuredCurve {
 /// else what the curve says was dirtied meanwhile is the next round. `None` after an hour.
 ///
 /// Pages, bytes per second, seconds; an infinite downtime limit is one pass.
-pub fn gudkov(curve: &MeasuredCurve, normal: f64, zero: f64, bandwidth: f64, downtime_limit: f64) -> Option<(f64, f64)> {
+pub fn gudkov(
+    curve: &MeasuredCurve,
+    normal: f64,
+    zero: f64,
+    bandwidth: f64,
+    downtime_limit: f64,
+) -> Option<(f64, f64)> {
     let (mut normal, mut zero, mut total) = (normal, zero, 0.0);
     loop {
         let seconds = (normal * (PAGE_BYTES as f64 + HEADER) + zero * ZERO_PAGE) / bandwidth;
@@ -61,10 +67,7 @@ pub(super) fn predict(inputs: &Inputs) -> Prediction {
     let page = PAGE_BYTES as f64;
     let limit = inputs.touched / page;
     let points = match measured_points(inputs.workload) {
-        Some(points) => points
-            .iter()
-            .map(|(t, pages)| (t.as_secs_f64(), pages.as_f64()))
-            .collect(),
+        Some(points) => points.iter().map(|(t, pages)| (t.as_secs_f64(), pages.as_f64())).collect(),
         // No measured curve: what a measurement with the method's windows, an eighth of a second to a minute, would have found.
         None => (0..=9)
             .map(|i| {

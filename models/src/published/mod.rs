@@ -72,18 +72,10 @@ pub struct Prediction {
 
 impl Prediction {
     fn new(tmt_s: f64, downtime_s: Option<f64>) -> Prediction {
-        Prediction {
-            converges: true,
-            tmt_s: Some(tmt_s),
-            downtime_s,
-        }
+        Prediction { converges: true, tmt_s: Some(tmt_s), downtime_s }
     }
 
-    const DIVERGES: Prediction = Prediction {
-        converges: false,
-        tmt_s: None,
-        downtime_s: None,
-    };
+    const DIVERGES: Prediction = Prediction { converges: false, tmt_s: None, downtime_s: None };
 }
 
 /// A published model.
@@ -101,42 +93,22 @@ pub struct Model {
 
 /// All models, the simplest first.
 pub const MODELS: &[Model] = &[
-    Model {
-        name: "cloudsim",
-        source: "CloudSim: M / (R/2)",
-        mode: Mode::Precopy,
-        predict: cloud::cloudsim,
-    },
-    Model {
-        name: "dslab",
-        source: "DSLab: M / R",
-        mode: Mode::Precopy,
-        predict: cloud::dslab,
-    },
+    Model { name: "cloudsim", source: "CloudSim: M / (R/2)", mode: Mode::Precopy, predict: cloud::cloudsim },
+    Model { name: "dslab", source: "DSLab: M / R", mode: Mode::Precopy, predict: cloud::dslab },
     Model {
         name: "dissect-cf",
         source: "DISSECT-CF: at most 5 rounds, down to 256 KiB",
         mode: Mode::Precopy,
         predict: cloud::dissect_cf,
     },
-    Model {
-        name: "simgrid",
-        source: "SimGrid 4.1, VmLiveMigration.cpp",
-        mode: Mode::Precopy,
-        predict: cloud::simgrid,
-    },
+    Model { name: "simgrid", source: "SimGrid 4.1, VmLiveMigration.cpp", mode: Mode::Precopy, predict: cloud::simgrid },
     Model {
         name: "btrplace",
         source: "BtrPlace, CNetwork.java: hot and cold pages",
         mode: Mode::Precopy,
         predict: cloud::btrplace,
     },
-    Model {
-        name: "liu",
-        source: "Liu et al., HPDC 2011: geometric rounds",
-        mode: Mode::Precopy,
-        predict: rounds::liu,
-    },
+    Model { name: "liu", source: "Liu et al., HPDC 2011: geometric rounds", mode: Mode::Precopy, predict: rounds::liu },
     Model {
         name: "liu-wws",
         source: "Liu et al., HPDC 2011, refined by the writable working set",

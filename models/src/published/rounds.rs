@@ -62,11 +62,8 @@ fn geometric(inputs: &Inputs, rate: f64, most: Option<u32>) -> Prediction {
     if lambda == 0.0 || memory <= threshold {
         return Prediction::new(pass, Some(RESUME_S));
     }
-    let wanted = if lambda < 1.0 {
-        libm::ceil(libm::log(threshold / memory) / libm::log(lambda))
-    } else {
-        f64::INFINITY
-    };
+    let wanted =
+        if lambda < 1.0 { libm::ceil(libm::log(threshold / memory) / libm::log(lambda)) } else { f64::INFINITY };
     let rounds = match most {
         Some(most) => wanted.min(f64::from(most)),
         None => wanted,

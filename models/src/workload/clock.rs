@@ -79,11 +79,7 @@ impl WriterClock {
         if to <= self.now {
             return;
         }
-        let capacity = if self.speed > 0.0 {
-            self.speed * self.headroom
-        } else {
-            0.0
-        };
+        let capacity = if self.speed > 0.0 { self.speed * self.headroom } else { 0.0 };
         match self.catch_up {
             CatchUp::Closed => {
                 let rate = self.speed.min(capacity);
@@ -105,11 +101,7 @@ impl WriterClock {
             let end = until.min(to);
             let seconds = (end - at).as_secs_f64();
             let due = self.backlog + if on { seconds } else { 0.0 };
-            let done = if capacity == f64::INFINITY {
-                due
-            } else {
-                due.min(capacity * seconds)
-            };
+            let done = if capacity == f64::INFINITY { due } else { due.min(capacity * seconds) };
             self.progress += done;
             self.backlog = due - done;
             at = end;

@@ -13,11 +13,8 @@ const SWEEPS: usize = 3000;
 /// constants are a geometric grid from a quarter of the shortest window to sixteen times the longest, or less where the slow classes would
 /// need more pages than `limit`. Returns pages and writes per second of each class, the hottest first.
 pub fn fit_classes(points: &[(SimTime, Pages)], limit: u64) -> Vec<(u64, f64)> {
-    let points: Vec<(f64, f64)> = points
-        .iter()
-        .map(|(t, pages)| (t.as_secs_f64(), pages.as_f64()))
-        .filter(|(_, pages)| *pages > 0.0)
-        .collect();
+    let points: Vec<(f64, f64)> =
+        points.iter().map(|(t, pages)| (t.as_secs_f64(), pages.as_f64())).filter(|(_, pages)| *pages > 0.0).collect();
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
         return Vec::new();
     };
@@ -49,26 +46,15 @@ fn whole_pages(classes: &[(f64, f64)], limit: u64) -> Vec<(u64, f64)> {
 /// Non-negative least squares by coordinate descent on the normal equations. Returns pages and time constant of each class.
 fn least_squares(points: &[(f64, f64)], shortest: f64, longest: f64) -> Vec<(f64, f64)> {
     let ratio = libm::pow(longest / shortest, 1.0 / (CONSTANTS - 1) as f64);
-    let constants: Vec<f64> = (0..CONSTANTS)
-        .map(|j| shortest * libm::pow(ratio, j as f64))
-        .collect();
+    let constants: Vec<f64> = (0..CONSTANTS).map(|j| shortest * libm::pow(ratio, j as f64)).collect();
     // Row i: how much of class j is dirty after t_i, relative to what was measured there.
     let rows: Vec<Vec<f64>> = points
         .iter()
-        .map(|(t, pages)| {
-            constants
-                .iter()
-                .map(|constant| -libm::expm1(-t / constant) / pages)
-                .collect()
-        })
+        .map(|(t, pages)| constants.iter().map(|constant| -libm::expm1(-t / constant) / pages).collect())
         .collect();
     let gram = |j: usize, k: usize| rows.iter().map(|row| row[j] * row[k]).sum::<f64>();
-    let normal: Vec<Vec<f64>> = (0..CONSTANTS)
-        .map(|j| (0..CONSTANTS).map(|k| gram(j, k)).collect())
-        .collect();
-    let target: Vec<f64> = (0..CONSTANTS)
-        .map(|j| rows.iter().map(|row| row[j]).sum())
-        .collect();
+    let normal: Vec<Vec<f64>> = (0..CONSTANTS).map(|j| (0..CONSTANTS).map(|k| gram(j, k)).collect()).collect();
+    let target: Vec<f64> = (0..CONSTANTS).map(|j| rows.iter().map(|row| row[j]).sum()).collect();
     let mut pages = vec![0.0; CONSTANTS];
     for _ in 0..SWEEPS {
         for j in 0..CONSTANTS {
@@ -92,10 +78,8 @@ mod tests {
             .collect();
         let classes = fit_classes(&points, 1 << 20);
         for t in [0.3, 1.5, 6.0, 30.0] {
-            let fitted: f64 = classes
-                .iter()
-                .map(|(n, rate)| *n as f64 * (1.0 - libm::exp(-rate / *n as f64 * t)))
-                .sum();
+            let fitted: f64 =
+                classes.iter().map(|(n, rate)| *n as f64 * (1.0 - libm::exp(-rate / *n as f64 * t))).sum();
             assert!((fitted / truth(t) - 1.0).abs() < 0.02, "{t} s: {fitted}, not {}", truth(t));
         }
         let pages: u64 = fit_classes(&points, 20_000).iter().map(|c| c.0).sum();

@@ -135,34 +135,20 @@ impl Pattern {
     /// The pages that can ever be dirtied; for a curve the most that its fit reaches, within `limit`.
     fn classes(&self, term: usize, limit: u64, out: &mut Vec<Class>) {
         match self {
-            Pattern::Uniform { wss, rate } => out.push(Class {
-                term,
-                pages: wss.0,
-                rate: rate.pages_per_s(),
-                order: Order::Random,
-            }),
-            Pattern::Sweep { wss, rate } => out.push(Class {
-                term,
-                pages: wss.0,
-                rate: rate.pages_per_s(),
-                order: Order::Sequential,
-            }),
-            Pattern::Zipf {
-                wss,
-                rate,
-                exponent,
-            } => zipf_classes(term, wss.0, rate.pages_per_s(), *exponent, out),
+            Pattern::Uniform { wss, rate } => {
+                out.push(Class { term, pages: wss.0, rate: rate.pages_per_s(), order: Order::Random })
+            }
+            Pattern::Sweep { wss, rate } => {
+                out.push(Class { term, pages: wss.0, rate: rate.pages_per_s(), order: Order::Sequential })
+            }
+            Pattern::Zipf { wss, rate, exponent } => zipf_classes(term, wss.0, rate.pages_per_s(), *exponent, out),
             Pattern::Curve(points) => {
-                out.extend(
-                    fit_classes(points, limit)
-                        .into_iter()
-                        .map(|(pages, rate)| Class {
-                            term,
-                            pages,
-                            rate,
-                            order: Order::Random,
-                        }),
-                );
+                out.extend(fit_classes(points, limit).into_iter().map(|(pages, rate)| Class {
+                    term,
+                    pages,
+                    rate,
+                    order: Order::Random,
+                }));
             }
         }
     }
@@ -170,9 +156,7 @@ impl Pattern {
     /// The pages of the working set as given; `None` for a curve, which does not say.
     pub fn wss(&self) -> Option<Pages> {
         match self {
-            Pattern::Uniform { wss, .. } | Pattern::Sweep { wss, .. } | Pattern::Zipf { wss, .. } => {
-                Some(*wss)
-            }
+            Pattern::Uniform { wss, .. } | Pattern::Sweep { wss, .. } | Pattern::Zipf { wss, .. } => Some(*wss),
             Pattern::Curve(_) => None,
         }
     }
@@ -192,29 +176,16 @@ fn zipf_classes(term: usize, wss: u64, rate: f64, exponent: f64, out: &mut Vec<C
         }
         let (lo, hi) = (a as f64 - 0.5, b as f64 + 0.5);
         let e = 1.0 - exponent;
-        if e.abs() < 1e-9 {
-            libm::log(hi / lo)
-        } else {
-            (libm::pow(hi, e) - libm::pow(lo, e)) / e
-        }
+        if e.abs() < 1e-9 { libm::log(hi / lo) } else { (libm::pow(hi, e) - libm::pow(lo, e)) / e }
     };
     let first = out.len();
     let mut total = 0.0;
     let mut a = 1;
     while a <= wss {
-        let b = if a <= ZIPF_SINGLE_RANKS {
-            a
-        } else {
-            ((a as f64 * ZIPF_RANK_RATIO) as u64).clamp(a, wss)
-        };
+        let b = if a <= ZIPF_SINGLE_RANKS { a } else { ((a as f64 * ZIPF_RANK_RATIO) as u64).clamp(a, wss) };
         let weight = mass(a, b);
         total += weight;
-        out.push(Class {
-            term,
-            pages: b - a + 1,
-            rate: weight,
-            order: Order::Random,
-        });
+        out.push(Class { term, pages: b - a + 1, rate: weight, order: Order::Random });
         a = b + 1;
     }
     for class in &mut out[first..] {
@@ -273,23 +244,11 @@ impl Workload {
         let scale = |rate: &PageRate| PageRate::new(rate.pages_per_s() * factor);
         let terms = self.terms.iter().map(|term| {
             let pattern = match &term.pattern {
-                Pattern::Uniform { wss, rate } => Pattern::Uniform {
-                    wss: *wss,
-                    rate: scale(rate)?,
-                },
-                Pattern::Sweep { wss, rate } => Pattern::Sweep {
-                    wss: *wss,
-                    rate: scale(rate)?,
-                },
-                Pattern::Zipf {
-                    wss,
-                    rate,
-                    exponent,
-                } => Pattern::Zipf {
-                    wss: *wss,
-                    rate: scale(rate)?,
-                    exponent: *exponent,
-                },
+                Pattern::Uniform { wss, rate } => Pattern::Uniform { wss: *wss, rate: scale(rate)? },
+                Pattern::Sweep { wss, rate } => Pattern::Sweep { wss: *wss, rate: scale(rate)? },
+                Pattern::Zipf { wss, rate, exponent } => {
+                    Pattern::Zipf { wss: *wss, rate: scale(rate)?, exponent: *exponent }
+                }
                 Pattern::Curve(points) => Pattern::Curve(
                     points
                         .iter()
@@ -297,14 +256,9 @@ impl Workload {
                         .collect(),
                 ),
             };
-            Some(Term {
-                pattern,
-                ..term.clone()
-            })
+            Some(Term { pattern, ..term.clone() })
         });
-        Some(Workload {
-            terms: terms.collect::<Option<_>>()?,
-        })
+        Some(Workload { terms: terms.collect::<Option<_>>()? })
     }
 }
 

@@ -51,18 +51,12 @@ impl<'a> Arguments<'a> {
     where
         T::Err: Display,
     {
-        let find = |text: &&str| {
-            text.split_once('=')
-                .is_some_and(|(k, _)| k.trim() == key)
-        };
+        let find = |text: &&str| text.split_once('=').is_some_and(|(k, _)| k.trim() == key);
         let Some(at) = self.left.iter().position(find) else {
             return Err(format!("`{}` lacks `{key}=`", self.kind));
         };
         let value = self.left.remove(at).split_once('=').map_or("", |(_, v)| v);
-        value
-            .trim()
-            .parse()
-            .map_err(|e| format!("`{key}` of `{}`: {e}", self.kind))
+        value.trim().parse().map_err(|e| format!("`{key}` of `{}`: {e}", self.kind))
     }
 
     fn take_catch_up(&mut self) -> CatchUp {
@@ -98,10 +92,8 @@ fn curve_points(arguments: &mut Arguments) -> Result<Vec<(SimTime, Pages)>, Stri
         let (window, pages) = text
             .split_once(':')
             .ok_or_else(|| format!("`{}` is not a point of a curve like `1s:3000p`", text.trim()))?;
-        let point: (SimTime, Pages) = (
-            window.parse().map_err(|e| format!("`curve`: {e}"))?,
-            pages.parse().map_err(|e| format!("`curve`: {e}"))?,
-        );
+        let point: (SimTime, Pages) =
+            (window.parse().map_err(|e| format!("`curve`: {e}"))?, pages.parse().map_err(|e| format!("`curve`: {e}"))?);
         if point.0 == SimTime::ZERO {
             return Err("a window of a `curve` is longer than zero".to_owned());
         }
@@ -133,10 +125,7 @@ fn parse_term(text: &str) -> Result<Term, String> {
         .split_once('(')
         .and_then(|(kind, rest)| Some((kind.trim(), rest.strip_suffix(')')?)))
         .ok_or_else(|| format!("`{text}` is not a term"))?;
-    let mut arguments = Arguments {
-        kind,
-        left: split_top(body, ','),
-    };
+    let mut arguments = Arguments { kind, left: split_top(body, ',') };
     if kind == "phase" {
         return parse_phase(arguments);
     }
@@ -156,28 +145,17 @@ fn parse_term(text: &str) -> Result<Term, String> {
             if !(0.0..=10.0).contains(&exponent) {
                 return Err(format!("`s` of `zipf` is {exponent}; it takes 0 to 10"));
             }
-            Pattern::Zipf {
-                wss,
-                rate,
-                exponent,
-            }
+            Pattern::Zipf { wss, rate, exponent }
         }
         "curve" => Pattern::Curve(curve_points(&mut arguments)?),
         _ => return Err(format!("unknown term `{kind}`")),
     };
     arguments.finish()?;
-    Ok(Term {
-        pattern,
-        catch_up,
-        phase: None,
-    })
+    Ok(Term { pattern, catch_up, phase: None })
 }
 
 fn parse_phase(mut arguments: Arguments) -> Result<Term, String> {
-    let phase = Phase {
-        on: arguments.take("on")?,
-        off: arguments.take("off")?,
-    };
+    let phase = Phase { on: arguments.take("on")?, off: arguments.take("off")? };
     if phase.on == SimTime::ZERO {
         return Err("`on` of `phase` is zero; it takes a time above it".to_owned());
     }
@@ -192,10 +170,7 @@ fn parse_phase(mut arguments: Arguments) -> Result<Term, String> {
     if term.phase.is_some() {
         return Err("a `phase` within a `phase` is not supported".to_owned());
     }
-    Ok(Term {
-        phase: Some(phase),
-        ..term
-    })
+    Ok(Term { phase: Some(phase), ..term })
 }
 
 impl FromStr for Workload {
@@ -205,17 +180,10 @@ impl FromStr for Workload {
         if input.trim() == "idle" {
             return Ok(Workload::idle());
         }
-        let terms = split_top(input, '+')
-            .into_iter()
-            .map(parse_term)
-            .collect::<Result<_, String>>();
+        let terms = split_top(input, '+').into_iter().map(parse_term).collect::<Result<_, String>>();
         match terms {
             Ok(terms) => Ok(Workload { terms }),
-            Err(problem) => Err(NotationError {
-                input: input.to_owned(),
-                problem,
-                accepted: TERMS,
-            }),
+            Err(problem) => Err(NotationError { input: input.to_owned(), problem, accepted: TERMS }),
         }
     }
 }
@@ -228,11 +196,7 @@ impl Display for Term {
         match &self.pattern {
             Pattern::Uniform { wss, rate } => write!(f, "uniform(wss={wss}, rate={rate}")?,
             Pattern::Sweep { wss, rate } => write!(f, "sweep(wss={wss}, rate={rate}")?,
-            Pattern::Zipf {
-                wss,
-                rate,
-                exponent,
-            } => write!(f, "zipf(wss={wss}, rate={rate}, s={exponent}")?,
+            Pattern::Zipf { wss, rate, exponent } => write!(f, "zipf(wss={wss}, rate={rate}, s={exponent}")?,
             Pattern::Curve(points) => {
                 write!(f, "curve(")?;
                 for (i, (window, pages)) in points.iter().enumerate() {
@@ -273,9 +237,7 @@ impl Serialize for Workload {
 
 impl<'de> Deserialize<'de> for Workload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

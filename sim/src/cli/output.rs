@@ -22,10 +22,7 @@ pub(super) fn complain(text: &str) {
 
 /// Whether the reader of our output has gone away, which is no error of ours.
 pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|e| e.downcast_ref::<std::io::Error>())
-        .any(|e| e.kind() == ErrorKind::BrokenPipe)
+    error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|e| e.kind() == ErrorKind::BrokenPipe)
 }
 
 /// A file that is written whole: created beside its place before the work, so that a bad path fails first, and put there at the end.
@@ -49,10 +46,7 @@ impl WholeFile {
             .permissions(readable())
             .tempfile_in(folder)
             .with_context(|| format!("{}: cannot be written", place.display()))?;
-        Ok(WholeFile {
-            temporary,
-            place: place.to_owned(),
-        })
+        Ok(WholeFile { temporary, place: place.to_owned() })
     }
 
     pub(super) fn file(&mut self) -> &mut std::fs::File {
@@ -61,9 +55,7 @@ impl WholeFile {
 
     pub(super) fn finish(self) -> anyhow::Result<()> {
         let place = self.place;
-        self.temporary
-            .persist(&place)
-            .with_context(|| format!("{}: cannot be written", place.display()))?;
+        self.temporary.persist(&place).with_context(|| format!("{}: cannot be written", place.display()))?;
         Ok(())
     }
 

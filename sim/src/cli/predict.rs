@@ -56,17 +56,14 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     };
     let cases = scenario.cases()?;
     let picture = match &args.plot {
-        Some(_) if cases.len() > 1 => bail!(InputError::new(
-            "--plot",
-            format!("the file has {} guests; a plot shows one", cases.len())
-        )),
+        Some(_) if cases.len() > 1 => {
+            bail!(InputError::new("--plot", format!("the file has {} guests; a plot shows one", cases.len())))
+        }
         Some(file) => Some(WholeFile::create(file)?),
         None => None,
     };
-    let answers: Vec<Answer> = cases
-        .into_iter()
-        .map(|case| answer(case, &profile, args.manner.fidelity(), &models))
-        .collect();
+    let answers: Vec<Answer> =
+        cases.into_iter().map(|case| answer(case, &profile, args.manner.fidelity(), &models)).collect();
     output::print(&match args.format {
         Format::Table => text(&answers, args, &profile),
         Format::Json => json::answers(&answers),
@@ -82,12 +79,7 @@ fn answer(case: Case, profile: &Profile, fidelity: Fidelity, models: &[&'static 
     let outcome = predict(&case, profile, fidelity);
     let advisable = !outcome.completed() && case.policy.mode == Mode::Precopy;
     let advice = advisable.then(|| advise(&case, profile));
-    let mut answer = Answer {
-        case,
-        outcome,
-        advice,
-        models: Vec::new(),
-    };
+    let mut answer = Answer { case, outcome, advice, models: Vec::new() };
     answer.ask(models, profile);
     answer
 }
@@ -116,7 +108,10 @@ fn models(names: &[String]) -> anyhow::Result<Vec<&'static Model>> {
             (_, Some(model)) => all.push(model),
             (_, None) => {
                 let known: Vec<&str> = MODELS.iter().map(|m| m.name).collect();
-                bail!(InputError::new("--model", format!("unknown model `{name}`; it takes all, {}", known.join(", "))));
+                bail!(InputError::new(
+                    "--model",
+                    format!("unknown model `{name}`; it takes all, {}", known.join(", "))
+                ));
             }
         }
     }

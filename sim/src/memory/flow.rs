@@ -16,13 +16,22 @@ const NOTHING: f64 = 1e-6;
 /// Post-copy is followed in so many steps.
 const POSTCOPY_STEPS: f64 = 64.0;
 
+/// How closely the work that fits between faults is found: to a millionth.
+const FAULT_BISECTIONS: usize = 20;
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Writer {
     None,
     /// Writes a second of work to each page.
-    Random { term: usize, rate: f64 },
+    Random {
+        term: usize,
+        rate: f64,
+    },
     /// The sweep that crosses the segment, and where the segment starts in its region.
-    Sweep { sweep: usize, from: f64 },
+    Sweep {
+        sweep: usize,
+        from: f64,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -179,14 +188,10 @@ impl FlowMemory {
                     contested: written >= slots,
                     writer: match writer {
                         None => Writer::None,
-                        Some(class) if class.order == Order::Sequential => Writer::Sweep {
-                            sweep: sweeps.len() - 1,
-                            from: done as f64,
-                        },
-                        Some(class) => Writer::Random {
-                            term: class.term,
-                            rate: class.rate / class.pages as f64,
-                        },
+                        Some(class) if class.order == Order::Sequential => {
+                            Writer::Sweep { sweep: sweeps.len() - 1, from: done as f64 }
+                        }
+                        Some(class) => Writer::Random { term: class.term, rate: class.rate / class.pages as f64 },
                     },
                     at_sync: 0.0,
                     at_clear: 0.0,
@@ -210,11 +215,7 @@ impl FlowMemory {
             log: if place.chunk_pages.is_some() { Log::Chunked } else { Log::Eager },
             cleared: vec![false; chunk as usize + 1],
             cursor: 0,
-            cache: place.cache_pages.map(|pages| Cache {
-                slots: pages as f64,
-                free: pages as f64,
-                active: false,
-            }),
+            cache: place.cache_pages.map(|pages| Cache { slots: pages as f64, free: pages as f64, active: false }),
             parted: false,
             postcopy: false,
             postcopy_step: 0.0,
@@ -262,21 +263,13 @@ impl FlowMemory {
                 }
             };
             let zero = zero.min(segment.dirty);
-            return PageCount {
-                normal: segment.dirty - zero,
-                zero,
-                encoded: 0.0,
-            };
+            return PageCount { normal: segment.dirty - zero, zero, encoded: 0.0 };
         }
         let encoded = match self.cache {
             Some(cache) if cache.active && segment.cached > 0.0 => segment.dirty * (segment.cached / segment.pages),
             _ => 0.0,
         };
-        PageCount {
-            normal: segment.dirty - encoded,
-            zero: 0.0,
-            encoded,
-        }
+        PageCount { normal: segment.dirty - encoded, zero: 0.0, encoded }
     }
 
     /// Cuts a segment where the scan stopped, `share` of its dirty pages sent, of which `inserted` are new in the cache.
@@ -405,9 +398,7 @@ impl FlowMemory {
 
     fn next_dirty(&self) -> Option<usize> {
         let count = self.segments.len();
-        (self.cursor..count)
-            .chain(0..self.cursor)
-            .find(|i| self.segments[*i].dirty > NOTHING)
+        (self.cursor..count).chain(0..self.cursor).find(|i| self.segments[*i].dirty > NOTHING)
     }
 
     /// The destination's faults while `pages` are sent: they come first, and the writer stands still in each.
@@ -436,11 +427,21 @@ impl FlowMemory {
                 }
             }
         };
-        let all: f64 = self.segments.iter().map(|s| faults_of(s, &self.sweeps, 1.0)).sum();
         let busiest = wanted.iter().copied().fold(0.0, f64::max) / headroom;
-        let share = (seconds / (busiest + all * sending.fault_s)).min(1.0);
-        // Faults cannot come faster than pages are sent.
-        let share = if all * share > most { share * most / (all * share) } else { share };
+        // Working and waiting fit into the time, and faults cannot come faster than pages are sent.
+        let fits = |share: f64| {
+            let faults: f64 = self.segments.iter().map(|s| faults_of(s, &self.sweeps, share)).sum();
+            busiest * share + faults * sending.fault_s <= seconds && faults <= most
+        };
+        let mut share = 1.0;
+        if !fits(share) {
+            let mut least = 0.0;
+            for _ in 0..FAULT_BISECTIONS {
+                let middle = (least + share) / 2.0;
+                if fits(middle) { least = middle } else { share = middle }
+            }
+            share = least;
+        }
         let mut sent = PageCount::default();
         for index in 0..self.segments.len() {
             let faults = faults_of(&self.segments[index], &self.sweeps, share);
@@ -514,10 +515,7 @@ impl GuestMemory for FlowMemory {
         let mut push = |index: usize| {
             let segment = &self.segments[index];
             if segment.dirty > NOTHING {
-                out.push(Run {
-                    pages: self.count(segment),
-                    key: index as u32,
-                });
+                out.push(Run { pages: self.count(segment), key: index as u32 });
             }
         };
         (self.cursor..self.segments.len()).for_each(&mut push);

@@ -19,10 +19,7 @@ impl Intervals {
     }
 
     fn within(&self, from: f64, to: f64) -> impl Iterator<Item = (f64, f64)> + '_ {
-        self.0
-            .iter()
-            .map(move |(a, b)| (a.max(from), b.min(to)))
-            .filter(|(a, b)| a < b)
+        self.0.iter().map(move |(a, b)| (a.max(from), b.min(to))).filter(|(a, b)| a < b)
     }
 
     pub(super) fn insert(&mut self, from: f64, to: f64) {
@@ -31,9 +28,7 @@ impl Intervals {
         }
         let first = self.0.partition_point(|(_, b)| *b < from);
         let last = self.0.partition_point(|(a, _)| *a <= to);
-        let merged = self.0[first..last]
-            .iter()
-            .fold((from, to), |(a, b), (c, d)| (a.min(*c), b.max(*d)));
+        let merged = self.0[first..last].iter().fold((from, to), |(a, b), (c, d)| (a.min(*c), b.max(*d)));
         self.0.splice(first..last, [merged]);
     }
 

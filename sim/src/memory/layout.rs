@@ -37,7 +37,13 @@ impl Workplace {
     /// Lays out a guest. `offset` is how far into its first phase the workload is.
     ///
     /// Working sets come first within what is touched, in the order of their terms; what they do not touch yet is zero.
-    pub fn new(guest: &Guest, policy: &Policy, profile: &Profile, chunk_pages: Option<u64>, offset: SimTime) -> Workplace {
+    pub fn new(
+        guest: &Guest,
+        policy: &Policy,
+        profile: &Profile,
+        chunk_pages: Option<u64>,
+        offset: SimTime,
+    ) -> Workplace {
         let classes = guest.workload.classes(guest.memory);
         let mut regions = Vec::with_capacity(classes.len() + 4);
         let mut touched = guest.touched.0;
@@ -46,20 +52,10 @@ impl Workplace {
             let nonzero = class.pages.min(touched);
             touched -= nonzero;
             written += class.pages;
-            regions.push(Region {
-                pages: class.pages,
-                nonzero,
-                class: Some(index),
-                firmware: false,
-            });
+            regions.push(Region { pages: class.pages, nonzero, class: Some(index), firmware: false });
         }
         let rest = guest.memory.0 - written;
-        let quiet = |pages: u64, nonzero: u64| Region {
-            pages,
-            nonzero,
-            class: None,
-            firmware: false,
-        };
+        let quiet = |pages: u64, nonzero: u64| Region { pages, nonzero, class: None, firmware: false };
         // A curve may be fitted with more pages than were called touched: then nothing of that is left for the rest.
         let touched = touched.min(rest);
         match guest.layout {
@@ -72,26 +68,15 @@ impl Workplace {
         }
         let (firmware, zero) = (profile.guest.firmware_pages.value, profile.guest.firmware_zero_pages.value);
         regions.extend([
-            Region {
-                firmware: true,
-                ..quiet(firmware - zero, firmware - zero)
-            },
-            Region {
-                firmware: true,
-                ..quiet(zero, 0)
-            },
+            Region { firmware: true, ..quiet(firmware - zero, firmware - zero) },
+            Region { firmware: true, ..quiet(zero, 0) },
         ]);
         regions.retain(|region| region.pages > 0);
         let rate: f64 = classes.iter().map(|class| class.rate).sum();
         let headroom = profile.cpu.writer_rate.value.pages_per_s() * f64::from(guest.vcpus) / rate;
         Workplace {
             regions,
-            clocks: guest
-                .workload
-                .terms
-                .iter()
-                .map(|term| WriterClock::new(term, offset, headroom))
-                .collect(),
+            clocks: guest.workload.terms.iter().map(|term| WriterClock::new(term, offset, headroom)).collect(),
             classes,
             chunk_pages,
             cache_pages: policy.xbzrle.map(|cache| (cache.0 / PAGE_BYTES).max(1)),

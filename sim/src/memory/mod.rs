@@ -66,11 +66,7 @@ impl PageCount {
     #[inline]
     #[must_use]
     pub fn scaled(&self, factor: f64) -> PageCount {
-        PageCount {
-            normal: self.normal * factor,
-            zero: self.zero * factor,
-            encoded: self.encoded * factor,
-        }
+        PageCount { normal: self.normal * factor, zero: self.zero * factor, encoded: self.encoded * factor }
     }
 }
 

@@ -24,10 +24,7 @@ struct Bitmap {
 
 impl Bitmap {
     fn new(pages: u64) -> Bitmap {
-        Bitmap {
-            words: vec![0; pages.div_ceil(64) as usize],
-            pages,
-        }
+        Bitmap { words: vec![0; pages.div_ceil(64) as usize], pages }
     }
 
     fn fill(&mut self) {
@@ -176,9 +173,7 @@ impl PageMemory {
             } else {
                 // Evenly spread: page i is the k-th that is not zero when i r / n passes k.
                 let (r, n) = (u128::from(region.nonzero), u128::from(region.pages));
-                (0..n)
-                    .filter(|i| (i + 1) * r / n > i * r / n)
-                    .for_each(|i| nonzero.set(start + i as u64));
+                (0..n).filter(|i| (i + 1) * r / n > i * r / n).for_each(|i| nonzero.set(start + i as u64));
             }
             start += region.pages;
         }
@@ -243,13 +238,7 @@ impl PageMemory {
             _ if mine().any(|(class, _)| class.order == Order::Sequential) => Source::Sweep { start: first, pages },
             _ => Source::Uniform { start: first, pages },
         };
-        Writer {
-            source,
-            rate,
-            written: 0,
-            clock,
-            catch_up: spec.catch_up,
-        }
+        Writer { source, rate, written: 0, clock, catch_up: spec.catch_up }
     }
 
     /// Replays all writes up to `now`.
@@ -292,9 +281,7 @@ impl PageMemory {
     }
 
     fn next_dirty(&self) -> Option<u64> {
-        self.bitmap
-            .next(self.cursor, self.bitmap.pages)
-            .or_else(|| self.bitmap.next(0, self.cursor))
+        self.bitmap.next(self.cursor, self.bitmap.pages).or_else(|| self.bitmap.next(0, self.cursor))
     }
 
     /// How a page would be sent now.
@@ -365,11 +352,7 @@ impl PageMemory {
                 let page = self.writers[index].page(&mut self.rng);
                 if self.bitmap.has(page) {
                     self.faults.count += 1.0;
-                    self.blocked = Some(Blocked {
-                        page,
-                        requested: now,
-                        until: None,
-                    });
+                    self.blocked = Some(Blocked { page, requested: now, until: None });
                 } else {
                     self.nonzero.set(page);
                 }
@@ -384,11 +367,7 @@ impl PageMemory {
         let fault = SimTime::from_secs_f64(sending.fault_s);
         for i in 0..pages {
             let now = SimTime(sending.from.0 + (u128::from(span) * u128::from(i) / u128::from(pages)) as u64);
-            if let Some(Blocked {
-                until: Some(until),
-                requested,
-                page,
-            }) = self.blocked
+            if let Some(Blocked { until: Some(until), requested, page }) = self.blocked
                 && until <= now
             {
                 self.faults.stalled_s += until.since(requested).as_secs_f64();

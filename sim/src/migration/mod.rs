@@ -225,10 +225,7 @@ impl<M: GuestMemory> Migration<M> {
 
     fn timeout(&self) -> Option<SimTime> {
         let live = matches!(self.stage, Stage::Setup | Stage::Iterating);
-        self.settings
-            .policy
-            .timeout
-            .filter(|_| live && self.outcome.timed_out_at.is_none())
+        self.settings.policy.timeout.filter(|_| live && self.outcome.timed_out_at.is_none())
     }
 
     fn pending_switch(&self) -> Option<SimTime> {
@@ -312,11 +309,7 @@ impl<M: GuestMemory> Migration<M> {
         self.last_decision = now;
         self.window = Window::starting(now);
         self.stage = Stage::Iterating;
-        self.round = Round {
-            n: 1,
-            start: now,
-            ..Round::default()
-        };
+        self.round = Round { n: 1, start: now, ..Round::default() };
         if self.settings.policy.auto_converge.is_some() && self.settings.policy.qemu.forces_syncs() {
             self.forced_sync_at = Some(now + qemu::FORCED_SYNC_PERIOD);
         }
@@ -417,7 +410,8 @@ impl<M: GuestMemory> Migration<M> {
         let switches = self.settings.policy.mode == Mode::Postcopy;
         let waited = now - self.best_at > self.settings.longest_phase;
         // Before 1.3 a round is but one quota of the rate limit.
-        let rounds = if self.settings.policy.qemu.measures_its_own_buffer() { 100 * STUCK_ROUNDS } else { STUCK_ROUNDS };
+        let rounds =
+            if self.settings.policy.qemu.measures_its_own_buffer() { 100 * STUCK_ROUNDS } else { STUCK_ROUNDS };
         let stuck = self.syncs - self.best_round >= rounds && waited && !switches;
         if self.settings.policy.timeout.is_none() && (stuck || self.syncs >= MOST_ROUNDS) {
             self.give_up(now, Ending::NoProgress);
@@ -551,10 +545,7 @@ impl<M: GuestMemory> Migration<M> {
             ..Terms::default()
         };
         if self.settings.policy.mode == Mode::Offline || self.suspended_at == Some(SimTime::ZERO) {
-            self.terms = Terms {
-                ov: now,
-                ..Terms::default()
-            };
+            self.terms = Terms { ov: now, ..Terms::default() };
         }
         self.parts = DowntimeParts::default();
         self.stage = Stage::Over;
@@ -635,15 +626,7 @@ impl<M: GuestMemory> Migration<M> {
         let memory = &mut self.memory;
         let mut sent = PageCount::default();
         self.window = self.plan.happen(now, |run, share, from, until| {
-            sent.add(&memory.send(
-                run,
-                share,
-                crate::memory::Sending {
-                    from,
-                    until,
-                    fault_s,
-                },
-            ));
+            sent.add(&memory.send(run, share, crate::memory::Sending { from, until, fault_s }));
         });
         self.plan.clear(now);
         self.sent.add(&sent);
@@ -677,15 +660,13 @@ impl Settings {
                 encoded_s: 1.0 / cpu.xbzrle_page_rate.value.pages_per_s(),
                 cap: policy.bandwidth_cap.map_or(f64::INFINITY, |cap| cap.bytes_per_s()),
             },
-            first_page: software.prepare.value
-                + per_gib(software.qemu_setup.value, software.qemu_setup_per_gib.value),
+            first_page: software.prepare.value + per_gib(software.qemu_setup.value, software.qemu_setup_per_gib.value),
             sync: per_gib(software.round.value, software.sync_per_gib.value),
             stop_and_flush: [switchover.stop.value, switchover.flush.value],
             device_bytes: switchover.device_bytes.value.as_f64(),
             device_state: switchover.device_state.value,
             destination_load: switchover.destination_load.value,
-            control: switchover.control.value
-                + SimTime::from_secs_f64(rtt * switchover.control_round_trips.value),
+            control: switchover.control.value + SimTime::from_secs_f64(rtt * switchover.control_round_trips.value),
             postcopy_control: profile.postcopy.control.value + path.rtt,
             switch_delay: profile.postcopy.switch_delay.value,
             fault_s: profile.postcopy.fault.value.as_secs_f64() + rtt,
@@ -700,11 +681,7 @@ impl Settings {
                 image_bytes,
                 files_bytes,
                 copy_cap: offline.copy_read_rate.value.bytes_per_s(),
-                pages: PageCount {
-                    normal,
-                    zero,
-                    encoded: 0.0,
-                },
+                pages: PageCount { normal, zero, encoded: 0.0 },
             },
             longest_phase: guest
                 .workload

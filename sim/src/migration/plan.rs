@@ -77,11 +77,7 @@ impl Window {
     /// The stream when the first page is sent.
     pub(super) fn starting(now: SimTime) -> Window {
         let now = now.as_secs_f64();
-        Window {
-            start: now,
-            sending_since: now,
-            ..Window::default()
-        }
+        Window { start: now, sending_since: now, ..Window::default() }
     }
 
     /// A new round begins to send at `at`; until then QEMU is busy with the sync.
@@ -221,13 +217,8 @@ impl Plan {
         self.crossed = false;
         self.first = *window;
         self.downtime_limit = request.downtime_limit;
-        let mut layout = Layout {
-            legs: &mut self.legs,
-            request,
-            now: now.as_secs_f64(),
-            window: *window,
-            pending: request.pending,
-        };
+        let mut layout =
+            Layout { legs: &mut self.legs, request, now: now.as_secs_f64(), window: *window, pending: request.pending };
         let end = layout.all(&self.runs, speeds);
         let (last, at) = (layout.window, layout.now);
         self.last = last;
@@ -322,15 +313,7 @@ impl Layout<'_> {
 
     /// A leg from now to `to` without pages.
     fn leg(&self, to: f64, input: f64) -> Leg {
-        Leg {
-            from: self.now,
-            to,
-            run: None,
-            share_rate: 0.0,
-            ends_run: false,
-            input,
-            rate: self.request.rate,
-        }
+        Leg { from: self.now, to, run: None, share_rate: 0.0, ends_run: false, input, rate: self.request.rate }
     }
 
     fn push(&mut self, leg: Leg, page_rate: f64) {

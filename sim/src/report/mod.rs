@@ -79,19 +79,14 @@ pub fn largest(all: &[(String, SimTime)]) -> Option<&(String, SimTime)> {
 /// Why a migration did not complete.
 pub fn why_not(case: &Case, outcome: &Outcome) -> String {
     use migsim_models::units::{PAGE_BYTES, human_bytes, human_time};
-    let left = outcome
-        .rounds
-        .iter()
-        .map(|round| round.dirty_pages_at_end)
-        .fold(f64::INFINITY, f64::min);
+    let left = outcome.rounds.iter().map(|round| round.dirty_pages_at_end).fold(f64::INFINITY, f64::min);
     let size = if left.is_finite() { human_bytes(left * PAGE_BYTES as f64) } else { "nothing sent".to_owned() };
     match outcome.ending {
         Ending::Completed => String::new(),
         Ending::LinkDead => "the link carries nothing any more".to_owned(),
-        Ending::TimedOut => format!(
-            "it was given up after {}, when no pass had left less than {size}",
-            human_time(outcome.ended_at)
-        ),
+        Ending::TimedOut => {
+            format!("it was given up after {}, when no pass had left less than {size}", human_time(outcome.ended_at))
+        }
         Ending::NoProgress => {
             let round = outcome.rounds.last();
             let seconds = round.map_or(0.0, |r| (r.end - r.start).as_secs_f64());

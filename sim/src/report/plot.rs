@@ -1,9 +1,9 @@
 //! Pictures, as SVG: the rounds of a migration over time, and what a sweep found.
 
 use kuva::backend::svg::SvgBackend;
+use kuva::plot::annotations::{ReferenceLine, ShadedRegion};
 use kuva::plot::heatmap::Heatmap;
 use kuva::plot::legend::LegendPosition;
-use kuva::plot::annotations::{ReferenceLine, ShadedRegion};
 use kuva::plot::{LinePlot, ScatterPlot};
 use kuva::render::figure::Figure;
 use kuva::render::layout::Layout;
@@ -24,23 +24,11 @@ const GREY: &str = "#777777";
 const MIB: f64 = (1_u64 << 20) as f64;
 
 fn line(points: Vec<(f64, f64)>, colour: &str, legend: &str) -> Plot {
-    Plot::Line(
-        LinePlot::new()
-            .with_data(points)
-            .with_color(colour)
-            .with_stroke_width(2.0)
-            .with_legend(legend),
-    )
+    Plot::Line(LinePlot::new().with_data(points).with_color(colour).with_stroke_width(2.0).with_legend(legend))
 }
 
 fn dots(points: Vec<(f64, f64)>, colour: &str, legend: &str) -> Plot {
-    Plot::Scatter(
-        ScatterPlot::new()
-            .with_data(points)
-            .with_color(colour)
-            .with_size(4.0)
-            .with_legend(legend),
-    )
+    Plot::Scatter(ScatterPlot::new().with_data(points).with_color(colour).with_size(4.0).with_legend(legend))
 }
 
 fn svg(plots: Vec<Plot>, layout: Layout) -> String {
@@ -72,10 +60,8 @@ pub fn rounds(answer: &Answer) -> String {
     });
     let panel = |title: String, from: f64, label: &str| {
         let seen = |points: &[(f64, f64)]| points.iter().copied().filter(|p| p.0 >= from).collect::<Vec<_>>();
-        let plots = vec![
-            line(from_on(&left, from), BLUE, "left to send"),
-            dots(seen(&dirtied), ORANGE, "dirtied in a pass"),
-        ];
+        let plots =
+            vec![line(from_on(&left, from), BLUE, "left to send"), dots(seen(&dirtied), ORANGE, "dirtied in a pass")];
         let top = from_on(&left, from).iter().chain(&seen(&dirtied)).map(|p| p.1).fold(1.0, f64::max);
         let mut layout = Layout::auto_from_plots(&plots)
             .with_title(title)
@@ -95,7 +81,9 @@ pub fn rounds(answer: &Answer) -> String {
     };
     let name = &answer.case.guest.name;
     let title = match (outcome.tmt(), outcome.downtime()) {
-        (Some(total), Some(down)) => format!("{name}: {} in total, {} down (shaded)", human_time(total), human_time(down)),
+        (Some(total), Some(down)) => {
+            format!("{name}: {} in total, {} down (shaded)", human_time(total), human_time(down))
+        }
         _ => format!("{name}: does not converge"),
     };
     let (plots, layout) = panel(title, 0.0, "");
@@ -134,7 +122,9 @@ fn phases(answer: &Answer) -> String {
     let parts = &answer.outcome.downtime_parts;
     let mut at = 0.0;
     let mut plots = Vec::new();
-    for (name, time, colour) in [("suspend", parts.suspend, BLUE), ("copy", parts.copy, ORANGE), ("resume", parts.resume, GREEN)] {
+    for (name, time, colour) in
+        [("suspend", parts.suspend, BLUE), ("copy", parts.copy, ORANGE), ("resume", parts.resume, GREEN)]
+    {
         let end = at + time.as_secs_f64();
         plots.push(Plot::Line(
             LinePlot::new()
@@ -146,7 +136,11 @@ fn phases(answer: &Answer) -> String {
         at = end;
     }
     let layout = Layout::auto_from_plots(&plots)
-        .with_title(format!("{}: offline, down for all of {}", answer.case.guest.name, human_time(answer.outcome.ended_at)))
+        .with_title(format!(
+            "{}: offline, down for all of {}",
+            answer.case.guest.name,
+            human_time(answer.outcome.ended_at)
+        ))
         .with_x_label("time since the start, s")
         .with_x_axis_min(0.0)
         .with_y_axis_min(0.0)
@@ -201,7 +195,9 @@ fn over_one(points: &[Point], range: &Range) -> String {
         for run in points.chunk_by(|a, b| a.outcome.completed() == b.outcome.completed()) {
             let line: Vec<(f64, f64)> = run.iter().filter_map(|p| Some((at(p), of(p)?))).collect();
             if !line.is_empty() {
-                plots.push(Plot::Line(LinePlot::new().with_data(line.clone()).with_color(colour).with_stroke_width(2.0)));
+                plots.push(Plot::Line(
+                    LinePlot::new().with_data(line.clone()).with_color(colour).with_stroke_width(2.0),
+                ));
                 plots.push(Plot::Scatter(ScatterPlot::new().with_data(line).with_color(colour).with_size(2.5)));
             }
         }
@@ -223,15 +219,19 @@ fn over_one(points: &[Point], range: &Range) -> String {
             layout = layout.with_y_axis_min(0.0);
         }
         for (from, to) in &diverging {
-            layout = layout.with_shaded_region(ShadedRegion::vertical(*from, *to).with_color(ORANGE).with_opacity(0.15));
+            layout =
+                layout.with_shaded_region(ShadedRegion::vertical(*from, *to).with_color(ORANGE).with_opacity(0.15));
         }
         for border in &borders {
-            layout = layout.with_reference_line(ReferenceLine::vertical(*border).with_color(ORANGE).with_label("border of convergence"));
+            layout = layout.with_reference_line(
+                ReferenceLine::vertical(*border).with_color(ORANGE).with_label("border of convergence"),
+            );
         }
         (plots, layout)
     };
     let shaded = if diverging.is_empty() { "" } else { " (shaded: does not converge)" };
-    let total = panel(&format!("total migration time{shaded}"), "s", BLUE, &|p| p.outcome.tmt().map(|t| t.as_secs_f64()));
+    let total =
+        panel(&format!("total migration time{shaded}"), "s", BLUE, &|p| p.outcome.tmt().map(|t| t.as_secs_f64()));
     let down = panel("downtime", "ms", GREEN, &|p| p.outcome.downtime().map(|t| t.as_millis_f64()));
     let figure = Figure::new(2, 1)
         .with_plots(vec![total.0, down.0])
@@ -270,7 +270,8 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> String {
             .with_x_tick_rotate(-60.0);
         (plots, layout)
     };
-    let total = panel("total migration time, s (black: does not converge)", &|p| p.outcome.tmt().map(|t| t.as_secs_f64()));
+    let total =
+        panel("total migration time, s (black: does not converge)", &|p| p.outcome.tmt().map(|t| t.as_secs_f64()));
     let down = panel("downtime, ms", &|p| p.outcome.downtime().map(|t| t.as_millis_f64()));
     let figure = Figure::new(1, 2)
         .with_plots(vec![total.0, down.0])
@@ -278,4 +279,3 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> String {
         .with_cell_size(560.0, 460.0);
     SvgBackend::default().render_scene(&figure.render())
 }
-

@@ -60,7 +60,11 @@ pub fn answer(answer: &Answer) -> String {
         human_bytes(outcome.wire_bytes as f64),
         outcome.normal_pages,
         outcome.zero_pages,
-        if outcome.encoded_pages > 0 { format!(" and {} XBZRLE differences", outcome.encoded_pages) } else { String::new() },
+        if outcome.encoded_pages > 0 {
+            format!(" and {} XBZRLE differences", outcome.encoded_pages)
+        } else {
+            String::new()
+        },
         outcome.dirty_syncs
     );
     if !outcome.rounds.is_empty() {
@@ -105,7 +109,8 @@ pub fn verdict(answer: &Answer) -> String {
         let _ = writeln!(out, "  Auto-converge throttled the guest by up to {} %.", outcome.throttle_percent);
     }
     if let Some(at) = outcome.timed_out_at {
-        let what = if case.policy.on_timeout == OnTimeout::Suspend { "suspended the guest" } else { "switched to post-copy" };
+        let what =
+            if case.policy.on_timeout == OnTimeout::Suspend { "suspended the guest" } else { "switched to post-copy" };
         let _ = writeln!(out, "  Its timeout {what} after {}.", human_time(at));
     }
     if let Some(at) = outcome.switched_at {
@@ -136,7 +141,9 @@ fn advise(advice: &Advice) -> String {
         format!("total {}, downtime {}", human_time(outcome.terms.tmt()), human_time(outcome.terms.tdt()))
     };
     match &advice.auto_converge {
-        Some(o) => _ = writeln!(out, "  - with auto-converge: {}, throttled by up to {} %;", with(o), o.throttle_percent),
+        Some(o) => {
+            _ = writeln!(out, "  - with auto-converge: {}, throttled by up to {} %;", with(o), o.throttle_percent)
+        }
         None => _ = writeln!(out, "  - not with auto-converge, which throttles it in vain;"),
     }
     match &advice.postcopy {
@@ -199,7 +206,8 @@ fn models(answer: &Answer) -> Table {
 
 /// Several answers, a line each.
 pub fn overview(answers: &[Answer]) -> String {
-    let mut table = grid(&["guest", "mode", "outcome", "total", "downtime", "TI", "OV", "DM", "VS", "on the wire"], 3..);
+    let mut table =
+        grid(&["guest", "mode", "outcome", "total", "downtime", "TI", "OV", "DM", "VS", "on the wire"], 3..);
     for answer in answers {
         let outcome = &answer.outcome;
         let t = &outcome.terms;

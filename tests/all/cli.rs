@@ -1,0 +1,305 @@
+//! The program as people and scripts meet it.
+
+use std::io::Write;
+
+use serde_json::Value;
+
+use crate::support::{migsim, says};
+
+const ONE: [&str; 9] = [
+    "predict",
+    "--memory",
+    "1GiB",
+    "--touched",
+    "512MiB",
+    "--workload",
+    "uniform(wss=64MiB, rate=4000p/s)",
+    "--link",
+    "1Gbit/s",
+];
+
+/// Runs it on a file of that text; returns its exit status and what it said on standard error, with the file called FILE.
+fn on_file(ending: &str, text: &str, arguments: &dyn Fn(&str) -> Vec<String>) -> (i32, String) {
+    let mut file = tempfile::Builder::new().suffix(ending).tempfile().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap();
+    let arguments = arguments(path);
+    let output = migsim(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let errors = String::from_utf8_lossy(&output.stderr).replace(path, "FILE");
+    (output.status.code().unwrap(), errors)
+}
+
+fn scenario(text: &str) -> (i32, String) {
+    on_file(".toml", text, &|path| vec!["predict".to_owned(), path.to_owned()])
+}
+
+fn records(text: &str) -> (i32, String) {
+    on_file(".csv", text, &|path| ["predict", "--records", path].map(str::to_owned).to_vec())
+}
+
+#[test]
+fn bad_scenarios_end_with_one_message_that_names_file_line_and_what_is_accepted() {
+    let guest = |line: &str| format!("[link]\ncapacity = \"1Gbit/s\"\n\n[[guest]]\nmemory = \"4GiB\"\n{line}\n");
+    for (text, place, message) in [
+        (guest("touched = \"3\""), "FILE:6", "`3` has no unit; a size is written like `4GiB`"),
+        (guest("touched = 3"), "FILE:6", "`3` has no unit"),
+        (guest("touched = \"-3GiB\""), "FILE:6", "`-3GiB` is negative"),
+        (guest("touched = \"5GiB\""), "FILE:6", "more than the memory of 4GiB"),
+        (guest("workload = \"uniform(wss=5GiB, rate=1p/s)\""), "FILE:6", "is larger than the memory of"),
+        (guest("workload = \"uniform(wss=1GiB, rate=NaNp/s)\""), "FILE:6", "`NaNp/s` is not a number with a unit"),
+        (guest("workload = \"curve(1s:20p, 2s:10p)\""), "FILE:6", "the curve falls from 20 to 10 pages"),
+        (guest("workload = \"curve(2s:20p, 1s:30p)\""), "FILE:6", "the curve goes back in time"),
+        (guest("colour = \"red\""), "FILE:6", "unknown field `colour`, expected one of `name`, `memory`"),
+        (guest("").replace("1Gbit/s", "0bit/s"), "FILE:2", "the link's capacity is 0"),
+        ("this is no TOML".to_owned(), "FILE:1", "TOML parse error"),
+        (String::new(), "FILE:1", "missing field `guest`"),
+        (guest("migration = { downtime_limit = \"1h\" }"), "FILE:4", "above QEMU's most, 2000s"),
+    ] {
+        let (status, errors) = scenario(&text);
+        assert_eq!(status, 2, "{text}\n{errors}");
+        assert!(errors.starts_with(&format!("error: {place}")) && errors.contains(message), "{text}\n{errors}");
+        assert!(!errors.contains("panicked"), "{errors}");
+    }
+}
+
+#[test]
+fn bad_flags_end_with_status_2_and_what_is_accepted() {
+    for (arguments, message) in [
+        (&["predict", "--memory", "4GiB"][..], "lacks its capacity"),
+        (&["predict", "--memory", "4", "--link", "1Gbit/s"], "`4` has no unit; a size is written like"),
+        (&["predict", "--memory", "4GiB", "--link", "0Mbit/s"], "the link's capacity is 0"),
+        (
+            &["predict", "--memory", "4GiB", "--link", "1Gbit/s", "--mode", "teleport"],
+            "unknown mode `teleport`; it is one of precopy",
+        ),
+        (
+            &["predict", "--memory", "4GiB", "--link", "1Gbit/s", "--model", "magic"],
+            "unknown model `magic`; it takes all, cloudsim",
+        ),
+        (&["predict", "no-such-file.toml"], "no-such-file.toml: No such file"),
+        (&["predict", "--records", "no-such-file.csv"], "no-such-file.csv: No such file"),
+        (&["sweep", "--memory", "4GiB", "--link", "1Gbit/s", "--vary", "speed=1..2:3"], "unknown key `speed`"),
+        (
+            &["predict", "scenarios/first.toml", "--plot", "/no/such/folder/a.svg"],
+            "/no/such/folder/a.svg: cannot be written",
+        ),
+    ] {
+        let output = migsim(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+        assert!(errors.contains(message), "{arguments:?}: {errors}");
+    }
+}
+
+#[test]
+fn bad_records_are_named_by_line_and_column_and_the_others_are_predicted() {
+    let header = "id,mode,memory_mib,touched_pages,workload,link_mbit\n";
+    let good = "a,precopy,256,1000,idle,100\n";
+    for (row, message) in [
+        ("b,precopy,256,1000,idle,0\n", "FILE:3: column `link_mbit`: the link's capacity is 0"),
+        ("b,precopy,256,999999,idle,100\n", "FILE:3: column `touched_pages`: touched is"),
+        (
+            "b,precopy,-256,1000,idle,100\n",
+            "FILE:3: column `memory_mib`: `-256`: invalid digit found in string; it takes a whole number",
+        ),
+        ("b,precopy,256,1000,\"uniform(wss=10p, rate=NaN)\",100\n", "FILE:3: column `workload`: "),
+        ("b,precopy,256,1000,idle,NaN\n", "FILE:3: column `link_mbit`: `NaN`: it takes a number that is not negative"),
+        ("b,warp,256,1000,idle,100\n", "FILE:3: column `mode`: `warp`: unknown mode `warp`; it is one of precopy"),
+        ("b,precopy,256\n", "FILE:3: column `(all)`: the row has 3 fields, the header 6"),
+        ("b,precopy,256,,idle,100\n", "FILE:3: column `touched_pages`: is empty, and needed"),
+    ] {
+        let (status, errors) = records(&format!("{header}{good}{row}"));
+        assert_eq!(status, 1, "{row}: {errors}");
+        assert!(
+            errors.contains(message) && errors.contains("1 rows predicted, 1 could not be read"),
+            "{row}: {errors}"
+        );
+    }
+    for (text, message) in [
+        (header.to_owned(), "FILE: has no rows"),
+        (String::new(), "FILE:1: lacks the column"),
+        (
+            "id,mode\na,precopy\n".to_owned(),
+            "FILE:1: lacks the column `memory_mib`, `touched_pages`, `workload`, `link_mbit`",
+        ),
+        (format!("{header}b,warp,256,1000,idle,100\n"), "0 rows predicted, 1 could not be read"),
+    ] {
+        let (status, errors) = records(&text);
+        assert_eq!(status, 2, "{text}: {errors}");
+        assert!(errors.contains(message), "{text}: {errors}");
+    }
+}
+
+#[test]
+fn records_keep_their_columns_and_order_whatever_the_number_of_threads() {
+    let out = tempfile::tempdir().unwrap();
+    let run = |threads: &str| {
+        let place = out.path().join(threads);
+        let status = std::process::Command::new(env!("CARGO_BIN_EXE_migsim"))
+            .args(["predict", "--records", "tests/data/lab-runs-busy-machine.csv", "--out", place.to_str().unwrap()])
+            .current_dir(crate::support::workspace())
+            .env("RAYON_NUM_THREADS", threads)
+            .output()
+            .unwrap();
+        assert!(status.status.success());
+        std::fs::read_to_string(place).unwrap()
+    };
+    let one = run("1");
+    assert_eq!(one, run("4"));
+    let given =
+        std::fs::read_to_string(crate::support::workspace().join("tests/data/lab-runs-busy-machine.csv")).unwrap();
+    for (a, b) in given.lines().zip(one.lines()) {
+        assert!(b.starts_with(&a.replace(['\r'], "")), "{b}\ndoes not start with\n{a}");
+    }
+}
+
+#[test]
+fn json_of_one_guest_is_an_object_with_every_promised_field() {
+    let mut arguments = ONE.to_vec();
+    arguments.extend(["--format", "json", "--model", "all"]);
+    let got: Value = serde_json::from_str(&says(&arguments)).unwrap();
+    for pointer in [
+        "/mode",
+        "/outcome",
+        "/tmt_s",
+        "/downtime_s",
+        "/resumed_s",
+        "/source_free_s",
+        "/terms/ti_s",
+        "/terms/ov_s",
+        "/terms/dm_s",
+        "/terms/vs_s",
+        "/downtime_parts/stop_s",
+        "/downtime_parts/flush_s",
+        "/downtime_parts/sync_s",
+        "/downtime_parts/queued_bytes_s",
+        "/downtime_parts/rest_of_ram_s",
+        "/downtime_parts/device_state_s",
+        "/downtime_parts/destination_load_s",
+        "/downtime_parts/control_round_trips_s",
+        "/wire_bytes",
+        "/normal_pages",
+        "/zero_pages",
+        "/dirty_syncs",
+        "/rounds/0/n",
+        "/rounds/0/start_s",
+        "/rounds/0/end_s",
+        "/rounds/0/normal_pages",
+        "/rounds/0/zero_pages",
+        "/rounds/0/wire_bytes",
+        "/rounds/0/dirty_pages_at_end",
+        "/rounds/0/throttle_percent",
+        "/models/gudkov/tmt_s",
+    ] {
+        assert!(got.pointer(pointer).is_some_and(|v| !v.is_null()), "{pointer}");
+    }
+    let parts: f64 = got["downtime_parts"].as_object().unwrap().values().map(|v| v.as_f64().unwrap()).sum();
+    assert!((parts - got["downtime_s"].as_f64().unwrap()).abs() < 1e-9);
+}
+
+#[test]
+fn json_of_a_guest_that_does_not_converge_has_terms_and_no_totals() {
+    let got: Value = serde_json::from_str(&says(&[
+        "predict",
+        "--memory",
+        "1GiB",
+        "--workload",
+        "uniform(wss=900MiB, rate=90000p/s)",
+        "--link",
+        "500Mbit/s",
+        "--format",
+        "json",
+    ]))
+    .unwrap();
+    assert_eq!(got["outcome"], "not-converged");
+    assert!(got["tmt_s"].is_null() && got["downtime_s"].is_null());
+    assert!(["ti_s", "ov_s", "dm_s", "vs_s"].iter().all(|term| got["terms"][term].is_number()));
+    let advice = &got["would_converge_with"];
+    assert!(advice["link_mbit"].as_f64().unwrap() > 500.0 && advice["postcopy"]["tmt_s"].is_number());
+}
+
+#[test]
+fn what_the_advice_names_does_converge() {
+    let base = ["predict", "--memory", "1GiB", "--workload", "uniform(wss=900MiB, rate=90000p/s)", "--format", "json"];
+    let run = |more: &[&str]| -> Value { serde_json::from_str(&says(&[&base[..], more].concat())).unwrap() };
+    let advice = run(&["--link", "500Mbit/s"])["would_converge_with"].clone();
+    let link = format!("{}bit/s", (advice["link_mbit"].as_f64().unwrap() * 1e6) as u64);
+    assert_eq!(run(&["--link", &link])["outcome"], "completed");
+    let limit = format!("{}s", advice["downtime_limit_s"].as_f64().unwrap());
+    assert_eq!(run(&["--link", "500Mbit/s", "--downtime-limit", &limit])["outcome"], "completed");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
+    let page = |seed: &str| says(&[&ONE[..], &["--format", "json", "--fidelity", "page", "--seed", seed]].concat());
+    assert_eq!(page("7"), page("7"));
+    assert_ne!(page("7"), page("8"));
+}
+
+#[test]
+fn a_sweep_finds_the_border_and_draws_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let plot = folder.path().join("sweep.svg");
+    let got: Value = serde_json::from_str(&says(&[
+        "sweep",
+        "scenarios/first.toml",
+        "--vary",
+        "rate=5000p/s..95000p/s:10",
+        "--format",
+        "json",
+        "--plot",
+        plot.to_str().unwrap(),
+    ]))
+    .unwrap();
+    let outcomes: Vec<&str> =
+        got["results"].as_array().unwrap().iter().map(|r| r["outcome"].as_str().unwrap()).collect();
+    let first = outcomes.iter().position(|o| *o == "not-converged").unwrap();
+    assert!(first > 1 && outcomes[first..].iter().all(|o| *o == "not-converged"), "{outcomes:?}");
+    let svg = std::fs::read_to_string(plot).unwrap();
+    assert!(svg.contains("border of convergence") && svg.contains("total migration time"));
+}
+
+#[test]
+fn pictures_of_every_mode_are_whole_svg_files() {
+    let folder = tempfile::tempdir().unwrap();
+    for mode in ["precopy", "postcopy", "paused", "offline"] {
+        let place = folder.path().join(mode);
+        says(&[&ONE[..], &["--mode", mode, "--plot", place.to_str().unwrap()]].concat());
+        let svg = std::fs::read_to_string(place).unwrap();
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{mode}");
+    }
+}
+
+#[test]
+fn the_default_profile_is_printed_as_it_is_used() {
+    let text = says(&["profile", "default"]);
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let own = says(&[&ONE[..], &["--format", "json"]].concat());
+    let given = says(&[&ONE[..], &["--format", "json", "--profile", file.path().to_str().unwrap()]].concat());
+    assert_eq!(own, given);
+}
+
+#[test]
+fn the_table_reads_as_it_always_did() {
+    insta::assert_snapshot!(says(&ONE));
+}
+
+#[test]
+fn the_verdict_of_not_converging_reads_as_it_always_did() {
+    let text = says(&["predict", "scenarios/first.toml", "--workload", "uniform(wss=1GiB, rate=50000p/s)"]);
+    let verdict: String = text.lines().take(6).map(|line| format!("{line}\n")).collect();
+    insta::assert_snapshot!(verdict);
+}
+
+#[test]
+fn the_figures_are_the_same_on_every_machine() {
+    // Golden: zipf, phases and a curve pass through every elementary function there is.
+    let got: Value = serde_json::from_str(&says(&[
+        "predict", "--memory", "8GiB", "--touched", "6GiB", "--link", "2Gbit/s", "--format", "json", "--phase-offset", "300ms", "--workload",
+        "zipf(wss=1GiB, rate=9000p/s, s=0.99) + phase(on=1s, off=1s, uniform(wss=64MiB, rate=3000p/s)) + curve(1s:3000p, 2s:5200p, 5s:9100p)",
+    ]))
+    .unwrap();
+    let figures = ["tmt_s", "downtime_s", "wire_bytes", "dirty_syncs"].map(|key| got[key].to_string());
+    insta::assert_snapshot!(figures.join(" "));
+}

@@ -1,0 +1,110 @@
+//! What must hold for every question.
+
+use migsim::migration::Outcome;
+use migsim::scenario::Case;
+use migsim::world::Fidelity;
+use migsim_models::profile::Profile;
+use migsim_models::qemu::AutoConverge;
+use migsim_models::spec::{Layout, Mode, OnTimeout, Switch};
+use migsim_models::units::{BitRate, Pages, SimTime};
+use proptest::prelude::*;
+
+use crate::support::case;
+
+fn any_case() -> impl Strategy<Value = Case> {
+    let workload = prop_oneof![
+        Just("idle".to_owned()),
+        (1..30_000_u64, 0.0..200_000.0f64).prop_map(|(w, r)| format!("uniform(wss={w}p, rate={r}p/s)")),
+        (1..30_000_u64, 0.0..200_000.0f64).prop_map(|(w, r)| format!("sweep(wss={w}p, rate={r}p/s, closed)")),
+        (1..30_000_u64, 0.0..50_000.0f64, 0.0..2.0f64)
+            .prop_map(|(w, r, s)| format!("zipf(wss={w}p, rate={r}p/s, s={s})")),
+        (1..5_000_u64, 0..5_000_u64, 0.0..50_000.0f64)
+            .prop_map(|(on, off, r)| format!("phase(on={on}ms, off={off}ms, uniform(wss=9000p, rate={r}p/s))")),
+    ];
+    let mode = prop_oneof![Just(Mode::Precopy), Just(Mode::Postcopy), Just(Mode::Paused), Just(Mode::Offline)];
+    let layout = prop_oneof![Just(Layout::Mixed), Just(Layout::Front), Just(Layout::Back)];
+    let action = prop_oneof![Just(OnTimeout::Abort), Just(OnTimeout::Suspend), Just(OnTimeout::Postcopy)];
+    let levers = (mode, action, any::<bool>(), any::<bool>(), prop::option::of(1..200_u64), 0..4_u32);
+    (workload, 30_000..200_000_u64, 0.0..1.0f64, 10..5_000_u64, layout, levers, 0..2_000_u64).prop_map(
+        |(workload, memory, touched, mbit, layout, (mode, action, throttle, xbzrle, cap, passes), limit)| {
+            let mut case = case("1GiB", "0B", &workload, "1Gbit/s");
+            case.guest.memory = Pages(memory);
+            case.guest.touched = Pages((memory as f64 * touched) as u64);
+            case.guest.layout = layout;
+            case.guest.delta_bytes = 100;
+            case.path.capacity = BitRate(mbit * 1_000_000);
+            case.policy.mode = mode;
+            case.policy.downtime_limit = SimTime::from_millis(limit);
+            case.policy.auto_converge = throttle.then(AutoConverge::default);
+            case.policy.xbzrle = xbzrle.then_some(migsim_models::qemu::XBZRLE_CACHE);
+            case.policy.bandwidth_cap = cap.map(|mbit| BitRate(mbit * 1_000_000));
+            case.policy.timeout = Some(SimTime::from_secs(30));
+            case.policy.on_timeout =
+                if matches!(mode, Mode::Paused | Mode::Offline) { OnTimeout::Abort } else { action };
+            case.policy.switch = if passes == 0 { Switch::AtStart } else { Switch::AfterPasses(passes) };
+            case
+        },
+    )
+}
+
+fn check(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
+    let t = &outcome.terms;
+    if !outcome.completed() {
+        prop_assert!(outcome.tmt().is_none() && outcome.downtime().is_none());
+        prop_assert_eq!(t.tmt(), outcome.ended_at);
+        return Ok(());
+    }
+    // The equations, exactly.
+    prop_assert_eq!(t.tmt(), outcome.ended_at);
+    prop_assert_eq!(outcome.downtime_parts.total(), t.tdt());
+    let resumed = outcome.resumed_at.unwrap();
+    prop_assert!(resumed <= outcome.ended_at && outcome.source_free_at.unwrap() <= outcome.ended_at);
+    match case.policy.mode {
+        Mode::Paused | Mode::Offline => {
+            prop_assert_eq!((t.ti, t.tmt()), (SimTime::ZERO, t.tdt()));
+        }
+        _ if outcome.switched_at.is_some() => prop_assert_eq!(t.dm, SimTime::ZERO),
+        _ => prop_assert!(t.tdt() + t.ti <= t.tmt()),
+    }
+    // Every page is sent at least once, and bytes follow from pages.
+    let pages = case.guest.memory.0 + 131;
+    let sent = outcome.normal_pages + outcome.zero_pages + outcome.encoded_pages;
+    prop_assert!(sent + 2 >= pages, "{} pages of {} sent", sent, pages);
+    if case.policy.mode != Mode::Offline && outcome.encoded_pages == 0 {
+        prop_assert_eq!(outcome.wire_bytes, 4104 * outcome.normal_pages + 9 * outcome.zero_pages);
+    }
+    // Rounds follow each other and add up.
+    for pair in outcome.rounds.windows(2) {
+        prop_assert!(pair[0].end == pair[1].start && pair[1].n == pair[0].n + 1);
+    }
+    let in_rounds: f64 = outcome.rounds.iter().map(|round| round.pages.total()).sum();
+    if case.policy.mode != Mode::Offline {
+        prop_assert!((in_rounds - sent as f64).abs() < 3.0, "{} in rounds, {} in all", in_rounds, sent);
+    }
+    // No faster than the link.
+    let least = outcome.wire_bytes as f64 / case.path.capacity.bytes_per_s();
+    prop_assert!(t.tmt().as_secs_f64() >= least * 0.999);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn terms_add_up_and_nothing_is_lost(case in any_case()) {
+        let profile = Profile::default();
+        let outcome = case.question(&profile).answer(Fidelity::Flow, SimTime::ZERO);
+        check(&case, &outcome)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn they_do_page_by_page_as_well(case in any_case(), seed: u64) {
+        let profile = Profile::default();
+        let outcome = case.question(&profile).answer(Fidelity::Page { seed }, SimTime::ZERO);
+        check(&case, &outcome)?;
+    }
+}

@@ -1,0 +1,134 @@
+//! Published figures: the models reproduce their own, and bytes follow from page counts.
+
+use migsim_models::published::{Inputs, MeasuredCurve, gudkov, model};
+use migsim_models::qemu;
+use migsim_models::workload::Workload;
+use serde_json::Value;
+
+use crate::support::{case, migsim, workspace};
+
+fn rows(file: &str) -> Vec<csv::StringRecord> {
+    let path = workspace().join("tests/data").join(file);
+    csv::Reader::from_path(path).unwrap().records().map(Result::unwrap).collect()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn gudkovs_method_gives_all_48_cells_of_his_table() {
+    let text = std::fs::read_to_string(workspace().join("tests/data/gudkov_memcached_profile.json")).unwrap();
+    let profile: Value = serde_json::from_str(&text).unwrap();
+    let total = profile["n_total_pages"].as_f64().unwrap();
+    let sampled = profile["n_sampled_pages"].as_f64().unwrap();
+    let zero = profile["n_zero_sampled"].as_f64().unwrap() / sampled * total;
+    let windows = numbers(&profile["periods_ms"]);
+    let dirty = numbers(&profile["n_dirty_sampled"]);
+    let curve = MeasuredCurve {
+        points: windows.iter().zip(&dirty).map(|(ms, n)| (ms / 1e3, n / sampled * total)).collect(),
+        limit: total - zero,
+    };
+    let mut cells = 0;
+    for (row, predicted) in profile["published_prediction_s"].as_object().unwrap() {
+        // "0.1 (100 Mbps)" counts 100 x 2^20 bits, the others x 2^30.
+        let bandwidth = match row.split_once(" (") {
+            Some(_) => 100.0 * f64::from(1 << 20) / 8.0,
+            None => row.parse::<f64>().unwrap() * f64::from(1 << 30) / 8.0,
+        };
+        let limits = profile["downtimes_ms"].as_array().unwrap();
+        for (limit, cell) in limits.iter().zip(predicted.as_array().unwrap()) {
+            let limit = limit.as_f64().map_or(f64::INFINITY, |ms| ms / 1e3);
+            let got = gudkov(&curve, total - zero, zero, bandwidth, limit).map(|(s, _)| s.ceil());
+            assert_eq!(got, cell.as_f64(), "{row} Gbps, {limit} s");
+            cells += 1;
+        }
+    }
+    assert_eq!(cells, 48);
+}
+
+#[test]
+fn simgrids_model_meets_its_nine_points() {
+    let rows = rows("simgrid_points.csv");
+    assert_eq!(rows.len(), 9);
+    for row in &rows {
+        let number = |i: usize| row[i].parse::<f64>().unwrap();
+        let memory = number(0) * f64::from(1 << 30);
+        // A sweep dirties at a constant rate up to its working set, 90 % of memory here.
+        let workload: Workload = if number(2) > 0.0 {
+            format!("sweep(wss={}p, rate={}p/s)", (memory * 0.9 / 4096.0) as u64, number(2) * 1e6 / 4096.0)
+                .parse()
+                .unwrap()
+        } else {
+            Workload::idle()
+        };
+        let inputs = Inputs {
+            memory,
+            touched: memory,
+            bandwidth: number(1) * 1e9 / 8.0,
+            working_set: memory * 0.9,
+            downtime_limit: number(3) / 1e3,
+            rtt: 0.0,
+            workload: &workload,
+        };
+        let got = (model("simgrid").unwrap().predict)(&inputs).tmt_s.unwrap();
+        let error = (got / number(4) - 1.0).abs();
+        assert!(error < 1e-3, "{row:?}: {got}, off by {error}");
+    }
+}
+
+#[test]
+fn wire_bytes_follow_from_published_page_counts() {
+    let mut checked = 0;
+    for row in rows("qemu_info_migrate_runs.csv") {
+        // Columns: id, ..., mode (8), ..., transferred_kb (13), ..., duplicate_pages (15), normal_pages (16), ..., note (20).
+        let (id, mode) = (&row[0], &row[8]);
+        let (Ok(kib), Ok(zero), Ok(normal)) = (row[13].parse::<f64>(), row[15].parse::<f64>(), row[16].parse::<f64>())
+        else {
+            continue; // no page counts were published
+        };
+        if mode.contains("old algorithm") {
+            continue; // older than 2015
+        }
+        let multifd = mode == "multifd";
+        // The note of one run says how many KiB were VFIO's.
+        let vfio = row[20].strip_prefix("vfio transferred ").and_then(|n| n.strip_suffix(" kB"));
+        let published = (kib - vfio.map_or(0.0, |kib| kib.parse().unwrap())) * 1024.0;
+        let error = (qemu::wire_bytes(normal, zero, multifd) / published - 1.0).abs();
+        assert!(error < if multifd { 2e-3 } else { 1e-3 }, "{id}: off by {error}");
+        checked += 1;
+    }
+    assert_eq!(checked, 8);
+}
+
+#[test]
+fn bytes_of_the_labs_runs_are_within_3_percent_in_nine_of_ten() {
+    let out = tempfile::NamedTempFile::new().unwrap();
+    let path = out.path().to_str().unwrap();
+    let output = migsim(&["predict", "--records", "tests/data/lab-runs-busy-machine.csv", "--out", path]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    let header = reader.headers().unwrap().clone();
+    let column = |name: &str| header.iter().position(|h| h == name).unwrap();
+    let mut errors = Vec::new();
+    for row in reader.records().map(Result::unwrap) {
+        if &row[column("mode")] == "precopy" && &row[column("outcome")] == "completed" {
+            let number = |name: &str| row[column(name)].parse::<f64>().unwrap();
+            errors.push((number("pred_wire_bytes") / number("wire_bytes") - 1.0).abs());
+        }
+    }
+    assert_eq!(errors.len(), 16);
+    let within = errors.iter().filter(|e| **e <= 0.03).count();
+    assert!(within * 10 >= errors.len() * 9, "{within} of {}: {errors:?}", errors.len());
+}
+
+#[test]
+fn published_models_take_the_same_case_as_ours() {
+    let case = case("4GiB", "3GiB", "uniform(wss=512MiB, rate=5000p/s)", "1Gbit/s");
+    let inputs = Inputs::new(&case.guest, &case.path, &case.policy, 0.956);
+    assert_eq!(inputs.bandwidth, 0.956 * 125e6);
+    for name in ["liu", "simgrid", "gudkov", "akoush-hist"] {
+        let got = (model(name).unwrap().predict)(&inputs);
+        assert!(got.converges && got.tmt_s.unwrap() > 20.0 && got.tmt_s.unwrap() < 60.0, "{name}: {got:?}");
+    }
+}
