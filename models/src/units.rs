@@ -467,7 +467,7 @@ mod tests {
         assert_eq!(Bytes(3 << 29).to_string(), "1536MiB");
         assert_eq!("1GB".parse::<Pages>().unwrap(), Pages(244_141));
         assert_eq!("1Gbit/s".parse(), Ok(BitRate(1_000_000_000)));
-        assert_eq!("20MiB/s".parse(), Ok(BitRate(20 * 8 << 20)));
+        assert_eq!("20MiB/s".parse(), Ok(BitRate((20 * 8) << 20)));
         assert_eq!("2.5ms".parse(), Ok(SimTime(2_500_000)));
         assert_eq!("20MiB/s".parse::<PageRate>().unwrap().to_string(), "5120p/s");
     }

@@ -393,6 +393,19 @@ pub struct Report {
     pub interrupted: bool,
 }
 
+/// How a file of records is to be gone through.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// What errors call the file.
+    pub file: &'a str,
+    /// The pair of hosts.
+    pub profile: &'a Profile,
+    /// How guests' memory is kept.
+    pub fidelity: Fidelity,
+    /// Raised when the work is to end after the current batch.
+    pub interrupted: &'a AtomicBool,
+}
+
 /// Predicts every row of `input` and writes it with its predictions to `output`, in order.
 ///
 /// Rows that cannot be read are reported to `complain` and left out. `progress` hears how many bytes of the input are done.
@@ -400,15 +413,13 @@ pub struct Report {
 /// # Errors
 /// The input cannot be used at all, or the output cannot be written.
 pub fn predict_records(
-    file: &str,
+    job: &Job,
     input: impl Read,
     output: impl Write,
-    profile: &Profile,
-    fidelity: Fidelity,
-    interrupted: &AtomicBool,
     mut complain: impl FnMut(&RowError),
     mut progress: impl FnMut(u64),
 ) -> Result<Report, InputError> {
+    let Job { file, profile, fidelity, interrupted } = *job;
     let unusable = |e: &dyn Display| InputError::new(file, e);
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
     let header = reader.headers().map_err(|e| unusable(&e))?.clone();

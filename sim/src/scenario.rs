@@ -28,6 +28,7 @@ pub struct InputError {
 
 impl InputError {
     /// An error of a whole file, or of the command line.
+    #[expect(clippy::needless_pass_by_value, reason = "callers hand over errors and strings alike")]
     pub fn new(place: impl Into<String>, message: impl ToString) -> InputError {
         InputError { place: place.into(), message: message.to_string() }
     }

@@ -1,5 +1,7 @@
 //! All integration tests, in one binary: a module for each topic.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot get its input has failed")]
+
 mod cli;
 mod extremes;
 mod fidelity;

@@ -36,7 +36,7 @@ impl<'a> Inputs<'a> {
     /// The inputs of a question, with `share` of the path's capacity usable.
     pub fn new(guest: &'a Guest, path: &Path, policy: &Policy, share: f64) -> Inputs<'a> {
         let link = path.capacity.bytes_per_s() * share;
-        let cap = policy.bandwidth_cap.map_or(f64::INFINITY, |cap| cap.bytes_per_s());
+        let cap = policy.bandwidth_cap.map_or(f64::INFINITY, super::units::BitRate::bytes_per_s);
         Inputs {
             memory: guest.memory.bytes().as_f64(),
             touched: guest.touched.bytes().as_f64(),

@@ -136,10 +136,10 @@ impl Pattern {
     fn classes(&self, term: usize, limit: u64, out: &mut Vec<Class>) {
         match self {
             Pattern::Uniform { wss, rate } => {
-                out.push(Class { term, pages: wss.0, rate: rate.pages_per_s(), order: Order::Random })
+                out.push(Class { term, pages: wss.0, rate: rate.pages_per_s(), order: Order::Random });
             }
             Pattern::Sweep { wss, rate } => {
-                out.push(Class { term, pages: wss.0, rate: rate.pages_per_s(), order: Order::Sequential })
+                out.push(Class { term, pages: wss.0, rate: rate.pages_per_s(), order: Order::Sequential });
             }
             Pattern::Zipf { wss, rate, exponent } => zipf_classes(term, wss.0, rate.pages_per_s(), *exponent, out),
             Pattern::Curve(points) => {

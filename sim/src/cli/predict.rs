@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use migsim::advice::advise;
 use migsim::predict::predict;
-use migsim::records::{Report, predict_records};
+use migsim::records::{Job, Report, predict_records};
 use migsim::report::{Answer, csv, json, plot, table};
 use migsim::scenario::{Case, InputError, Keys, Scenario};
 use migsim::world::Fidelity;
@@ -131,17 +131,9 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
     let interrupted = interruptible()?;
     let bar = output::progress(length, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
     let complain = |error: &migsim::records::RowError| bar.suspend(|| output::complain(&format!("error: {error}")));
+    let job = Job { file: &name, profile, fidelity: args.manner.fidelity(), interrupted: &interrupted };
     let go = |out: &mut dyn std::io::Write| {
-        predict_records(
-            &name,
-            std::io::BufReader::new(&input),
-            out,
-            profile,
-            args.manner.fidelity(),
-            &interrupted,
-            complain,
-            |bytes| bar.set_position(bytes),
-        )
+        predict_records(&job, std::io::BufReader::new(&input), out, complain, |bytes| bar.set_position(bytes))
     };
     let report: Report = match &args.out {
         Some(place) => {

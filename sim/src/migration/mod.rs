@@ -658,7 +658,7 @@ impl Settings {
                 normal_s: 1.0 / (cpu.page_rate.value.pages_per_s() * threads),
                 zero_s: 1.0 / cpu.zero_page_rate.value.pages_per_s(),
                 encoded_s: 1.0 / cpu.xbzrle_page_rate.value.pages_per_s(),
-                cap: policy.bandwidth_cap.map_or(f64::INFINITY, |cap| cap.bytes_per_s()),
+                cap: policy.bandwidth_cap.map_or(f64::INFINITY, migsim_models::units::BitRate::bytes_per_s),
             },
             first_page: software.prepare.value + per_gib(software.qemu_setup.value, software.qemu_setup_per_gib.value),
             sync: per_gib(software.round.value, software.sync_per_gib.value),

@@ -176,9 +176,9 @@ fn over_one(points: &[Point], range: &Range) -> String {
         .collect();
     let diverging: Vec<(f64, f64)> = {
         let mut spans: Vec<(f64, f64)> = Vec::new();
-        let mut edges = borders.iter().copied();
+        let edges = borders.iter().copied();
         let mut start = (!points.first().is_none_or(|p| p.outcome.completed())).then(|| points.first().map_or(0.0, at));
-        while let Some(edge) = edges.next() {
+        for edge in edges {
             match start.take() {
                 Some(from) => spans.push((from, edge)),
                 None => start = Some(edge),
@@ -230,9 +230,11 @@ fn over_one(points: &[Point], range: &Range) -> String {
         (plots, layout)
     };
     let shaded = if diverging.is_empty() { "" } else { " (shaded: does not converge)" };
-    let total =
-        panel(&format!("total migration time{shaded}"), "s", BLUE, &|p| p.outcome.tmt().map(|t| t.as_secs_f64()));
-    let down = panel("downtime", "ms", GREEN, &|p| p.outcome.downtime().map(|t| t.as_millis_f64()));
+    let total = panel(&format!("total migration time{shaded}"), "s", BLUE, &|p| {
+        p.outcome.tmt().map(migsim_models::units::SimTime::as_secs_f64)
+    });
+    let down =
+        panel("downtime", "ms", GREEN, &|p| p.outcome.downtime().map(migsim_models::units::SimTime::as_millis_f64));
     let figure = Figure::new(2, 1)
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])
@@ -270,9 +272,10 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> String {
             .with_x_tick_rotate(-60.0);
         (plots, layout)
     };
-    let total =
-        panel("total migration time, s (black: does not converge)", &|p| p.outcome.tmt().map(|t| t.as_secs_f64()));
-    let down = panel("downtime, ms", &|p| p.outcome.downtime().map(|t| t.as_millis_f64()));
+    let total = panel("total migration time, s (black: does not converge)", &|p| {
+        p.outcome.tmt().map(migsim_models::units::SimTime::as_secs_f64)
+    });
+    let down = panel("downtime, ms", &|p| p.outcome.downtime().map(migsim_models::units::SimTime::as_millis_f64));
     let figure = Figure::new(1, 2)
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])

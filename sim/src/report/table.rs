@@ -142,7 +142,7 @@ fn advise(advice: &Advice) -> String {
     };
     match &advice.auto_converge {
         Some(o) => {
-            _ = writeln!(out, "  - with auto-converge: {}, throttled by up to {} %;", with(o), o.throttle_percent)
+            _ = writeln!(out, "  - with auto-converge: {}, throttled by up to {} %;", with(o), o.throttle_percent);
         }
         None => _ = writeln!(out, "  - not with auto-converge, which throttles it in vain;"),
     }
