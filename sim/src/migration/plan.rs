@@ -98,22 +98,14 @@ impl Window {
         let window = WINDOW.as_secs_f64();
         let sent = self.sent;
         let sent_by = |time: f64| sent + leg.input * (time - from);
-        let mut steps = 0;
-        while self.start + window <= to {
-            let mut end = self.start + window;
-            if steps >= 2 {
-                // Every window from here on lies within the leg: only the last one counts.
-                let whole = ((to - end) / window) as u64;
-                if whole > 1 {
-                    end += (whole - 1) as f64 * window;
-                    self.start = end - window;
-                    self.sent_at_start = sent_by(self.start);
-                }
-            }
-            let by_end = sent_by(end);
-            self.threshold = qemu::threshold((by_end - self.sent_at_start) / window, limit);
-            (self.start, self.sent_at_start) = (end, by_end);
-            steps += 1;
+        // A cast rounds down; a window that ends here by a rounding error has ended. Of several only the last one counts.
+        let ended = ((to - self.start) / window + 1e-9) as u64;
+        if ended > 0 {
+            let end = self.start + ended as f64 * window;
+            let since = if ended == 1 { self.sent_at_start } else { sent_by(end - window) };
+            self.sent_at_start = sent_by(end);
+            self.threshold = qemu::threshold((self.sent_at_start - since) / window, limit);
+            self.start = end;
         }
         self.sent = sent_by(to);
         self.queued = leg.queued_after(self.queued, to - from);
