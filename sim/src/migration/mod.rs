@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Between two decisions everything is piecewise linear, so a plan is a handful of legs and a round costs one event, however
-//! long it takes: see [`plan`].
+//! long it takes: see `plan.rs`.
 
 mod outcome;
 mod plan;
