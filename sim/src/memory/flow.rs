@@ -174,7 +174,13 @@ impl FlowMemory {
             while done < region.pages {
                 let room = chunk_pages - address % chunk_pages;
                 let slots_left = if writer.is_some() { slots - written % slots } else { u64::MAX };
-                let pages = room.min(region.pages - done).min(slots_left);
+                let left = region.pages - done;
+                let pages = if writer.is_none() && room == chunk_pages && left > chunk_pages {
+                    // Whole chunks in which nobody writes: when each is cleared makes no difference.
+                    left - left % chunk_pages
+                } else {
+                    room.min(left).min(slots_left)
+                };
                 let nonzero = match writer {
                     Some(_) => region.nonzero.saturating_sub(done).min(pages) as f64,
                     None => region.nonzero as f64 * (pages as f64 / region.pages as f64),
