@@ -36,7 +36,7 @@ fn workload(rng: &mut ChaCha8Rng, kind: usize, memory: u64, link_pages: f64) -> 
             rng.random_range(200..4000)
         ),
         4 => {
-            let d = |t: f64| (wss as f64 * (1.0 - (-rate * t / wss as f64).exp())) as u64;
+            let d = |t: f64| (wss as f64 * (1.0 - libm::exp(-rate * t / wss as f64))) as u64;
             format!("curve(250ms:{}p, 1s:{}p, 4s:{}p, 16s:{}p{closed})", d(0.25), d(1.0), d(4.0), d(16.0))
         }
         5 => format!(

@@ -6,6 +6,7 @@ mod cli;
 mod extremes;
 mod fidelity;
 mod laws;
+mod parsers;
 mod published;
 mod scenarios;
 mod sharing;
