@@ -86,6 +86,22 @@ fn a_workload_faster_than_any_processor_is_held_to_what_a_processor_writes() {
 }
 
 #[test]
+fn a_link_of_a_few_bits_takes_centuries_and_one_that_needs_more_than_time_has_is_dead() {
+    let outcome = answer(&case("4GiB", "4GiB", "idle", "10bit/s"));
+    assert!(outcome.completed() && seconds(&outcome) > 1e9);
+    assert_eq!(answer(&case("4GiB", "4GiB", "idle", "1bit/s")).ending, Ending::LinkDead);
+}
+
+#[test]
+fn a_downtime_limit_of_zero_is_met_by_an_idle_guest() {
+    let mut case = case("1GiB", "1GiB", "idle", "1Gbit/s");
+    case.policy.downtime_limit = SimTime::ZERO;
+    let outcome = answer(&case);
+    assert!(outcome.completed());
+    assert!(outcome.rounds[0].end < outcome.ended_at - outcome.downtime().unwrap() + SimTime::from_millis(1));
+}
+
+#[test]
 fn a_timeout_ends_in_what_was_asked_for() {
     let mut case = case("4GiB", "4GiB", "uniform(wss=2GiB, rate=200000p/s)", "1Gbit/s");
     case.policy.timeout = Some(SimTime::from_secs(60));

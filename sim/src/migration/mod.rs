@@ -327,6 +327,7 @@ impl<M: GuestMemory> Migration<M> {
         // `ram_save_pending` syncs below the threshold, which is 0 in the first 100 ms; from 8.0 on also at it.
         let threshold = self.window.threshold;
         if threshold == 0.0 && s.policy.qemu.major < 8 {
+            self.end_round(now);
             return self.prepare_stop(now, SimTime::ZERO);
         }
         let sync = s.sync;

@@ -20,6 +20,8 @@ use migsim_models::units::{PAGE_BYTES, SimTime};
 use crate::memory::{PageCount, Run};
 
 const PAGE: f64 = PAGE_BYTES as f64;
+/// What rounding may do to a time in windows, as a share of the time: some ten units in the last place of a double.
+const ROUNDING: f64 = 1e-14;
 
 /// What pages cost: wire bytes and seconds of the sending processor.
 #[derive(Debug, Clone, Copy)]
@@ -99,7 +101,7 @@ impl Window {
         let sent = self.sent;
         let sent_by = |time: f64| sent + leg.input * (time - from);
         // A cast rounds down; a window that ends here by a rounding error has ended. Of several only the last one counts.
-        let ended = ((to - self.start) / window + 1e-9) as u64;
+        let ended = ((to - self.start) / window + 1e-9 + to * ROUNDING) as u64;
         if ended > 0 {
             let end = self.start + ended as f64 * window;
             let since = if ended == 1 { self.sent_at_start } else { sent_by(end - window) };

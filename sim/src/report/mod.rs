@@ -80,10 +80,15 @@ pub fn largest(all: &[(String, SimTime)]) -> Option<&(String, SimTime)> {
 pub fn why_not(case: &Case, outcome: &Outcome) -> String {
     use migsim_models::units::{PAGE_BYTES, human_bytes, human_time};
     let left = outcome.rounds.iter().map(|round| round.dirty_pages_at_end).fold(f64::INFINITY, f64::min);
-    let size = if left.is_finite() { human_bytes(left * PAGE_BYTES as f64) } else { "nothing sent".to_owned() };
+    let size = human_bytes(left.min(case.guest.memory.as_f64()) * PAGE_BYTES as f64);
     match outcome.ending {
         Ending::Completed => String::new(),
-        Ending::LinkDead => "the link carries nothing any more".to_owned(),
+        Ending::LinkDead => {
+            "the link carries nothing any more, or too little for this to end within 584 years".to_owned()
+        }
+        Ending::TimedOut if outcome.rounds.is_empty() => {
+            format!("it was given up after {}, before the first page was sent", human_time(outcome.ended_at))
+        }
         Ending::TimedOut => {
             format!("it was given up after {}, when no pass had left less than {size}", human_time(outcome.ended_at))
         }
