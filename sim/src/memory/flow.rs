@@ -16,8 +16,9 @@ const NOTHING: f64 = 1e-6;
 /// Post-copy is followed in so many steps.
 const POSTCOPY_STEPS: f64 = 64.0;
 
-/// How closely the work that fits between faults is found: to a millionth.
-const FAULT_BISECTIONS: usize = 20;
+/// The work that fits between faults is found from this share of what is wanted on, in so many steps, to about a thousandth.
+const FIRST_SHARE: f64 = 1e-6;
+const FAULT_STEPS: usize = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Writer {
@@ -415,7 +416,7 @@ impl FlowMemory {
             let demand = clock.hold(sending.until);
             wanted.push(if *catch_up == CatchUp::Open { clock.backlog() } else { demand });
         }
-        if self.speed == 0.0 || seconds <= 0.0 {
+        if self.speed == 0.0 || seconds <= 0.0 || most <= 0.0 {
             return PageCount::default();
         }
         let headroom = self.clocks.first().map_or(f64::INFINITY, WriterClock::headroom);
@@ -434,19 +435,16 @@ impl FlowMemory {
             }
         };
         let busiest = wanted.iter().copied().fold(0.0, f64::max) / headroom;
-        // Working and waiting fit into the time, and faults cannot come faster than pages are sent.
-        let fits = |share: f64| {
+        // Working and waiting fit into the time, and faults cannot come faster than pages are sent. Faults rise ever more slowly with the work
+        // done, so stretching it in proportion comes closer each time and never too far.
+        let mut share = FIRST_SHARE;
+        for _ in 0..FAULT_STEPS {
             let faults: f64 = self.segments.iter().map(|s| faults_of(s, &self.sweeps, share)).sum();
-            busiest * share + faults * sending.fault_s <= seconds && faults <= most
-        };
-        let mut share = 1.0;
-        if !fits(share) {
-            let mut least = 0.0;
-            for _ in 0..FAULT_BISECTIONS {
-                let middle = (least + share) / 2.0;
-                if fits(middle) { least = middle } else { share = middle }
+            let taken = busiest * share + faults * sending.fault_s;
+            share = (share * (seconds / taken).min(most / faults)).min(1.0);
+            if share == 1.0 {
+                break;
             }
-            share = least;
         }
         let mut sent = PageCount::default();
         for index in 0..self.segments.len() {
