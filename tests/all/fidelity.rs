@@ -170,23 +170,6 @@ fn flow_and_page_fidelity_agree_on_300_random_cases() {
         }
         let (Some(a), Some(b)) = (flow.tmt(), page.tmt()) else { continue };
         let error = (a.as_secs_f64() / b.as_secs_f64() - 1.0).abs();
-        if std::env::var_os("SHOW").is_some() && error > 0.015 {
-            eprintln!(
-                "{index}: {error:.4} {:.3} {:.3} syncs {} {} n {} {} e {} {} {} {:?} {:?} {:?}",
-                a.as_secs_f64(),
-                b.as_secs_f64(),
-                flow.dirty_syncs,
-                page.dirty_syncs,
-                flow.normal_pages,
-                page.normal_pages,
-                flow.encoded_pages,
-                page.encoded_pages,
-                case.guest.workload,
-                case.dirty_log,
-                case.guest.memory,
-                case.policy
-            );
-        }
         errors.push(error);
         down_errors.push((flow.downtime().unwrap().as_millis_f64() - page.downtime().unwrap().as_millis_f64()).abs());
     }
