@@ -10,6 +10,8 @@
 //! | [`profile`] | the parameters of a pair of hosts and their software, with their uncertainty |
 //! | [`published`] | the models of the literature, on the same inputs |
 
+#![forbid(unsafe_code)]
+
 pub mod equations;
 pub mod profile;
 pub mod published;

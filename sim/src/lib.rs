@@ -13,6 +13,9 @@
 //! | [`records`] | files of recorded migrations: predicted row by row, and compared |
 //! | [`sweep`] | what one or two numbers do |
 //! | [`report`] | answers as table, JSON, CSV and SVG |
+//! | [`terminal`] | what the programs share towards the person: output, whole files, progress, Ctrl-C |
+
+#![forbid(unsafe_code)]
 
 pub mod advice;
 pub mod memory;
@@ -24,4 +27,5 @@ pub mod records;
 pub mod report;
 pub mod scenario;
 pub mod sweep;
+pub mod terminal;
 pub mod world;

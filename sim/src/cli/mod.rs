@@ -1,26 +1,17 @@
 //! The command line: raw arguments in, checked questions out, one module for each command.
 
-mod output;
 mod predict;
 mod sweep;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use migsim::scenario::read_profile;
+use migsim::terminal;
 use migsim::world::Fidelity;
 use migsim_models::profile::{DEFAULT_TOML, Profile};
-
-/// Rows failed, though the others were predicted.
-const SOME_FAILED: u8 = 1;
-/// The input cannot be used.
-const UNUSABLE: u8 = 2;
-/// Interrupted by Ctrl-C, as shells count it.
-const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, Parser)]
 #[command(name = "migsim", version, about, after_help = EXAMPLES)]
@@ -113,14 +104,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Profile { which } => profile(which),
         Command::Models => models(),
     };
-    match result {
-        Ok(code) => code,
-        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::complain(&format!("error: {error:#}"));
-            ExitCode::from(UNUSABLE)
-        }
-    }
+    terminal::exit_status(result)
 }
 
 fn profile(which: WhichProfile) -> anyhow::Result<ExitCode> {
@@ -128,7 +112,7 @@ fn profile(which: WhichProfile) -> anyhow::Result<ExitCode> {
         WhichProfile::Default => DEFAULT_TOML.to_owned(),
         WhichProfile::Ideal => toml::to_string(&Profile::ideal()).context("writing the profile")?,
     };
-    output::print(&text)?;
+    terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -136,20 +120,6 @@ fn models() -> anyhow::Result<ExitCode> {
     let lines = migsim_models::published::MODELS
         .iter()
         .map(|model| format!("{:<14} {:<9} {}\n", model.name, model.mode.to_string(), model.source));
-    output::print(&lines.collect::<String>())?;
+    terminal::print(&lines.collect::<String>())?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A flag that Ctrl-C raises, so that work ends at a clean place.
-fn interruptible() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let raised = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if raised.swap(true, Ordering::Relaxed) {
-            // Asked twice: at once.
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-    })
-    .context("listening for Ctrl-C")?;
-    Ok(flag)
 }

@@ -16,8 +16,8 @@ use migsim_models::profile::Profile;
 use migsim_models::published::{MODELS, Model, model};
 use migsim_models::spec::Mode;
 
-use super::output::{self, WholeFile};
-use super::{Format, INTERRUPTED, Manner, SOME_FAILED, UNUSABLE, interruptible};
+use super::{Format, Manner};
+use migsim::terminal::{self, INTERRUPTED, SOME_FAILED, UNUSABLE, WholeFile, interruptible};
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
@@ -64,7 +64,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     };
     let answers: Vec<Answer> =
         cases.into_iter().map(|case| answer(case, &profile, args.manner.fidelity(), &models)).collect();
-    output::print(&match args.format {
+    terminal::print(&match args.format {
         Format::Table => text(&answers, args, &profile),
         Format::Json => json::answers(&answers),
         Format::Csv => csv::answers(&answers).context("writing CSV")?,
@@ -129,8 +129,8 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
     let input = File::open(file).map_err(|e| InputError::new(&name, e))?;
     let length = input.metadata().map_or(0, |m| m.len());
     let interrupted = interruptible()?;
-    let bar = output::progress(length, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
-    let complain = |error: &migsim::records::RowError| bar.suspend(|| output::complain(&format!("error: {error}")));
+    let bar = terminal::progress(length, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
+    let complain = |error: &migsim::records::RowError| bar.suspend(|| terminal::complain(&format!("error: {error}")));
     let job = Job { file: &name, profile, fidelity: args.manner.fidelity(), interrupted: &interrupted };
     let go = |out: &mut dyn std::io::Write| {
         predict_records(&job, std::io::BufReader::new(&input), out, complain, |bytes| bar.set_position(bytes))
@@ -140,7 +140,7 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
             let mut whole = WholeFile::create(place)?;
             let report = go(whole.file())?;
             if report.interrupted {
-                output::complain(&format!("interrupted: {} was not written", place.display()));
+                terminal::complain(&format!("interrupted: {} was not written", place.display()));
             } else {
                 whole.finish()?;
             }
@@ -149,7 +149,7 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
         None => go(&mut std::io::stdout().lock())?,
     };
     bar.finish_and_clear();
-    output::complain(&report.summary.to_string());
+    terminal::complain(&report.summary.to_string());
     Ok(match report {
         Report { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
         Report { summary, .. } if summary.predicted == 0 => ExitCode::from(UNUSABLE),

@@ -9,8 +9,8 @@ use migsim::report::{csv, json, plot, table};
 use migsim::scenario::{InputError, Keys, Scenario};
 use migsim::sweep::{Range, sweep};
 
-use super::output::{self, WholeFile};
 use super::{Format, Manner};
+use migsim::terminal::{self, WholeFile};
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
@@ -42,10 +42,10 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
     };
     let picture = args.plot.as_deref().map(WholeFile::create).transpose()?;
     let count: usize = args.vary.iter().map(|range| range.points().len()).product();
-    let bar = output::progress(count as u64, "{bar:40} {pos}/{len} points, {eta} left");
+    let bar = terminal::progress(count as u64, "{bar:40} {pos}/{len} points, {eta} left");
     let points = sweep(&mut scenario, &args.vary, &profile, args.manner.fidelity(), || bar.inc(1))?;
     bar.finish_and_clear();
-    output::print(&match args.format {
+    terminal::print(&match args.format {
         Format::Table => table::sweep(&points, &args.vary),
         Format::Json => json::sweep(&points, &args.vary),
         Format::Csv => csv::sweep(&points, &args.vary).context("writing CSV")?,

@@ -1,0 +1,179 @@
+"""What migcal has done at a host. Started over its standard input and output: the first argument says what, each answer
+is a line of JSON. It ends when its standard input does, so that nothing stays behind a tool that was killed."""
+import json, os, socket, subprocess, sys, threading, time
+
+
+def say(**what):
+    print(json.dumps(what), flush=True)
+
+
+def leave_with_the_tool():
+    while sys.stdin.buffer.read(4096):
+        pass
+    os._exit(0)
+
+
+def receive(address, path):
+    """Offers a port; takes one stream into a file (or nowhere) and says how much came and when the last byte was stored."""
+    with socket.create_server((address, 0)) as server:
+        say(port=server.getsockname()[1])
+        conn, _ = server.accept()
+    with conn, open(path, "wb") as out:
+        count, first = 0, None
+        buffer = bytearray(1 << 20)
+        while True:
+            n = conn.recv_into(buffer)
+            if n == 0:
+                break
+            first = first or time.monotonic()
+            out.write(memoryview(buffer)[:n])
+            count += n
+        out.flush()
+        if path != "/dev/null":
+            os.fsync(out.fileno())
+        conn.sendall(b"ok")
+        say(bytes=count, seconds=time.monotonic() - (first or time.monotonic()))
+
+
+def send(address, port, path):
+    """Sends a file and waits until the other side has stored it."""
+    started = time.monotonic()
+    with socket.create_connection((address, int(port)), timeout=20) as conn, open(path, "rb") as source:
+        conn.settimeout(60)
+        count = conn.sendfile(source)
+        conn.shutdown(socket.SHUT_WR)
+        if conn.recv(2) != b"ok":
+            raise OSError("the other side did not confirm the file: is its disk full?")
+        say(bytes=count, seconds=time.monotonic() - started)
+
+
+def echo(address):
+    """Answers single bytes, for round trips, then counts a stream, for capacity."""
+    with socket.create_server((address, 0)) as server:
+        say(port=server.getsockname()[1])
+        conn, _ = server.accept()
+    with conn:
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(64):
+            conn.sendall(conn.recv(1))
+        # What was queued on the way in the first third is left out: buffers and token buckets fill then.
+        points, count = [], 0
+        buffer = bytearray(1 << 18)
+        while True:
+            n = conn.recv_into(buffer)
+            if n == 0:
+                break
+            count += n
+            points.append((time.monotonic(), count))
+        start, end = points[0][0], points[-1][0]
+        late = [p for p in points if p[0] >= start + (end - start) / 3]
+        (t0, c0), (t1, c1) = late[0], late[-1]
+        say(bytes_per_s=(c1 - c0) / max(t1 - t0, 1e-9))
+
+
+def probe(address, port, seconds):
+    with socket.create_connection((address, int(port)), timeout=20) as conn:
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        trips = []
+        for _ in range(64):
+            t = time.monotonic()
+            conn.sendall(b".")
+            conn.recv(1)
+            trips.append(time.monotonic() - t)
+        trips.sort()
+        say(rtt_us=trips[len(trips) // 2] * 1e6)
+        conn.settimeout(60)
+        end, block = time.monotonic() + float(seconds), os.urandom(1 << 16)
+        while time.monotonic() < end:
+            conn.sendall(block)
+
+
+OURS = ("qemu-system", "libvirtd", "virtqemud", "libvirt_iohelp", "migcal", "kvm-", "vhost-", "nsenter", "python3", "ssh")
+
+
+def cpu_seconds():
+    """Processor time of the machine and of processes that have nothing to do with the migration, in seconds."""
+    tick = os.sysconf("SC_CLK_TCK")
+    user, nice, system, idle, iowait, irq, softirq, steal = map(int, open("/proc/stat").readline().split()[1:9])
+    others = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            text = open(f"/proc/{pid}/stat").read()
+        except OSError:
+            continue
+        name, fields = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
+        if not name.startswith(OURS):
+            others += int(fields[11]) + int(fields[12])
+    return {"t": time.monotonic(), "busy": (user + nice + system + irq + softirq) / tick, "steal": steal / tick,
+            "others": others / tick}
+
+
+def output_of(*command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def watch(path, device, destination):
+    """Follows a guest's second QMP socket: events as they come, QEMU's own figures at the end, and what is still queued in
+    the socket and in the shaper when the guest stops."""
+    say(cpu=cpu_seconds(), loadavg=os.getloadavg()[0])
+    with socket.socket(socket.AF_UNIX) as qmp:
+        qmp.connect(path)
+        lines = qmp.makefile("rb")
+        lines.readline()
+
+        def order(command, **arguments):
+            qmp.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+
+        order("qmp_capabilities")
+        say(watching=True)
+        try:
+            for line in lines:
+                said = json.loads(line)
+                arrived = time.time()
+                if "event" in said:
+                    stamp = said["timestamp"]
+                    say(event=said["event"], data=said.get("data", {}), s=stamp["seconds"] + stamp["microseconds"] / 1e6)
+                    status = said.get("data", {}).get("status")
+                    if said["event"] == "STOP":
+                        for _ in range(4):
+                            say(queued={"s": time.time(), "ss": output_of("ss", "-tinmH", "dst", destination),
+                                        "tc": output_of("tc", "-s", "qdisc", "show", "dev", device) if device else ""})
+                            time.sleep(0.02)
+                    if status in ("completed", "failed", "cancelled", "postcopy-paused"):
+                        order("query-migrate")
+                elif "return" in said and "status" in said["return"]:
+                    say(migrate=said["return"])
+                    if said["return"]["status"] == "completed":
+                        say(cpu=cpu_seconds())
+        except OSError:
+            pass
+    say(cpu=cpu_seconds())
+
+
+def command(path, text):
+    """One QMP command over a guest's second socket."""
+    with socket.socket(socket.AF_UNIX) as qmp:
+        qmp.settimeout(30)
+        qmp.connect(path)
+        lines = qmp.makefile("rb")
+        lines.readline()
+        for one in ('{"execute": "qmp_capabilities"}', text):
+            qmp.sendall(one.encode() + b"\n")
+            while True:
+                said = json.loads(lines.readline())
+                if "event" not in said:
+                    break
+        say(**said)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=leave_with_the_tool, daemon=True).start()
+    try:
+        {"receive": receive, "send": send, "echo": echo, "probe": probe, "watch": watch, "command": command,
+         "cpu": lambda: say(cpu=cpu_seconds(), loadavg=os.getloadavg()[0])}[sys.argv[1]](*sys.argv[2:])
+    except Exception as error:
+        say(error=str(error))
+        sys.exit(1)
