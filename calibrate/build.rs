@@ -9,12 +9,20 @@ const NOISE: usize = 64 << 10;
 
 fn main() {
     println!("cargo::rerun-if-changed=guest");
+    println!("cargo::rerun-if-changed=../.git/logs/HEAD");
+    println!("cargo::rustc-env=MIGCAL_COMMIT={}", commit().unwrap_or_default());
     if env::var_os("CARGO_FEATURE_LIBVIRT").is_none() {
         return;
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     fs::write(out.join("noise.bin"), noise()).expect("OUT_DIR can be written");
     build_guest(Path::new("guest"), &out);
+}
+
+/// The commit that is built, for the manifests of campaigns; none outside of a clone.
+fn commit() -> Option<String> {
+    let output = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014) from a fixed seed.

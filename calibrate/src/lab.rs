@@ -447,6 +447,19 @@ impl Lab {
         Ok(Side::BOTH.map(|side| format!("qemu+ssh://root@{}/system?command={}", side.address(), path("ssh"))))
     }
 
+    /// The destination's URI over SSH, as the source's libvirtd reaches it.
+    ///
+    /// # Errors
+    /// OpenSSH is missing.
+    pub fn ssh_from_source(&self) -> anyhow::Result<String> {
+        let key = self.folder.join("ssh/user");
+        if !key.exists() {
+            self.start_ssh()?;
+        }
+        let address = Side::Destination.address();
+        Ok(format!("qemu+ssh://root@{address}/system?keyfile={}&no_verify=1", key.display()))
+    }
+
     /// Takes it down.
     ///
     /// # Errors

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use migcal::lab::{Congestion, Lab, Link, Side, down};
+use migcal::lab::{Lab, Link, Side, down};
 use migsim::terminal;
-use migsim_models::units::{BitRate, Bytes, SimTime};
+use migsim_models::units::{BitRate, SimTime};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum LabCommand {
@@ -13,8 +13,9 @@ pub(super) enum LabCommand {
     Up {
         #[command(flatten)]
         name: Name,
-        #[command(flatten)]
-        link: LinkArgs,
+        /// Capacity of the link between the hosts
+        #[arg(long, default_value = "200Mbit/s")]
+        link: BitRate,
         /// Start an SSH daemon at each host as well, and print the URIs that reach them by it
         #[arg(long)]
         ssh: bool,
@@ -38,33 +39,10 @@ pub(super) struct Name {
     name: String,
 }
 
-/// The link of a lab.
-#[derive(Debug, Args)]
-pub(super) struct LinkArgs {
-    /// Capacity of the link between the lab's hosts
-    #[arg(long, default_value = "200Mbit/s")]
-    pub(super) link: BitRate,
-    /// Delay one way; needs the kernel's netem
-    #[arg(long, default_value = "0s")]
-    pub(super) delay: SimTime,
-    /// The most a sender's socket buffer holds
-    #[arg(long, default_value = "4MiB", value_name = "BYTES")]
-    pub(super) send_buffer: Bytes,
-    /// TCP's congestion control: cubic, reno or bbr [default: the first of them that the kernel lets a namespace use]
-    #[arg(long)]
-    pub(super) congestion: Option<Congestion>,
-}
-
-impl LinkArgs {
-    pub(super) fn link(&self) -> Link {
-        Link { capacity: self.link, delay: self.delay, send_buffer: self.send_buffer, congestion: self.congestion }
-    }
-}
-
 pub(super) fn run(command: &LabCommand) -> anyhow::Result<ExitCode> {
     match command {
         LabCommand::Up { name, link, ssh } => {
-            let lab = Lab::up(&name.name, link.link())?;
+            let lab = Lab::up(&name.name, Link::of(*link))?;
             let mut text = describe(&lab);
             if *ssh {
                 let uris = lab.start_ssh()?;

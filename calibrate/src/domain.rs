@@ -1,0 +1,206 @@
+//! The guest as libvirt sees it: its XML, its files at a host, and what it says on its serial port.
+
+use std::path::{Path, PathBuf};
+
+use migsim_models::units::Bytes;
+
+use crate::plan::{Engine, Kind, RunPlan};
+
+/// The freestanding guest, built from calibrate/guest.
+#[cfg(feature = "libvirt")]
+pub const FREESTANDING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.elf"));
+
+/// Where a guest keeps its files at a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    folder: PathBuf,
+    name: String,
+}
+
+impl Files {
+    /// Those of the guest of this name.
+    pub fn of(name: &str) -> Files {
+        Files { folder: PathBuf::from("/var/lib/libvirt/migcal"), name: name.to_owned() }
+    }
+
+    /// What is booted.
+    pub fn kernel(&self) -> PathBuf {
+        self.folder.join(format!("{}.kernel", self.name))
+    }
+
+    /// The first file system, for Linux.
+    pub fn initrd(&self) -> PathBuf {
+        self.folder.join(format!("{}.initrd", self.name))
+    }
+
+    /// What the guest says.
+    pub fn serial(&self) -> PathBuf {
+        self.folder.join(format!("{}.serial", self.name))
+    }
+
+    /// The guest's second QMP socket.
+    pub fn qmp(&self) -> PathBuf {
+        self.folder.join(format!("{}.qmp", self.name))
+    }
+
+    /// The image of an offline migration.
+    pub fn image(&self) -> PathBuf {
+        self.folder.join(format!("{}.save", self.name))
+    }
+
+    /// All of them, for removal.
+    pub fn all(&self) -> [PathBuf; 5] {
+        [self.kernel(), self.initrd(), self.serial(), self.qmp(), self.image()]
+    }
+}
+
+/// Marks a domain as one that migcal made and may end.
+pub const TITLE: &str = "a guest of migcal";
+
+/// The domain of a run. Beats go to UDP port `beats` of `observer`.
+pub fn xml(name: &str, uuid: &str, plan: &RunPlan, beats: Option<(&str, u16)>) -> String {
+    let files = Files::of(name);
+    let text = |path: &Path| escaped(&path.display().to_string());
+    let (kind, cpu) = match plan.engine {
+        Engine::Kvm => {
+            ("kvm", "<cpu mode='custom' match='exact' check='none'><model fallback='forbid'>kvm64</model></cpu>")
+        }
+        Engine::Tcg => ("qemu", ""),
+    };
+    let (command_line, initrd) = match plan.kind {
+        Kind::Freestanding => (plan.command_line(), String::new()),
+        _ => (
+            format!("console=ttyS0 quiet panic=-1 migcal.job={}", plan.kind),
+            format!("<initrd>{}</initrd>", text(&files.initrd())),
+        ),
+    };
+    let beat = beats.map_or(String::new(), |(observer, port)| {
+        format!(
+            "<serial type='udp'><source mode='connect' host='{observer}' service='{port}'/><target port='1'/></serial>"
+        )
+    });
+    let chunk = plan.log_chunk.map_or(String::new(), |chunk| {
+        format!(
+            "<qemu:arg value='-global'/><qemu:arg value='migration.x-clear-bitmap-shift={}'/>",
+            Bytes(chunk.0).pages().0.ilog2()
+        )
+    });
+    format!(
+        "<domain type='{kind}' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <name>{name}</name><uuid>{uuid}</uuid><title>{TITLE}</title>
+  <memory unit='b'>{memory}</memory><vcpu>{vcpus}</vcpu>{cpu}
+  <os><type arch='x86_64' machine='pc'>hvm</type>
+    <kernel>{kernel}</kernel>{initrd}<cmdline>{command_line}</cmdline></os>
+  <features><acpi/><apic/></features><clock offset='utc'/>
+  <on_poweroff>destroy</on_poweroff><on_reboot>destroy</on_reboot><on_crash>preserve</on_crash>
+  <devices>
+    <controller type='usb' model='none'/><memballoon model='none'/>
+    <serial type='file'><source path='{serial}' append='on'/><target port='0'/></serial>{beat}
+  </devices>
+  <qemu:commandline>
+    <qemu:arg value='-qmp'/><qemu:arg value='unix:{qmp},server=on,wait=off'/>{chunk}
+  </qemu:commandline>
+</domain>
+",
+        name = escaped(name),
+        memory = plan.memory.0,
+        vcpus = plan.vcpus,
+        kernel = text(&files.kernel()),
+        command_line = escaped(&command_line),
+        serial = text(&files.serial()),
+        qmp = text(&files.qmp()),
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;")
+}
+
+/// What the guest says every 500 ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Since it was ready, ms.
+    pub ms: u64,
+    /// Writes done.
+    pub writes: u64,
+    /// Writes due and not done.
+    pub behind: u64,
+    /// The longest time between two turns of its loop since the last report, µs.
+    pub gap_us: u64,
+}
+
+/// What can be read from what a guest said on its serial port.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Said {
+    /// Memory is filled, the workload runs.
+    pub ready: bool,
+    /// Why it does not do what it was asked to.
+    pub error: Option<String>,
+    /// Its reports, in order.
+    pub reports: Vec<Report>,
+}
+
+/// Reads what a guest said. Lines that a stop has torn are left out.
+pub fn read_serial(text: &str) -> Said {
+    let mut said = Said::default();
+    for line in text.lines() {
+        if let Some(error) = line.strip_prefix("error: ") {
+            said.error.get_or_insert_with(|| error.to_owned());
+        } else if line.starts_with("ready") {
+            said.ready = true;
+        } else if let Some(report) = report(line) {
+            said.reports.push(report);
+        }
+    }
+    said
+}
+
+fn report(line: &str) -> Option<Report> {
+    let mut report = Report::default();
+    let mut found = 0;
+    for pair in line.strip_prefix("r ")?.split(' ') {
+        let (key, value) = pair.split_once('=')?;
+        let field = match key {
+            "ms" => &mut report.ms,
+            "writes" => &mut report.writes,
+            "behind" => &mut report.behind,
+            "gap_us" => &mut report.gap_us,
+            _ => continue,
+        };
+        *field = value.parse().ok()?;
+        found += 1;
+    }
+    (found == 4).then_some(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guests_words_are_read_and_torn_lines_left_out() {
+        let said = read_serial(
+            "ready tsc_khz=2000\nr ms=500 writes=10 behind=0 gap_us=7\nr ms=1000 wri\nnoise\nr ms=1 writes=x behind=0 gap_us=1\n",
+        );
+        assert!(said.ready && said.error.is_none());
+        assert_eq!(said.reports, [Report { ms: 500, writes: 10, behind: 0, gap_us: 7 }]);
+        assert_eq!(
+            read_serial("error: a number is missing at `x`").error.as_deref(),
+            Some("a number is missing at `x`")
+        );
+    }
+
+    #[test]
+    fn the_domain_carries_the_plan() {
+        let mut plan = crate::plan::RunKeys::default().plan(true).unwrap();
+        plan.log_chunk = Some(Bytes(64 << 20));
+        let xml = xml("g", "id", &plan, Some(("127.0.0.1", 4711)));
+        for part in
+            ["<domain type='kvm'", "kvm64", "x-clear-bitmap-shift=14", "service='4711'", "workload=idle", "append='on'"]
+        {
+            assert!(xml.contains(part), "{part} is not in {xml}");
+        }
+        plan.engine = Engine::Tcg;
+        assert!(!super::xml("g", "id", &plan, None).contains("kvm64"));
+    }
+}

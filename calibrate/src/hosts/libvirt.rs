@@ -1,0 +1,769 @@
+//! Two libvirt hosts: a lab's, or two servers by their URIs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use migsim_models::spec::{Mode, Transport};
+use migsim_models::units::BitRate;
+use serde_json::Value;
+use virt::connect::Connect;
+use virt::domain::{Domain, MigrateParameters};
+use virt::error::ErrorNumber;
+use virt::sys;
+
+use super::beats::Beats;
+use super::ffi::{self, Event};
+use super::{Facts, Hosts, JobStats, Observed, Pause, Presence, Progress};
+use crate::domain::{FREESTANDING, Files, TITLE, read_serial, xml};
+use crate::helper::{Helper, LinkMeasure, measure_link};
+use crate::lab::{DEVICE, InUse, Lab, Link, Side, uuid_of};
+use crate::linux;
+use crate::plan::{Kind, RunPlan};
+use crate::reach::Reach;
+
+/// A frame of 1500 bytes carries 1448 of TCP's payload; a shaper counts it as 1514, Ethernet as 1538 with its gap.
+const FRAME_PAYLOAD: f64 = 1448.0;
+const ETHERNET_FRAME: f64 = 1538.0;
+/// How long a link is measured.
+const PROBE_S: f64 = 2.0;
+/// How long a guest may take to fill its memory, and per MiB of it.
+const BOOT: Duration = Duration::from_secs(60);
+const BOOT_PER_MIB: Duration = Duration::from_millis(40);
+const LINUX_BOOT: Duration = Duration::from_secs(400);
+
+/// Which two hosts.
+#[derive(Debug)]
+pub enum Site {
+    /// A lab's, which nobody else uses meanwhile.
+    Lab {
+        /// The lab.
+        lab: Box<Lab>,
+        /// Keeps others off.
+        in_use: InUse,
+    },
+    /// Two servers.
+    Servers {
+        /// The tool's URI of the source.
+        source: String,
+        /// The tool's URI of the destination.
+        destination: String,
+        /// The destination's URI as the source reaches it; `None`: the same without the tool's own `command`.
+        peer: Option<String>,
+    },
+}
+
+/// Two libvirt hosts and the guest between them.
+pub struct LibvirtHosts {
+    site: Site,
+    name: String,
+    uuid: String,
+    connects: [Option<Connect>; 2],
+    call: Option<Receiver<Result<(), String>>>,
+    events: (Sender<Event>, Receiver<Event>),
+    passes: u64,
+    completed: Option<JobStats>,
+    watch: Option<Helper>,
+    watched: Vec<Value>,
+    beats: Option<Beats>,
+    clock: Instant,
+    /// When the migration was asked for: since the epoch.
+    begun: Option<f64>,
+    ready_at: Option<Instant>,
+    interrupted: Arc<AtomicBool>,
+    measured: HashMap<String, LinkMeasure>,
+    versions: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for LibvirtHosts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LibvirtHosts").field("site", &self.site).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl LibvirtHosts {
+    /// The hosts of a site; the guest between them is called `name`.
+    ///
+    /// # Errors
+    /// A host is out of reach, or has a domain of that name that is not migcal's.
+    pub fn open(site: Site, name: &str, interrupted: &Arc<AtomicBool>) -> anyhow::Result<LibvirtHosts> {
+        ffi::start_event_loop();
+        let mut hosts = LibvirtHosts {
+            site,
+            name: name.to_owned(),
+            uuid: uuid_of(&format!("guest {name}")),
+            connects: [None, None],
+            call: None,
+            events: channel(),
+            passes: 0,
+            completed: None,
+            watch: None,
+            watched: Vec::new(),
+            beats: None,
+            clock: Instant::now(),
+            begun: None,
+            ready_at: None,
+            interrupted: Arc::clone(interrupted),
+            measured: HashMap::new(),
+            versions: None,
+        };
+        hosts.mend();
+        for side in Side::BOTH {
+            hosts.connect(side)?;
+            hosts.check_ours(side)?;
+        }
+        Ok(hosts)
+    }
+
+    /// The lab, if these are a lab's hosts.
+    pub fn lab(&self) -> Option<&Lab> {
+        match &self.site {
+            Site::Lab { lab, .. } => Some(lab),
+            Site::Servers { .. } => None,
+        }
+    }
+
+    fn tool_uri(&self, side: Side) -> String {
+        match (&self.site, side) {
+            (Site::Lab { lab, .. }, side) => lab.uri(side),
+            (Site::Servers { source, .. }, Side::Source) => source.clone(),
+            (Site::Servers { destination, .. }, Side::Destination) => destination.clone(),
+        }
+    }
+
+    /// How commands get to a host.
+    ///
+    /// # Errors
+    /// Its URI does not say.
+    pub fn reach(&self, side: Side) -> anyhow::Result<Reach> {
+        match &self.site {
+            Site::Lab { lab, .. } => Ok(lab.reach(side)),
+            Site::Servers { .. } => Reach::from_uri(&self.tool_uri(side)),
+        }
+    }
+
+    /// The destination's address, as the source reaches it.
+    fn destination_address(&self) -> anyhow::Result<String> {
+        match &self.site {
+            Site::Lab { .. } => Ok(Side::Destination.address().to_owned()),
+            Site::Servers { destination, peer, .. } => {
+                let uri = peer.as_ref().unwrap_or(destination);
+                let authority = uri.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or(""));
+                let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+                let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+                if host.is_empty() {
+                    bail!(
+                        "`{uri}` names no host; the source has to reach the destination by it, as qemu+ssh://HOST/system"
+                    );
+                }
+                Ok(host.to_owned())
+            }
+        }
+    }
+
+    /// The destination's libvirtd, as the source's reaches it.
+    fn peer(&self, transport: Transport) -> anyhow::Result<String> {
+        match &self.site {
+            Site::Lab { lab, .. } if transport == Transport::Ssh => Ok(lab.ssh_from_source()?),
+            Site::Lab { .. } => Ok(format!("qemu+tcp://{}/system", Side::Destination.address())),
+            Site::Servers { peer: Some(peer), .. } => Ok(peer.clone()),
+            Site::Servers { destination, .. } => {
+                let (base, query) = destination.split_once('?').unwrap_or((destination, ""));
+                let kept: Vec<&str> =
+                    query.split('&').filter(|p| !p.is_empty() && !p.starts_with("command=")).collect();
+                Ok(if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) })
+            }
+        }
+    }
+
+    fn connect(&mut self, side: Side) -> anyhow::Result<&Connect> {
+        let slot = usize::from(side == Side::Destination);
+        let alive = self.connects[slot].as_ref().is_some_and(|connect| connect.is_alive().unwrap_or(false));
+        if !alive {
+            let uri = self.tool_uri(side);
+            let connect = Connect::open(Some(&uri))
+                .map_err(|e| anyhow::anyhow!("the {side}, {uri}, is out of reach: {}", e.message()))?;
+            // A host that has vanished is noticed within 20 s.
+            let _ = connect.set_keep_alive(5, 3);
+            self.connects[slot] = Some(connect);
+        }
+        self.connects[slot].as_ref().context("there is no connection")
+    }
+
+    /// The guest's domain at a host, if it has one.
+    fn find(&mut self, side: Side) -> anyhow::Result<Option<Domain>> {
+        let uuid = self.uuid.clone();
+        match self.connect(side)?.lookup_domain_by_uuid_string(&uuid) {
+            Ok(domain) => Ok(Some(domain)),
+            Err(e) if e.code().known() == Some(ErrorNumber::NoDomain) => Ok(None),
+            Err(e) => bail!("the {side} does not say whether it has the guest: {}", e.message()),
+        }
+    }
+
+    fn domain(&mut self, side: Side) -> anyhow::Result<Domain> {
+        let name = self.name.clone();
+        self.find(side)?.with_context(|| format!("the {side} has no guest `{name}`"))
+    }
+
+    /// Refuses a host that has a domain of the guest's name which migcal has not made.
+    fn check_ours(&mut self, side: Side) -> anyhow::Result<()> {
+        let (name, uuid) = (self.name.clone(), self.uuid.clone());
+        let Ok(domain) = self.connect(side)?.lookup_domain_by_name(&name) else { return Ok(()) };
+        let ours =
+            domain.uuid_string().is_ok_and(|id| id == uuid) && domain.xml_desc(0).is_ok_and(|xml| xml.contains(TITLE));
+        if !ours {
+            bail!("the {side} has a domain `{name}` that migcal has not made; give the guest another --name");
+        }
+        Ok(())
+    }
+
+    fn read_words(&self, side: Side) -> anyhow::Result<crate::domain::Said> {
+        let serial = Files::of(&self.name).serial().display().to_string();
+        // Nothing there yet is nothing said yet.
+        Ok(read_serial(&self.reach(side)?.run(&["cat", &serial]).unwrap_or_default()))
+    }
+
+    /// Where the guest sends its heartbeat, as its host sees it, and the port.
+    fn observer(&self) -> anyhow::Result<(String, u16)> {
+        let port = 40_000 + (u16::from_str_radix(&self.uuid[..4], 16).unwrap_or(0) % 10_000);
+        let address = match &self.site {
+            Site::Lab { .. } => "127.0.0.1".to_owned(),
+            Site::Servers { .. } => {
+                let seen = self.reach(Side::Source)?.run(&["sh", "-c", "echo ${SSH_CLIENT%% *}"])?.trim().to_owned();
+                if seen.is_empty() { "127.0.0.1".to_owned() } else { seen }
+            }
+        };
+        Ok((address, port))
+    }
+
+    fn wait_for_guest(&mut self, plan: &RunPlan) -> anyhow::Result<()> {
+        let mib = u32::try_from(plan.memory.0 >> 20).unwrap_or(u32::MAX);
+        let patience = if plan.kind == Kind::Freestanding { BOOT + BOOT_PER_MIB * mib } else { LINUX_BOOT };
+        let started = Instant::now();
+        loop {
+            let said = self.read_words(Side::Source)?;
+            if let Some(error) = said.error {
+                bail!("the guest refused its workload: {error}");
+            }
+            if said.ready {
+                self.ready_at = Some(Instant::now());
+                return Ok(());
+            }
+            if self.presence(Side::Source) != Presence::Running {
+                bail!(
+                    "the guest ended while it started; its QEMU's log is at the source, /var/log/libvirt/qemu/{}.log",
+                    self.name
+                );
+            }
+            if started.elapsed() > patience {
+                bail!(
+                    "the guest was not ready after {} s; `migcal doctor` says whether KVM works here",
+                    patience.as_secs()
+                );
+            }
+            if self.interrupted.load(Ordering::Relaxed) {
+                bail!("interrupted while the guest started");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn collect_events(&mut self) {
+        for event in self.events.1.try_iter() {
+            match event {
+                Event::Iteration(pass) => self.passes = self.passes.max(pass),
+                Event::Completed(stats) => self.completed = Some(stats),
+            }
+        }
+        if let Some(watch) = &self.watch {
+            self.watched.extend(watch.drain());
+        }
+    }
+
+    fn run_in_background(&mut self, domain: Domain, peer: String, parameters: MigrateParameters, flags: u32) {
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            let result = domain.migrate_to_uri3(Some(&peer), parameters, flags);
+            let _ = sender.send(result.map_err(|e| e.message().to_owned()));
+        });
+        self.call = Some(receiver);
+    }
+
+    fn flags(plan: &RunPlan) -> u32 {
+        let policy = &plan.policy;
+        let mut flags = sys::VIR_MIGRATE_PEER2PEER;
+        let mut set = |condition: bool, flag: u32| {
+            if condition {
+                flags |= flag;
+            }
+        };
+        set(plan.is_live(), sys::VIR_MIGRATE_LIVE);
+        set(policy.mode == Mode::Postcopy, sys::VIR_MIGRATE_POSTCOPY);
+        set(policy.auto_converge.is_some(), sys::VIR_MIGRATE_AUTO_CONVERGE);
+        set(policy.xbzrle.is_some(), sys::VIR_MIGRATE_COMPRESSED);
+        set(policy.multifd_channels > 0, sys::VIR_MIGRATE_PARALLEL);
+        set(matches!(plan.transport, Transport::Tunnelled | Transport::Ssh), sys::VIR_MIGRATE_TUNNELLED);
+        flags
+    }
+
+    fn parameters(&self, plan: &RunPlan) -> anyhow::Result<MigrateParameters> {
+        let policy = &plan.policy;
+        let mut parameters = MigrateParameters::default();
+        if plan.transport == Transport::Tcp {
+            parameters.uri = Some(format!("tcp://{}", self.destination_address()?));
+        }
+        parameters.bandwidth = policy.bandwidth_cap.map(|cap| cap.0 / (8 << 20));
+        if let Some(rule) = policy.auto_converge {
+            parameters.auto_converge_initial = Some(i32::try_from(rule.initial)?);
+            parameters.auto_converge_increment = Some(i32::try_from(rule.increment)?);
+        }
+        if let Some(cache) = policy.xbzrle {
+            parameters.compression = Some("xbzrle".to_owned());
+            parameters.compression_xbzrle_cache = Some(cache.0);
+        }
+        if policy.multifd_channels > 0 {
+            parameters.parallel_connections = Some(i32::try_from(policy.multifd_channels)?);
+        }
+        Ok(parameters)
+    }
+}
+
+impl Hosts for LibvirtHosts {
+    fn path(&mut self, plan: &RunPlan) -> anyhow::Result<Facts> {
+        if let (Site::Lab { lab, .. }, Some(link)) = (&mut self.site, plan.link)
+            && lab.link() != link
+        {
+            lab.shape(link)?;
+        }
+        let (from, to) = (self.reach(Side::Source)?, self.reach(Side::Destination)?);
+        let key = format!("{:?}", self.lab().map(Lab::link));
+        let measure = match self.measured.get(&key) {
+            Some(measure) => *measure,
+            None => {
+                let measure = measure_link(&from, &to, &self.destination_address()?, PROBE_S)?;
+                self.measured.insert(key, measure);
+                measure
+            }
+        };
+        let link_mbit = match self.lab().map(Lab::link) {
+            Some(Link { capacity: BitRate(bits), .. }) => bits as f64 / 1e6,
+            None => measure.goodput_bit_s / 1e6 * ETHERNET_FRAME / FRAME_PAYLOAD,
+        };
+        let setting = |key: &str| from.run(&["cat", &format!("/proc/sys/net/ipv4/{key}")]).ok();
+        if self.versions.is_none() {
+            let connect = self.connect(Side::Source)?;
+            let dotted = |v: u32| format!("{}.{}.{}", v / 1_000_000, v / 1000 % 1000, v % 1000);
+            let qemu = connect.hyp_version().map_or(String::new(), dotted);
+            let libvirt = connect.lib_version().map_or(String::new(), dotted);
+            self.versions = Some((qemu, libvirt));
+        }
+        let (qemu, libvirt) = self.versions.clone().unwrap_or_default();
+        Ok(Facts {
+            qemu,
+            libvirt,
+            link_mbit,
+            goodput_mbit: measure.goodput_bit_s / 1e6,
+            rtt_us: measure.rtt_us,
+            send_buffer: setting("tcp_wmem").and_then(|t| t.split_whitespace().nth(2)?.parse().ok()),
+            congestion: setting("tcp_congestion_control").map(|t| t.trim().to_owned()),
+        })
+    }
+
+    fn start_guest(&mut self, plan: &RunPlan) -> anyhow::Result<()> {
+        self.clear()?;
+        let files = Files::of(&self.name);
+        let (observer, port) = self.observer()?;
+        let namespaces: Vec<_> = match &self.site {
+            Site::Lab { lab, .. } => Side::BOTH.map(|side| lab.network_namespace(side)).to_vec(),
+            Site::Servers { .. } => Vec::new(),
+        };
+        self.beats = Beats::listen(&namespaces, port).ok();
+        let xml = xml(&self.name, &self.uuid, plan, Some((&observer, port)));
+        for side in Side::BOTH {
+            let reach = self.reach(side)?;
+            match plan.kind {
+                // Each host boots from its own copy, also after an offline move.
+                Kind::Freestanding => reach.write_file(&files.kernel(), FREESTANDING)?,
+                _ => {
+                    let image = linux::image()?;
+                    reach.write_file(&files.kernel(), &image.kernel)?;
+                    reach.write_file(&files.initrd(), &image.initrd)?;
+                }
+            }
+        }
+        let connect = self.connect(Side::Source)?;
+        let domain =
+            connect.define_domain_xml(&xml).map_err(|e| anyhow::anyhow!("defining the guest: {}", e.message()))?;
+        domain.create().map_err(|e| anyhow::anyhow!("starting the guest: {}", e.message()))?;
+        let limit = plan.policy.downtime_limit.0 / 1_000_000;
+        domain
+            .migrate_set_max_downtime(limit, 0)
+            .map_err(|e| anyhow::anyhow!("setting the downtime limit: {}", e.message()))?;
+        self.wait_for_guest(plan)?;
+        // The first turns fill caches.
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(())
+    }
+
+    fn begin(&mut self, plan: &RunPlan) -> anyhow::Result<()> {
+        let domain = self.domain(Side::Source)?;
+        self.events = channel();
+        (self.passes, self.completed, self.watched) = (0, None, Vec::new());
+        let sender = self.events.0.clone();
+        ffi::listen(self.connect(Side::Source)?, &domain, &sender)
+            .map_err(|e| anyhow::anyhow!("listening to libvirt's events: {}", e.message()))?;
+        let reach = self.reach(Side::Source)?;
+        let device = if self.lab().is_some() { DEVICE } else { "" };
+        let address = self.destination_address()?;
+        let qmp = Files::of(&self.name).qmp().display().to_string();
+        let watch = Helper::start(&reach, &["watch", &qmp, device, &address])?;
+        let patience = Duration::from_secs(20);
+        self.watched.extend(watch.next(patience)?);
+        watch.expect("watching", patience).context("following the guest's QMP socket")?;
+        self.watch = Some(watch);
+        // A phased writer is met where the plan wants it.
+        if let (Some(offset), Some(ready)) = (plan.phase_offset, self.ready_at)
+            && let Some(period) =
+                plan.workload.terms.iter().find_map(|term| term.phase).map(|phase| phase.on.saturating_add(phase.off))
+        {
+            let into = ready.elapsed().as_nanos() as u64 % period.0.max(1);
+            let left = (offset.0 + period.0 - into) % period.0.max(1);
+            std::thread::sleep(Duration::from_nanos(left));
+        }
+        if let Some(beats) = &self.beats {
+            beats.restart();
+        }
+        self.begun = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs_f64());
+        if plan.policy.mode != Mode::Offline {
+            let (peer, parameters) = (self.peer(plan.transport)?, self.parameters(plan)?);
+            self.run_in_background(domain, peer, parameters, Self::flags(plan));
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self) -> Progress {
+        self.collect_events();
+        match self.call.as_ref().map(Receiver::try_recv) {
+            None => Progress::Ended(Err("nothing was begun".to_owned())),
+            Some(Err(TryRecvError::Empty)) => Progress::Running,
+            Some(Err(TryRecvError::Disconnected)) => {
+                Progress::Ended(Err("libvirt's call did not come back".to_owned()))
+            }
+            Some(Ok(result)) => {
+                self.call = None;
+                self.collect_events();
+                Progress::Ended(result)
+            }
+        }
+    }
+
+    fn sample(&mut self) -> Option<JobStats> {
+        let domain = self.find(Side::Source).ok()??;
+        ffi::job_stats(&domain, false).ok()?
+    }
+
+    fn passes(&mut self) -> u64 {
+        self.collect_events();
+        self.passes
+    }
+
+    fn start_postcopy(&mut self) -> anyhow::Result<()> {
+        let domain = self.domain(Side::Source)?;
+        ffi::start_postcopy(&domain).map_err(|e| anyhow::anyhow!("switching to post-copy: {}", e.message()))
+    }
+
+    fn abort(&mut self) -> anyhow::Result<()> {
+        let domain = self.domain(Side::Source)?;
+        ffi::abort_job(&domain).map_err(|e| anyhow::anyhow!("aborting the migration: {}", e.message()))
+    }
+
+    fn completed(&mut self) -> Option<JobStats> {
+        // The event may be a moment behind the call.
+        for _ in 0..20 {
+            self.collect_events();
+            if self.completed.is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let kept =
+            self.find(Side::Source).ok().flatten().and_then(|domain| ffi::job_stats(&domain, true).ok().flatten());
+        // The kept statistics are final; the event's, without what the destination reported, are better than none.
+        kept.filter(|stats| stats.contains_key("time_elapsed")).or_else(|| self.completed.clone())
+    }
+
+    fn observed(&mut self) -> Observed {
+        let beat_gap = self.beats.as_ref().and_then(Beats::longest);
+        // What the guest says of its gap comes within half a second after it.
+        std::thread::sleep(Duration::from_millis(700));
+        self.collect_events();
+        let mut observed = observed_from(&self.watched, self.begun.unwrap_or(0.0));
+        observed.beat_gap_ms = beat_gap.map(|gap| gap.as_secs_f64() * 1e3);
+        let since = self.ready_at.zip(self.begun).map(|(ready, begun)| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64());
+            // Reports are stamped in ms since ready.
+            (ready.elapsed().as_secs_f64() - (now - begun)) * 1e3
+        });
+        let reports =
+            Side::BOTH.into_iter().filter_map(|side| self.read_words(side).ok()).flat_map(|said| said.reports);
+        // The one that spans the beginning may hold a gap from before.
+        observed.guest_gap_ms = reports
+            .filter(|r| r.ms as f64 >= since.unwrap_or(0.0) + 500.0)
+            .map(|r| r.gap_us as f64 / 1e3)
+            .reduce(f64::max);
+        self.watch = None;
+        observed
+    }
+
+    fn save(&mut self) -> anyhow::Result<()> {
+        let domain = self.domain(Side::Source)?;
+        let image = Files::of(&self.name).image().display().to_string();
+        ffi::save(&domain, &image)
+            .map_err(|e| anyhow::anyhow!("saving the guest to {image} at the source: {}", e.message()))
+    }
+
+    fn copy(&mut self) -> anyhow::Result<()> {
+        let image = Files::of(&self.name).image().display().to_string();
+        let part = format!("{image}.part");
+        let to = self.reach(Side::Destination)?;
+        let copied = (|| {
+            let address = self.destination_address()?;
+            let server = Helper::start(&to, &["receive", &address, &part])?;
+            let port = server.expect("port", Duration::from_secs(20))?;
+            let client = Helper::start(&self.reach(Side::Source)?, &["send", &address, &port.to_string(), &image])?;
+            loop {
+                match client.next(Duration::from_millis(50)) {
+                    Ok(Some(_)) => break,
+                    Ok(None) if self.interrupted.load(Ordering::Relaxed) => bail!("interrupted"),
+                    Ok(None) => {}
+                    // The cause is told where it lies: a full disk at the destination shows at the source as a broken connection.
+                    Err(error) => {
+                        let there = server.next(Duration::from_secs(2));
+                        return Err(there.err().map_or_else(
+                            || error.context("the source could not send the image"),
+                            |e| e.context("the destination could not store the image"),
+                        ));
+                    }
+                }
+            }
+            to.run(&["mv", &part, &image])
+        })();
+        if copied.is_err() {
+            let _ = to.run(&["rm", "-f", &part]);
+        }
+        copied.map(|_| ()).context("copying the guest's image to the destination")
+    }
+
+    fn restore(&mut self, side: Side) -> anyhow::Result<()> {
+        let image = Files::of(&self.name).image().display().to_string();
+        let connect = self.connect(side)?;
+        connect
+            .restore_domain(&image)
+            .map_err(|e| anyhow::anyhow!("restoring the guest from {image} at the {side}: {}", e.message()))
+    }
+
+    fn has_image(&mut self, side: Side) -> bool {
+        let image = Files::of(&self.name).image().display().to_string();
+        // libvirt writes this magic last: before, the file says LibvirtQemudPart.
+        let head = self.reach(side).and_then(|reach| reach.run(&["head", "-c", "16", &image]));
+        head.is_ok_and(|head| head == "LibvirtQemudSave")
+    }
+
+    fn presence(&mut self, side: Side) -> Presence {
+        let state = match self.find(side) {
+            Ok(None) => return Presence::Absent,
+            Ok(Some(domain)) => ffi::state(&domain).map_err(|e| e.message().to_owned()),
+            Err(error) => Err(format!("{error:#}")),
+        };
+        match state {
+            Err(why) => Presence::Unknown(why),
+            Ok((sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED, sys::VIR_DOMAIN_RUNNING_POSTCOPY_FAILED)) => {
+                Presence::Paused(Pause::PostcopyFailed)
+            }
+            Ok((sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED, _)) => Presence::Running,
+            Ok((sys::VIR_DOMAIN_PAUSED, sys::VIR_DOMAIN_PAUSED_POSTCOPY_FAILED)) => {
+                Presence::Paused(Pause::PostcopyFailed)
+            }
+            Ok((
+                sys::VIR_DOMAIN_PAUSED,
+                sys::VIR_DOMAIN_PAUSED_MIGRATION | sys::VIR_DOMAIN_PAUSED_POSTCOPY | sys::VIR_DOMAIN_PAUSED_STARTING_UP,
+            )) => Presence::Paused(Pause::Migration),
+            Ok((sys::VIR_DOMAIN_PAUSED, _)) => Presence::Paused(Pause::Other),
+            Ok(_) => Presence::Absent,
+        }
+    }
+
+    fn job_active(&mut self) -> bool {
+        self.call.is_some() || self.sample().is_some()
+    }
+
+    fn resume(&mut self, side: Side) -> anyhow::Result<()> {
+        let domain = self.domain(side)?;
+        domain.resume().map_err(|e| anyhow::anyhow!("letting the guest go on at the {side}: {}", e.message()))
+    }
+
+    fn destroy(&mut self, side: Side) -> anyhow::Result<()> {
+        let Some(domain) = self.find(side)? else { return Ok(()) };
+        match domain.destroy() {
+            Ok(()) => Ok(()),
+            Err(e) if e.code().known() == Some(ErrorNumber::OperationInvalid) => Ok(()),
+            Err(e) => bail!("ending the guest at the {side}: {}", e.message()),
+        }
+    }
+
+    fn recover_postcopy(&mut self) -> anyhow::Result<()> {
+        let domain = self.domain(Side::Source)?;
+        let peer = self.peer(Transport::Tcp)?;
+        let parameters =
+            MigrateParameters { uri: Some(format!("tcp://{}", self.destination_address()?)), ..Default::default() };
+        let flags = sys::VIR_MIGRATE_PEER2PEER
+            | sys::VIR_MIGRATE_LIVE
+            | sys::VIR_MIGRATE_POSTCOPY
+            | sys::VIR_MIGRATE_POSTCOPY_RESUME;
+        self.run_in_background(domain, peer, parameters, flags);
+        Ok(())
+    }
+
+    fn mend(&mut self) {
+        if let Site::Lab { lab, .. } = &self.site {
+            let _ = lab.set_cut(false);
+            for side in Side::BOTH {
+                // If it does not start, the next call to it says so.
+                let _ = lab.start_daemon(side);
+            }
+        }
+    }
+
+    fn clear(&mut self) -> anyhow::Result<()> {
+        self.watch = None;
+        self.beats = None;
+        let files = Files::of(&self.name);
+        for side in Side::BOTH {
+            self.destroy(side)?;
+            if let Some(domain) = self.find(side)? {
+                domain
+                    .undefine()
+                    .map_err(|e| anyhow::anyhow!("removing the guest from the {side}: {}", e.message()))?;
+            }
+            let places: Vec<String> = files.all().iter().map(|p| p.display().to_string()).collect();
+            let mut words = vec!["rm", "-f"];
+            words.extend(places.iter().map(String::as_str));
+            let _ = self.reach(side)?.run(&words);
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    fn wait(&mut self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn uri(&self, side: Side) -> String {
+        self.tool_uri(side)
+    }
+}
+
+/// Makes sense of what the helper at the source has said.
+fn observed_from(lines: &[Value], begun: f64) -> Observed {
+    let mut observed = Observed::default();
+    let mut cpu: Vec<[f64; 4]> = Vec::new();
+    for line in lines {
+        let number = |value: &Value, key: &str| value.get(key).and_then(Value::as_f64);
+        if let Some(load) = number(line, "loadavg") {
+            observed.loadavg = Some(load);
+        }
+        if let Some(at) = line.get("cpu") {
+            let figures = ["t", "busy", "steal", "others"].map(|key| number(at, key).unwrap_or(0.0));
+            cpu.push(figures);
+        }
+        if let (Some(event), Some(s)) = (line.get("event").and_then(Value::as_str), number(line, "s")) {
+            let data = &line["data"];
+            let detail = match (data.get("status").and_then(Value::as_str), data.get("pass")) {
+                (Some(status), _) => format!(" {status}"),
+                (None, Some(pass)) => format!(" {pass}"),
+                (None, None) => String::new(),
+            };
+            observed.events.push((format!("{event}{detail}"), (s - begun) * 1e3));
+        }
+        if let Some(answer) = line.get("migrate").and_then(Value::as_object) {
+            let ram = answer.get("ram").and_then(Value::as_object);
+            for (key, value) in answer.iter().chain(ram.into_iter().flatten()) {
+                if let Some(value) = value.as_f64() {
+                    observed.qemu.insert(key.clone(), value);
+                }
+            }
+        }
+        if let (Some(queued), None) = (line.get("queued"), observed.stop_socket_bytes) {
+            let text = |key: &str| queued.get(key).and_then(Value::as_str).unwrap_or("");
+            let (socket, unsent) = queued_in_sockets(text("ss"));
+            observed.stop_socket_bytes = Some(socket);
+            observed.stop_unsent_bytes = Some(unsent);
+            observed.stop_shaper_bytes = backlog(text("tc"));
+        }
+    }
+    if let [first, .., last] = cpu[..] {
+        let seconds = (last[0] - first[0]).max(1e-9);
+        observed.busy_cpu = Some((last[1] - first[1]) / seconds);
+        // A processor that was taken away is as disturbing as one that was used by others.
+        observed.background_cpu = Some((last[2] - first[2] + last[3] - first[3]).max(0.0) / seconds);
+    }
+    observed
+}
+
+/// Bytes queued in the migration's sockets by `ss -tinmH`, and those of them not yet sent once. libvirtd's and sshd's do not count.
+fn queued_in_sockets(ss: &str) -> (f64, f64) {
+    let (mut queued, mut unsent) = (0.0, 0.0);
+    let mut counts = false;
+    for line in ss.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // State, receive queue, send queue, local, peer; the details follow, indented, or on the same line.
+        if let [_, _, send_queue, _, peer, ..] = words[..]
+            && let Ok(bytes) = send_queue.parse::<f64>()
+            && !line.starts_with([' ', '\t'])
+        {
+            let port = peer.rsplit(':').next().unwrap_or("");
+            counts = !matches!(port, "16509" | "16514" | "22");
+            if counts {
+                queued += bytes;
+            }
+        }
+        if counts {
+            unsent += words.iter().filter_map(|w| w.strip_prefix("notsent:")?.parse::<f64>().ok()).sum::<f64>();
+        }
+    }
+    (queued, unsent)
+}
+
+/// Bytes queued in a device's shaper by `tc -s qdisc`.
+fn backlog(tc: &str) -> Option<f64> {
+    let line = tc.lines().find(|line| line.trim_start().starts_with("backlog"))?;
+    let word = line.split_whitespace().nth(1)?.strip_suffix('b')?;
+    let (digits, scale) = match word.strip_suffix(['K', 'M']) {
+        Some(digits) => (digits, if word.ends_with('K') { 1024.0 } else { 1024.0 * 1024.0 }),
+        None => (word, 1.0),
+    };
+    Some(digits.parse::<f64>().ok()? * scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_are_read_from_ss_and_tc() {
+        let ss = "ESTAB 0 2896000 10.77.0.1:41234 10.77.0.2:49152\n\t skmem:(r0,rb131072,t0,tb87040,f0,w99,o0,bl0,d0) cubic rto:204 unacked:3 notsent:1448000\n\
+                  ESTAB 0 77 10.77.0.1:41235 10.77.0.2:16509\n\t cubic notsent:77\n";
+        assert_eq!(queued_in_sockets(ss), (2_896_000.0, 1_448_000.0));
+        assert_eq!(
+            backlog("qdisc tbf 10: root rate 1Mbit\n Sent 1 bytes\n backlog 256Kb 7p requeues 0\n"),
+            Some(262_144.0)
+        );
+        assert_eq!(backlog(" backlog 312b 2p requeues 0"), Some(312.0));
+    }
+}

@@ -1,0 +1,215 @@
+//! Recorded runs as hosts: what was measured once is answered again, in virtual time.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use serde::{Deserialize, Serialize};
+
+use super::{Facts, Hosts, JobStats, Observed, Presence, Progress, Sample};
+use crate::lab::Side;
+use crate::plan::RunPlan;
+
+/// All that was seen of a run: a line of samples.jsonl.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Trace {
+    /// The run's id.
+    pub id: String,
+    /// What was known of the hosts.
+    pub facts: Facts,
+    /// Statistics while it ran.
+    pub samples: Vec<Sample>,
+    /// libvirt's statistics of the completed job.
+    pub completed: Option<JobStats>,
+    /// What else was seen.
+    pub observed: Observed,
+    /// How long libvirt's call, or each offline phase, took, ms.
+    pub calls_ms: Vec<f64>,
+    /// The error the call ended with.
+    pub error: Option<String>,
+}
+
+/// Hosts that answer as they once did.
+#[derive(Debug)]
+pub struct Replay {
+    trace: Trace,
+    now: Duration,
+    begun: Option<Duration>,
+    call: usize,
+    /// Where the guest is, source and destination.
+    pub guest: [Presence; 2],
+    aborted: Option<Duration>,
+    moved: bool,
+    images: [bool; 2],
+}
+
+impl Replay {
+    /// Hosts that will answer as in this trace.
+    pub fn new(trace: Trace) -> Replay {
+        Replay {
+            trace,
+            now: Duration::ZERO,
+            begun: None,
+            call: 0,
+            guest: [Presence::Absent, Presence::Absent],
+            aborted: None,
+            moved: false,
+            images: [false; 2],
+        }
+    }
+
+    fn slot(side: Side) -> usize {
+        usize::from(side == Side::Destination)
+    }
+
+    fn at_ms(&self) -> f64 {
+        self.begun.map_or(0.0, |begun| (self.now - begun).as_secs_f64() * 1e3)
+    }
+
+    /// Lets the time of the next recorded call pass.
+    fn call(&mut self) -> anyhow::Result<()> {
+        let Some(ms) = self.trace.calls_ms.get(self.call) else {
+            bail!("{}", self.trace.error.as_deref().unwrap_or("the record ends here"))
+        };
+        self.call += 1;
+        self.now += Duration::from_secs_f64(ms / 1e3);
+        if self.call == self.trace.calls_ms.len()
+            && let Some(error) = &self.trace.error
+        {
+            bail!("{error}");
+        }
+        Ok(())
+    }
+}
+
+impl Hosts for Replay {
+    fn path(&mut self, _: &RunPlan) -> anyhow::Result<Facts> {
+        Ok(self.trace.facts.clone())
+    }
+
+    fn start_guest(&mut self, _: &RunPlan) -> anyhow::Result<()> {
+        self.guest[0] = Presence::Running;
+        Ok(())
+    }
+
+    fn begin(&mut self, _: &RunPlan) -> anyhow::Result<()> {
+        self.begun = Some(self.now);
+        Ok(())
+    }
+
+    fn progress(&mut self) -> Progress {
+        let length = self.trace.calls_ms.first().copied().unwrap_or(0.0);
+        if self.aborted.is_none() && self.at_ms() < length {
+            return Progress::Running;
+        }
+        match &self.trace.error {
+            Some(error) => Progress::Ended(Err(error.clone())),
+            None => {
+                if !self.moved {
+                    self.moved = true;
+                    self.guest = [Presence::Absent, Presence::Running];
+                }
+                Progress::Ended(Ok(()))
+            }
+        }
+    }
+
+    fn sample(&mut self) -> Option<JobStats> {
+        let at = self.at_ms();
+        let past = self.trace.samples.iter().take_while(|sample| sample.at_ms <= at);
+        past.last().map(|sample| sample.stats.clone())
+    }
+
+    fn passes(&mut self) -> u64 {
+        let at = self.at_ms();
+        let passes =
+            self.trace.observed.events.iter().filter(|(name, ms)| name.starts_with("MIGRATION_PASS") && *ms <= at);
+        passes.count() as u64
+    }
+
+    fn start_postcopy(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn abort(&mut self) -> anyhow::Result<()> {
+        self.aborted = Some(self.now);
+        Ok(())
+    }
+
+    fn completed(&mut self) -> Option<JobStats> {
+        self.trace.completed.clone()
+    }
+
+    fn observed(&mut self) -> Observed {
+        self.trace.observed.clone()
+    }
+
+    fn save(&mut self) -> anyhow::Result<()> {
+        self.call()?;
+        self.guest[0] = Presence::Absent;
+        self.images[0] = true;
+        Ok(())
+    }
+
+    fn copy(&mut self) -> anyhow::Result<()> {
+        self.call()?;
+        self.images[1] = true;
+        Ok(())
+    }
+
+    fn restore(&mut self, side: Side) -> anyhow::Result<()> {
+        if !self.images[Self::slot(side)] {
+            bail!("there is no image at the {side}");
+        }
+        if side == Side::Destination {
+            self.call()?;
+        }
+        self.guest[Self::slot(side)] = Presence::Running;
+        Ok(())
+    }
+
+    fn has_image(&mut self, side: Side) -> bool {
+        self.images[Self::slot(side)]
+    }
+
+    fn presence(&mut self, side: Side) -> Presence {
+        self.guest[Self::slot(side)].clone()
+    }
+
+    fn job_active(&mut self) -> bool {
+        false
+    }
+
+    fn resume(&mut self, side: Side) -> anyhow::Result<()> {
+        self.guest[Self::slot(side)] = Presence::Running;
+        Ok(())
+    }
+
+    fn destroy(&mut self, side: Side) -> anyhow::Result<()> {
+        self.guest[Self::slot(side)] = Presence::Absent;
+        Ok(())
+    }
+
+    fn recover_postcopy(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn mend(&mut self) {}
+
+    fn clear(&mut self) -> anyhow::Result<()> {
+        self.guest = [Presence::Absent, Presence::Absent];
+        self.images = [false; 2];
+        Ok(())
+    }
+
+    fn now(&self) -> Duration {
+        self.now
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    fn uri(&self, side: Side) -> String {
+        format!("replay:{side}")
+    }
+}

@@ -1,0 +1,309 @@
+//! What one real migration is to be: the guest, the link, the mode and the levers.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use migsim::scenario::InputError;
+use migsim_models::qemu::{AutoConverge, Version};
+use migsim_models::spec::{self, Layout, Mode, Policy, Transport};
+use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
+use migsim_models::workload::{Pattern, Workload};
+use serde::{Deserialize, Serialize};
+
+use crate::lab::{Congestion, Link};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum $type { $($(#[$variant_doc])* $variant),+ }
+
+        impl Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $($type::$variant => $word),+ })
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = String;
+            fn from_str(s: &str) -> Result<Self, String> {
+                match s {
+                    $($word => Ok($type::$variant),)+
+                    _ => Err(format!(concat!("unknown ", $what, " `{}`; it is one of ", $($word, " ",)+), s).trim_end().to_owned()),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// What the guest's memory is filled with.
+    Content, "content",
+    /// Noise: what no compression helps against.
+    Random = "random",
+    /// The same word over and over.
+    Repeated = "repeated",
+    /// Zeros: pages of which a migration sends 9 bytes.
+    Zero = "zero"
+}
+
+words! {
+    /// What runs the guest's instructions.
+    Engine, "engine",
+    /// The kernel's virtualisation.
+    Kvm = "kvm",
+    /// QEMU's translation: slow, everywhere.
+    Tcg = "tcg"
+}
+
+words! {
+    /// Which guest is migrated.
+    Kind, "guest",
+    /// The project's own freestanding guest, which follows a workload to the page.
+    Freestanding = "freestanding",
+    /// Linux with redis under load.
+    Redis = "redis",
+    /// Linux with a Python job.
+    Python = "python",
+    /// Linux with a database under load.
+    Sqlite = "sqlite"
+}
+
+/// A run by its keys: flags of `migcal run`, and keys of a campaign's plan. What is left out has its default.
+#[derive(Debug, Clone, PartialEq, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunKeys {
+    /// The guest: freestanding, redis, python, sqlite [default: freestanding]
+    #[arg(long)]
+    pub guest: Option<Kind>,
+    /// What runs the guest: kvm or tcg [default: kvm]
+    #[arg(long)]
+    pub engine: Option<Engine>,
+    /// RAM [default: 256MiB]
+    #[arg(long)]
+    pub memory: Option<Bytes>,
+    /// Virtual processors; the freestanding guest works on the first [default: 1]
+    #[arg(long)]
+    pub vcpus: Option<u32>,
+    /// Memory that holds something [default: what the workload needs]
+    #[arg(long)]
+    pub touched: Option<Pages>,
+    /// What it holds: random, repeated, zero [default: random]
+    #[arg(long)]
+    pub content: Option<Content>,
+    /// Bytes that change in a page at each write, 4 to 4028 in steps of 4 [default: 4]
+    #[arg(long)]
+    pub delta: Option<u32>,
+    /// What the guest writes [default: idle]
+    #[arg(long)]
+    pub workload: Option<Workload>,
+    /// How far into its first `on` a phased workload is at the start [default: wherever it is]
+    #[arg(long)]
+    pub phase_offset: Option<SimTime>,
+    /// precopy, postcopy, paused, offline [default: precopy]
+    #[arg(long)]
+    pub mode: Option<Mode>,
+    /// tcp, tunnelled, ssh [default: tcp]
+    #[arg(long)]
+    pub transport: Option<Transport>,
+    /// QEMU's downtime limit [default: 300ms]
+    #[arg(long)]
+    pub downtime_limit: Option<SimTime>,
+    /// The migration's own cap, whole MiB/s [default: none]
+    #[arg(long)]
+    pub bandwidth_cap: Option<BitRate>,
+    /// Throttle a guest that does not converge
+    #[arg(long)]
+    pub auto_converge: bool,
+    /// Compress pages against what was sent before
+    #[arg(long)]
+    pub xbzrle: bool,
+    /// Channels of multifd [default: off]
+    #[arg(long)]
+    pub multifd: Option<u32>,
+    /// Give the migration up after this long [default: 2min]
+    #[arg(long)]
+    pub timeout: Option<SimTime>,
+    /// How much of KVM's dirty log is cleared at once [default: QEMU's 1GiB]
+    #[arg(long)]
+    pub log_chunk: Option<Bytes>,
+    /// A lab's link: capacity [default: 200Mbit/s]
+    #[arg(long)]
+    pub link: Option<BitRate>,
+    /// Its delay one way; needs the kernel's netem [default: none]
+    #[arg(long)]
+    pub delay: Option<SimTime>,
+    /// The most a sender's socket buffer holds [default: 4MiB]
+    #[arg(long)]
+    pub send_buffer: Option<Bytes>,
+    /// TCP's congestion control: cubic, reno or bbr [default: the first of them that the kernel lets a namespace use]
+    #[arg(long)]
+    pub congestion: Option<Congestion>,
+}
+
+impl RunKeys {
+    /// The lab's link.
+    pub fn lab_link(&self) -> Link {
+        let default = Link::of(self.link.unwrap_or(BitRate(200_000_000)));
+        Link {
+            delay: self.delay.unwrap_or(default.delay),
+            send_buffer: self.send_buffer.unwrap_or(default.send_buffer),
+            congestion: self.congestion,
+            ..default
+        }
+    }
+
+    /// The run, checked. `in_lab`: whether its link is shaped.
+    ///
+    /// # Errors
+    /// Names the first quantity that cannot be, and what it takes.
+    pub fn plan(&self, in_lab: bool) -> Result<RunPlan, InputError> {
+        let workload = self.workload.clone().unwrap_or_else(Workload::idle);
+        let plan = RunPlan {
+            kind: self.guest.unwrap_or(Kind::Freestanding),
+            engine: self.engine.unwrap_or(Engine::Kvm),
+            memory: self.memory.unwrap_or(Bytes(256 << 20)),
+            vcpus: self.vcpus.unwrap_or(1),
+            touched: self.touched.unwrap_or(workload.working_set()),
+            content: self.content.unwrap_or(Content::Random),
+            delta: self.delta.unwrap_or(4),
+            workload,
+            phase_offset: self.phase_offset,
+            link: in_lab.then(|| self.lab_link()),
+            policy: Policy {
+                mode: self.mode.unwrap_or_default(),
+                downtime_limit: self.downtime_limit.unwrap_or(Policy::default().downtime_limit),
+                bandwidth_cap: self.bandwidth_cap,
+                auto_converge: self.auto_converge.then(AutoConverge::default),
+                xbzrle: self.xbzrle.then_some(Policy::DEFAULT_XBZRLE),
+                multifd_channels: self.multifd.unwrap_or(0),
+                timeout: Some(self.timeout.unwrap_or(SimTime::from_secs(120))),
+                ..Policy::default()
+            },
+            transport: self.transport.unwrap_or_default(),
+            log_chunk: self.log_chunk,
+        };
+        plan.check()?;
+        Ok(plan)
+    }
+}
+
+/// One real migration, as asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPlan {
+    /// Which guest.
+    pub kind: Kind,
+    /// What runs it.
+    pub engine: Engine,
+    /// Its RAM, a whole number of MiB from 32.
+    pub memory: Bytes,
+    /// Its processors.
+    pub vcpus: u32,
+    /// Pages that hold something when the migration starts.
+    pub touched: Pages,
+    /// What they hold.
+    pub content: Content,
+    /// Bytes that change in a page at each write, 4 to 4028 in steps of 4.
+    pub delta: u32,
+    /// What it writes.
+    pub workload: Workload,
+    /// How far into its first `on` a phased workload shall be at the start; `None`: wherever it is.
+    pub phase_offset: Option<SimTime>,
+    /// How the lab's link is shaped for it; `None`: as it is.
+    pub link: Option<Link>,
+    /// Mode and levers.
+    pub policy: Policy,
+    /// What carries the stream.
+    pub transport: Transport,
+    /// How much of KVM's dirty log is cleared at once (QEMU's x-clear-bitmap-shift); `None`: QEMU's 1 GiB.
+    pub log_chunk: Option<Bytes>,
+}
+
+impl RunPlan {
+    /// Checks what must hold between its parts.
+    ///
+    /// # Errors
+    /// Names the first quantity that cannot be, and what it takes.
+    pub fn check(&self) -> Result<(), InputError> {
+        let refuse = |what: &str, message: String| Err(InputError::new(what, message));
+        if self.memory.0 % (1 << 20) != 0 || self.memory.0 < 32 << 20 {
+            return refuse("memory", format!("{} is no whole number of MiB from 32MiB", self.memory));
+        }
+        let guest = spec::Guest {
+            name: String::new(),
+            memory: self.memory.pages(),
+            touched: self.touched,
+            vcpus: self.vcpus,
+            workload: self.workload.clone(),
+            phase_offset: self.phase_offset,
+            layout: Layout::Front,
+            delta_bytes: self.delta,
+        };
+        if let Err(error) = guest.check() {
+            return refuse(error.key, error.message);
+        }
+        // The guest's own code and tables lie in the first 8 MiB.
+        if self.kind == Kind::Freestanding && self.touched.bytes().0 + (8 << 20) > self.memory.0 {
+            return refuse(
+                "touched",
+                format!("{} do not fit into {} beside the guest's own 8MiB", self.touched.bytes(), self.memory),
+            );
+        }
+        if self.workload.working_set() > self.touched.max(Pages(1)) && self.kind == Kind::Freestanding {
+            let wss = self.workload.working_set();
+            return refuse("touched", format!("{} are touched, and the working set alone has {wss}", self.touched));
+        }
+        if self.workload.terms.iter().any(|term| matches!(term.pattern, Pattern::Curve(_)))
+            && self.kind == Kind::Freestanding
+        {
+            return refuse(
+                "workload",
+                "a measured curve can be predicted, not run; it takes idle, uniform, sweep, zipf, phase".to_owned(),
+            );
+        }
+        if !(4..=4028).contains(&self.delta) || self.delta % 4 != 0 {
+            return refuse("delta", format!("{} is not 4 to 4028 in steps of 4", self.delta));
+        }
+        if self.policy.bandwidth_cap.is_some_and(|cap| cap.0 % (8 << 20) != 0) {
+            return refuse("bandwidth-cap", "libvirt takes whole MiB/s".to_owned());
+        }
+        if let Some(chunk) = self.log_chunk
+            && (!chunk.0.is_power_of_two() || chunk.0 < 256 << 10)
+        {
+            return refuse("log-chunk", format!("{chunk} is no power of two from 256KiB"));
+        }
+        if let Some(link) = self.link
+            && link.capacity < BitRate(1_000_000)
+        {
+            return refuse("link", format!("{} is below 1Mbit/s", link.capacity));
+        }
+        if self.transport == Transport::Tls {
+            return refuse(
+                "transport",
+                "TLS takes certificates at both hosts, which a lab does not have; it takes tcp, tunnelled or ssh"
+                    .to_owned(),
+            );
+        }
+        self.policy.check().map_err(|error| InputError::new(error.key, error.message))
+    }
+
+    /// The guest's command line, by which it follows the plan.
+    pub fn command_line(&self) -> String {
+        format!("touched={} content={} delta={} workload={}", self.touched.0, self.content, self.delta, self.workload)
+    }
+
+    /// Whether QEMU of this version takes the plan, beyond [`RunPlan::check`].
+    ///
+    /// # Errors
+    /// Names what it refuses.
+    pub fn check_for(&self, version: Version) -> Result<(), InputError> {
+        let policy = Policy { qemu: version, ..self.policy.clone() };
+        policy.check().map_err(|error| InputError::new(error.key, error.message))
+    }
+
+    /// Whether the guest runs while its memory is moved.
+    pub fn is_live(&self) -> bool {
+        matches!(self.policy.mode, Mode::Precopy | Mode::Postcopy)
+    }
+}

@@ -1,0 +1,229 @@
+//! One run: a guest is started, migrated as planned and watched; then it is made sure that it runs at exactly one host.
+
+mod settle;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use migsim_models::spec::{Mode, OnTimeout};
+
+use crate::hosts::replay::Trace;
+use crate::hosts::{Hosts, Progress, Sample};
+use crate::lab::Side;
+use crate::plan::RunPlan;
+use crate::record::{Record, round};
+
+pub use settle::{Decision, Settled, decide, settle};
+
+/// Time between two looks at a running migration.
+const LOOK: Duration = Duration::from_millis(20);
+/// Time between two samples of its statistics.
+const SAMPLE: Duration = Duration::from_millis(250);
+/// A call that does not come back after it was given up is waited for so long: libvirt notices a dead peer within 30 s.
+const AFTER_ABORT: Duration = Duration::from_secs(90);
+
+/// How a run is to be told apart from others.
+#[derive(Debug, Clone, Copy)]
+pub struct Label<'a> {
+    /// Unique in its file.
+    pub id: &'a str,
+    /// Runs on the same pair of hosts in one go.
+    pub campaign: &'a str,
+    /// Which repeat of its configuration, from 1.
+    pub repeat: u32,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The row.
+    pub record: Record,
+    /// All that was seen.
+    pub trace: Trace,
+    /// Where the guest was in the end.
+    pub settled: Settled,
+}
+
+/// Something that is done to a run while it goes on: a fault, or a look.
+pub trait Meddler {
+    /// Called at each look, with the time since the migration was asked for. `phase` is the offline phase, from 0.
+    fn look(&mut self, since: Duration, phase: usize);
+}
+
+/// Leaves the run alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Nobody;
+
+impl Meddler for Nobody {
+    fn look(&mut self, _: Duration, _: usize) {}
+}
+
+/// Starts the guest, migrates it, and settles. The guest is left where it ended; see [`Hosts::clear`].
+///
+/// # Errors
+/// The guest could not be started at all; nothing was migrated, and nothing is left of it.
+pub fn one(
+    hosts: &mut dyn Hosts,
+    plan: &RunPlan,
+    label: Label,
+    interrupted: &AtomicBool,
+    meddler: &mut dyn Meddler,
+    mut note: impl FnMut(&str),
+) -> anyhow::Result<Run> {
+    let facts = hosts.path(plan)?;
+    if let Ok(version) = facts.qemu.parse() {
+        plan.check_for(version)?;
+    }
+    let started = hosts.start_guest(plan);
+    if let Err(error) = started {
+        // Nothing was migrated; a guest that did not come up is of no use to anyone.
+        let _ = hosts.clear();
+        return Err(error);
+    }
+    let mut record = Record { repeat: label.repeat, ..Record::planned(label.id, label.campaign, plan, &facts) };
+    let mut trace = Trace { id: label.id.to_owned(), facts, ..Trace::default() };
+    let result = match plan.policy.mode {
+        Mode::Offline => offline(hosts, plan, &mut record, &mut trace, meddler),
+        _ => migrate(hosts, plan, &mut trace, interrupted, meddler, &mut note),
+    };
+    let gave_up = matches!(result, Ended::GaveUp);
+    if let Ended::Failed(error) = &result {
+        record.error.clone_from(error);
+        trace.error = Some(error.clone());
+    }
+    trace.completed = if matches!(result, Ended::Completed) { hosts.completed() } else { None };
+    if gave_up && let Some(last) = trace.samples.last() {
+        record.take_stats(&last.stats);
+    }
+    if let Some(stats) = &trace.completed {
+        record.take_stats(stats);
+    }
+    trace.observed = hosts.observed();
+    record.take_observed(&trace.observed);
+    if plan.policy.mode == Mode::Offline {
+        record.elapsed_ms = Some(round(trace.calls_ms.iter().sum(), 3)).filter(|_| matches!(result, Ended::Completed));
+        record.downtime_ms = record.elapsed_ms;
+    }
+    record.wall_ms = Some(round(trace.calls_ms.iter().sum(), 1));
+    let settled = match result {
+        // A migration that worked is only looked at.
+        Ended::Completed | Ended::GaveUp | Ended::Failed(_) => settle(hosts, &mut note),
+    };
+    record.outcome = match (&result, &settled) {
+        (Ended::Completed, Settled::RunsAt(Side::Destination)) => "completed",
+        (Ended::GaveUp, Settled::RunsAt(Side::Source)) => "not-converged",
+        // It went over while it was being given up.
+        (Ended::GaveUp, Settled::RunsAt(Side::Destination)) => "completed",
+        _ => "failed",
+    }
+    .to_owned();
+    record.holder = match &settled {
+        Settled::RunsAt(side) => side.to_string(),
+        Settled::Stuck { advice, .. } => {
+            record.error = format!("{} {advice}", record.error).trim().to_owned();
+            String::new()
+        }
+    };
+    Ok(Run { record, trace, settled })
+}
+
+enum Ended {
+    Completed,
+    /// The timeout passed.
+    GaveUp,
+    Failed(String),
+}
+
+fn migrate(
+    hosts: &mut dyn Hosts,
+    plan: &RunPlan,
+    trace: &mut Trace,
+    interrupted: &AtomicBool,
+    meddler: &mut dyn Meddler,
+    note: &mut dyn FnMut(&str),
+) -> Ended {
+    if let Err(error) = hosts.begin(plan) {
+        return Ended::Failed(format!("{error:#}"));
+    }
+    let begun = hosts.now();
+    let mut sampled = Duration::ZERO;
+    let mut switched = plan.policy.mode != Mode::Postcopy;
+    let mut given_up: Option<(Duration, &str)> = None;
+    loop {
+        let since = hosts.now() - begun;
+        meddler.look(since, 0);
+        if let Progress::Ended(result) = hosts.progress() {
+            trace.calls_ms.push(round(since.as_secs_f64() * 1e3, 3));
+            return match (result, given_up) {
+                (Ok(()), _) => Ended::Completed,
+                (Err(_), Some((_, "timeout"))) => Ended::GaveUp,
+                (Err(_), Some((_, why))) => Ended::Failed(why.to_owned()),
+                (Err(error), None) => Ended::Failed(error),
+            };
+        }
+        if since >= sampled + SAMPLE {
+            sampled = since;
+            if let Some(stats) = hosts.sample() {
+                trace.samples.push(Sample { at_ms: round(since.as_secs_f64() * 1e3, 3), stats });
+            }
+        }
+        // libvirt's --postcopy-after-precopy: when the second pass begins.
+        if !switched && hosts.passes() >= 2 {
+            switched = true;
+            if let Err(error) = hosts.start_postcopy() {
+                note(&format!("{error:#}: it goes on as pre-copy"));
+            }
+        }
+        match given_up {
+            None => {
+                let timeout = plan.policy.timeout.filter(|_| plan.policy.on_timeout == OnTimeout::Abort);
+                let late = timeout.is_some_and(|limit| since >= Duration::from_nanos(limit.0));
+                let why = if interrupted.load(Ordering::Relaxed) { "interrupted" } else { "timeout" };
+                if late || why == "interrupted" {
+                    given_up = Some((since, why));
+                    if let Some(stats) = hosts.sample() {
+                        trace.samples.push(Sample { at_ms: round(since.as_secs_f64() * 1e3, 3), stats });
+                    }
+                    if let Err(error) = hosts.abort() {
+                        note(&format!("{error:#}"));
+                    }
+                }
+            }
+            Some((at, why)) if since > at + AFTER_ABORT => {
+                trace.calls_ms.push(round(since.as_secs_f64() * 1e3, 3));
+                return Ended::Failed(format!("{why}; libvirt's call did not come back after it was given up"));
+            }
+            Some(_) => {}
+        }
+        hosts.wait(LOOK);
+    }
+}
+
+fn offline(
+    hosts: &mut dyn Hosts,
+    plan: &RunPlan,
+    record: &mut Record,
+    trace: &mut Trace,
+    meddler: &mut dyn Meddler,
+) -> Ended {
+    if let Err(error) = hosts.begin(plan) {
+        return Ended::Failed(format!("{error:#}"));
+    }
+    let begun = hosts.now();
+    for phase in 0..3 {
+        meddler.look(hosts.now() - begun, phase);
+        let from = hosts.now();
+        let result = match phase {
+            0 => hosts.save(),
+            1 => hosts.copy(),
+            _ => hosts.restore(Side::Destination),
+        };
+        let ms = round((hosts.now() - from).as_secs_f64() * 1e3, 3);
+        trace.calls_ms.push(ms);
+        if let Err(error) = result {
+            return Ended::Failed(format!("{error:#}"));
+        }
+        *[&mut record.suspend_ms, &mut record.copy_ms, &mut record.resume_ms][phase] = Some(ms);
+    }
+    Ended::Completed
+}

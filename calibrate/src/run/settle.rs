@@ -1,0 +1,222 @@
+//! Where the guest is when a migration has ended, however it ended, and what makes it run at exactly one host.
+
+use std::time::Duration;
+
+use crate::hosts::{Hosts, Pause, Presence, Progress};
+use crate::lab::Side;
+
+/// What is to be done, or how it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It runs at exactly this host.
+    RunsAt(Side),
+    /// End what is left of it at this host.
+    Destroy(Side),
+    /// Let it go on at this host.
+    Resume(Side),
+    /// Let it go on from its image at this host.
+    Restore(Side),
+    /// Its memory lies at both hosts: go on with the post-copy migration.
+    RecoverPostcopy,
+    /// Nothing safe can be done from here: who holds the guest, and how to get it back.
+    Stuck {
+        /// The host that holds it, if any does.
+        holder: Option<Side>,
+        /// In words.
+        advice: String,
+    },
+}
+
+/// The rule, in one place. `images`: whether source and destination have a whole image of an offline migration.
+///
+/// The destination's guest is the later one: once it runs there, the source's is history. A guest that only stands at
+/// the destination has not left yet, unless the source has lost it.
+pub fn decide(source: &Presence, destination: &Presence, images: [bool; 2]) -> Decision {
+    use Presence::{Absent, Paused, Running, Unknown};
+    let stuck = |holder, advice: String| Decision::Stuck { holder, advice };
+    match (source, destination) {
+        (Unknown(why), Unknown(other)) => {
+            stuck(None, format!("neither host answers ({why}; {other}); look again with `migcal settle` when one does"))
+        }
+        (Unknown(why), Running) => stuck(
+            Some(Side::Destination),
+            format!(
+                "it runs at the destination; the source does not answer ({why}) and may keep a paused copy, which `migcal settle` ends once it does"
+            ),
+        ),
+        (Unknown(why), _) => stuck(
+            Some(Side::Source),
+            format!(
+                "the source does not answer ({why}) and has it; nothing runs at the destination; `migcal settle` looks again"
+            ),
+        ),
+        (Running, Unknown(why)) => stuck(
+            Some(Side::Source),
+            format!(
+                "it runs at the source; the destination does not answer ({why}) and may keep a half-arrived copy, which `migcal settle` ends once it does"
+            ),
+        ),
+        (_, Unknown(why)) => stuck(
+            Some(Side::Source),
+            format!(
+                "the source has it standing still, and the destination does not answer ({why}): it may run there. Once it answers, `migcal settle` decides; \
+                 if it is known to be off, `virsh resume` at the source lets the guest go on"
+            ),
+        ),
+        (Paused(Pause::PostcopyFailed), Paused(Pause::PostcopyFailed | Pause::Migration) | Running) => {
+            Decision::RecoverPostcopy
+        }
+        (Paused(_), Paused(Pause::PostcopyFailed)) => Decision::RecoverPostcopy,
+        (Absent, Running) => Decision::RunsAt(Side::Destination),
+        (Running, Absent) => Decision::RunsAt(Side::Source),
+        (Paused(_), Running) => Decision::Destroy(Side::Source),
+        // libvirt lets the source go on when the destination's last answer was lost; what it reported as failed is ended.
+        (Running, Running | Paused(_)) => Decision::Destroy(Side::Destination),
+        (Paused(Pause::PostcopyFailed), Absent) => stuck(
+            None,
+            "the destination's part was lost in post-copy: the guest cannot go on, start it anew".to_owned(),
+        ),
+        (Paused(_), Absent) => Decision::Resume(Side::Source),
+        (Paused(_), Paused(_)) => Decision::Destroy(Side::Destination),
+        (Absent, Paused(Pause::PostcopyFailed)) => {
+            stuck(None, "the source's part was lost in post-copy: the guest cannot go on, start it anew".to_owned())
+        }
+        (Absent, Paused(_)) => Decision::Resume(Side::Destination),
+        (Absent, Absent) => match images {
+            // It never ran at the destination, or its image would be used up: the source is where it was last.
+            [true, _] => Decision::Restore(Side::Source),
+            [false, true] => Decision::Restore(Side::Destination),
+            [false, false] => stuck(None, "it is at neither host, and no image of it is left".to_owned()),
+        },
+    }
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// The guest runs at exactly this host.
+    RunsAt(Side),
+    /// It does not run at exactly one host: who holds it, and how to get it back.
+    Stuck {
+        /// The host that holds it, if any does.
+        holder: Option<Side>,
+        /// In words.
+        advice: String,
+    },
+}
+
+const STEPS: usize = 8;
+const PATIENCE: Duration = Duration::from_secs(90);
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Waits until libvirt's call has come back and no job is left, giving the job up at `abort_first`.
+fn quiet(hosts: &mut dyn Hosts, abort_first: bool) {
+    let started = hosts.now();
+    if abort_first {
+        // It may have ended by itself meanwhile.
+        let _ = hosts.abort();
+    }
+    while hosts.now() - started < PATIENCE {
+        let returned = !matches!(hosts.progress(), Progress::Running);
+        if returned && !hosts.job_active() {
+            return;
+        }
+        hosts.wait(LOOK);
+    }
+}
+
+/// Makes the guest run at exactly one host, whatever happened, or says why that cannot be done. `note` hears each step.
+pub fn settle(hosts: &mut dyn Hosts, mut note: impl FnMut(&str)) -> Settled {
+    hosts.mend();
+    // In post-copy there is no way back: it is waited for, not given up.
+    let leaving = hosts.presence(Side::Destination) != Presence::Running;
+    quiet(hosts, leaving);
+    let mut last_error = String::new();
+    let mut decided = None;
+    for _ in 0..STEPS {
+        let (source, destination) = (hosts.presence(Side::Source), hosts.presence(Side::Destination));
+        let images = [hosts.has_image(Side::Source), hosts.has_image(Side::Destination)];
+        let decision = decide(&source, &destination, images);
+        let done = match &decision {
+            Decision::RunsAt(side) => return Settled::RunsAt(*side),
+            Decision::Stuck { holder, advice } => {
+                // A host may still be coming back.
+                if decided.as_ref() == Some(&decision) {
+                    return Settled::Stuck { holder: *holder, advice: advice.clone() };
+                }
+                hosts.mend();
+                Ok(())
+            }
+            Decision::Destroy(side) => hosts.destroy(*side),
+            Decision::Resume(side) => hosts.resume(*side),
+            Decision::Restore(side) => hosts.restore(*side),
+            Decision::RecoverPostcopy => {
+                let result = hosts.recover_postcopy();
+                quiet(hosts, false);
+                result
+            }
+        };
+        match (&decision, done) {
+            (Decision::Stuck { .. }, _) => {}
+            (decision, Ok(())) => {
+                note(&format!("settling: {source:?} at the source, {destination:?} at the destination: {decision:?}"))
+            }
+            (decision, Err(error)) => {
+                last_error = format!("{error:#}");
+                note(&format!("settling: {decision:?} failed: {last_error}"));
+            }
+        }
+        decided = Some(decision);
+        hosts.wait(LOOK);
+    }
+    Settled::Stuck {
+        holder: None,
+        advice: format!("the guest did not come to rest ({last_error}); `migcal settle` tries again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Presence::{Absent, Paused, Running, Unknown};
+
+    const MOVING: Presence = Paused(Pause::Migration);
+    const TORN: Presence = Paused(Pause::PostcopyFailed);
+
+    #[test]
+    fn each_pair_of_states_has_its_step() {
+        let cases = [
+            (Running, Absent, Decision::RunsAt(Side::Source)),
+            (Absent, Running, Decision::RunsAt(Side::Destination)),
+            (Running, MOVING, Decision::Destroy(Side::Destination)),
+            (MOVING, Running, Decision::Destroy(Side::Source)),
+            (MOVING, MOVING, Decision::Destroy(Side::Destination)),
+            (MOVING, Absent, Decision::Resume(Side::Source)),
+            (Paused(Pause::Other), Absent, Decision::Resume(Side::Source)),
+            (Absent, MOVING, Decision::Resume(Side::Destination)),
+            (Running, Running, Decision::Destroy(Side::Destination)),
+            (TORN, TORN, Decision::RecoverPostcopy),
+            (MOVING, TORN, Decision::RecoverPostcopy),
+        ];
+        for (source, destination, expected) in cases {
+            assert_eq!(decide(&source, &destination, [false; 2]), expected, "{source:?}, {destination:?}");
+        }
+        assert_eq!(decide(&Absent, &Absent, [true, true]), Decision::Restore(Side::Source));
+        assert_eq!(decide(&Absent, &Absent, [false, true]), Decision::Restore(Side::Destination));
+    }
+
+    #[test]
+    fn nothing_is_touched_where_a_host_does_not_answer() {
+        let unknown = || Unknown("no route".to_owned());
+        for other in [Absent, Running, MOVING, TORN, unknown()] {
+            for (source, destination) in [(unknown(), other.clone()), (other.clone(), unknown())] {
+                let decision = decide(&source, &destination, [true, true]);
+                assert!(matches!(decision, Decision::Stuck { .. }), "{source:?}, {destination:?}: {decision:?}");
+            }
+        }
+        // Whether a guest that stands at the source may go on cannot be known while the destination is silent.
+        let Decision::Stuck { holder, advice } = decide(&MOVING, &unknown(), [false; 2]) else { panic!() };
+        assert_eq!(holder, Some(Side::Source));
+        assert!(advice.contains("it may run there"), "{advice}");
+    }
+}
