@@ -151,8 +151,24 @@ unsafe extern "C" fn free_sender(opaque: *mut c_void) {
     drop(unsafe { Box::from_raw(opaque.cast::<Sender<Event>>()) });
 }
 
-/// Sends what libvirt tells about a domain to `sender`, until the connection is closed.
-pub(super) fn listen(connect: &Connect, domain: &Domain, sender: &Sender<Event>) -> Result<(), Error> {
+/// Events go on coming until this is dropped.
+pub(super) struct Listening {
+    connect: Connect,
+    ids: Vec<c_int>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        for id in &self.ids {
+            // SAFETY: the connection is alive; libvirt frees the sender with `free_sender`.
+            unsafe { sys::virConnectDomainEventDeregisterAny(self.connect.as_ptr(), *id) };
+        }
+    }
+}
+
+/// Sends what libvirt tells about a domain to `sender`.
+pub(super) fn listen(connect: &Connect, domain: &Domain, sender: &Sender<Event>) -> Result<Listening, Error> {
+    let mut listening = Listening { connect: connect.clone(), ids: Vec::new() };
     // SAFETY: libvirt calls each function with the arguments that its event id stands for, as its own macro
     // VIR_DOMAIN_EVENT_CALLBACK casts them.
     let callbacks: [(sys::virDomainEventID, Callback); 2] = unsafe {
@@ -187,8 +203,9 @@ pub(super) fn listen(connect: &Connect, domain: &Domain, sender: &Sender<Event>)
             unsafe { free_sender(opaque) };
             return Err(Error::last_error());
         }
+        listening.ids.push(registered);
     }
-    Ok(())
+    Ok(listening)
 }
 
 /// A domain's state and the reason of it, as libvirt's numbers.

@@ -16,7 +16,7 @@ use virt::error::ErrorNumber;
 use virt::sys;
 
 use super::beats::Beats;
-use super::ffi::{self, Event};
+use super::ffi::{self, Event, Listening};
 use super::{Facts, Hosts, JobStats, Observed, Pause, Presence, Progress};
 use crate::domain::{FREESTANDING, Files, TITLE, read_serial, xml};
 use crate::helper::{Helper, LinkMeasure, measure_link};
@@ -64,6 +64,7 @@ pub struct LibvirtHosts {
     connects: [Option<Connect>; 2],
     call: Option<Receiver<Result<(), String>>>,
     events: (Sender<Event>, Receiver<Event>),
+    listening: Option<Listening>,
     passes: u64,
     completed: Option<JobStats>,
     watch: Option<Helper>,
@@ -98,6 +99,7 @@ impl LibvirtHosts {
             connects: [None, None],
             call: None,
             events: channel(),
+            listening: None,
             passes: 0,
             completed: None,
             watch: None,
@@ -413,8 +415,10 @@ impl Hosts for LibvirtHosts {
         self.events = channel();
         (self.passes, self.completed, self.watched) = (0, None, Vec::new());
         let sender = self.events.0.clone();
-        ffi::listen(self.connect(Side::Source)?, &domain, &sender)
+        self.listening = None;
+        let listening = ffi::listen(self.connect(Side::Source)?, &domain, &sender)
             .map_err(|e| anyhow::anyhow!("listening to libvirt's events: {}", e.message()))?;
+        self.listening = Some(listening);
         let reach = self.reach(Side::Source)?;
         let device = if self.lab().is_some() { DEVICE } else { "" };
         let address = self.destination_address()?;
