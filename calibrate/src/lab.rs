@@ -355,6 +355,12 @@ impl Lab {
         Ok(())
     }
 
+    /// Whether the link is cut.
+    pub fn is_cut(&self) -> bool {
+        let ns = namespace(&self.name, Side::Source);
+        Reach::Here.run(&["ip", "-n", &ns, "-o", "link", "show", DEVICE]).is_ok_and(|text| !text.contains(",UP"))
+    }
+
     /// The process id of a host's libvirtd, if it runs.
     pub fn daemon_pid(&self, side: Side) -> Option<i32> {
         let pid: i32 = fs::read_to_string(self.host(side).join("libvirtd.pid")).ok()?.trim().parse().ok()?;

@@ -6,11 +6,17 @@
 //! | [`reach`], [`helper`] | commands and small work at a host, wherever it is |
 
 pub mod campaign;
+#[cfg(feature = "libvirt")]
+pub mod dirty;
+pub mod doctor;
 pub mod domain;
+#[cfg(feature = "libvirt")]
+pub mod faults;
 pub mod helper;
 pub mod hosts;
 pub mod lab;
 pub mod linux;
+pub mod noise;
 pub mod plan;
 pub mod reach;
 pub mod record;

@@ -147,3 +147,33 @@ pub fn round(value: f64, digits: u32) -> f64 {
     let scale = f64::from(10_u32.pow(digits));
     (value * scale).round() / scale
 }
+
+impl Record {
+    /// What was asked for, as one word: repeats of a configuration have the same.
+    pub fn configuration(&self) -> String {
+        let link = (self.link_mbit * 1e3).round();
+        format!(
+            "{}|{}|{}|{}|{}|{}|{}|{}|{:?}|{:?}|{link}|{}|{}|{}|{}|{}|{}|{}|{:?}|{:?}|{}",
+            self.mode,
+            self.engine,
+            self.transport,
+            self.guest,
+            self.vcpus,
+            self.memory_mib,
+            self.touched_pages,
+            self.workload,
+            self.phase_offset_ms,
+            self.delta_bytes,
+            self.bandwidth_cap_mib,
+            self.downtime_limit_ms,
+            self.auto_converge,
+            self.xbzrle,
+            self.multifd_channels,
+            self.content,
+            self.fault,
+            self.log_chunk_mib,
+            self.send_buffer_bytes,
+            self.congestion,
+        )
+    }
+}

@@ -2,7 +2,12 @@
 
 #[cfg(feature = "libvirt")]
 mod campaign;
+#[cfg(feature = "libvirt")]
+mod dirty;
+#[cfg(feature = "libvirt")]
+mod faults;
 mod lab;
+mod noise;
 #[cfg(feature = "libvirt")]
 mod run;
 #[cfg(feature = "libvirt")]
@@ -38,6 +43,16 @@ enum Command {
     /// Make many runs by a plan, and write them down
     #[cfg(feature = "libvirt")]
     Campaign(campaign::CampaignArgs),
+    /// Measure how fast a running guest dirties its memory, as a workload for `migsim predict`
+    #[cfg(feature = "libvirt")]
+    Dirty(dirty::DirtyArgs),
+    /// Say how much repeats of one configuration scatter
+    Noise(noise::NoiseArgs),
+    /// Say what this machine can do, and what installs what it lacks
+    Doctor,
+    /// Make runs in a lab with faults put in, and check that no guest is lost and none runs twice
+    #[cfg(feature = "libvirt")]
+    Faults(faults::FaultsArgs),
     /// Make sure that a guest of migcal runs at exactly one host, whatever an earlier run left
     #[cfg(feature = "libvirt")]
     Settle(site::SettleArgs),
@@ -53,6 +68,20 @@ pub(crate) fn main() -> ExitCode {
         #[cfg(feature = "libvirt")]
         Command::Campaign(args) => campaign::run(&args),
         #[cfg(feature = "libvirt")]
+        Command::Dirty(args) => dirty::run(&args),
+        Command::Noise(args) => noise::run(&args),
+        Command::Doctor => doctor(),
+        #[cfg(feature = "libvirt")]
+        Command::Faults(args) => faults::run(&args),
+        #[cfg(feature = "libvirt")]
         Command::Settle(args) => site::settle(&args),
     })
+}
+
+fn doctor() -> anyhow::Result<ExitCode> {
+    use migcal::doctor::{Standing, examine, report};
+    let findings = examine();
+    terminal::print(&report(&findings))?;
+    let missing = findings.iter().any(|finding| finding.standing == Standing::Missing);
+    Ok(if missing { ExitCode::from(terminal::SOME_FAILED) } else { ExitCode::SUCCESS })
 }

@@ -15,7 +15,7 @@ use super::JobStats;
 
 /// What libvirt tells about a domain while it migrates.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// A pass over memory has begun; the first is 1.
     Iteration(u64),
     /// The job has ended well, with its statistics.
@@ -53,7 +53,7 @@ unsafe fn numbers(params: *const sys::virTypedParameter, count: usize) -> JobSta
 }
 
 /// Statistics of the current job, or of the last completed one. `None`: there is none.
-pub(super) fn job_stats(domain: &Domain, completed: bool) -> Result<Option<JobStats>, Error> {
+pub(crate) fn job_stats(domain: &Domain, completed: bool) -> Result<Option<JobStats>, Error> {
     let mut kind: c_int = 0;
     let mut params: sys::virTypedParameterPtr = ptr::null_mut();
     let mut count: c_int = 0;
@@ -69,33 +69,33 @@ pub(super) fn job_stats(domain: &Domain, completed: bool) -> Result<Option<JobSt
 }
 
 /// Ends the current job.
-pub(super) fn abort_job(domain: &Domain) -> Result<(), Error> {
+pub(crate) fn abort_job(domain: &Domain) -> Result<(), Error> {
     // SAFETY: the domain is alive.
     checked(unsafe { sys::virDomainAbortJob(domain.as_ptr()) })
 }
 
 /// Switches a running migration to post-copy.
-pub(super) fn start_postcopy(domain: &Domain) -> Result<(), Error> {
+pub(crate) fn start_postcopy(domain: &Domain) -> Result<(), Error> {
     // SAFETY: the domain is alive.
     checked(unsafe { sys::virDomainMigrateStartPostCopy(domain.as_ptr(), 0) })
 }
 
 /// Stops a domain and writes its memory to a file at its host.
-pub(super) fn save(domain: &Domain, path: &str) -> Result<(), Error> {
+pub(crate) fn save(domain: &Domain, path: &str) -> Result<(), Error> {
     let path = CString::new(path)?;
     // SAFETY: the domain is alive; libvirt copies the path.
     checked(unsafe { sys::virDomainSave(domain.as_ptr(), path.as_ptr()) })
 }
 
 /// Starts a measurement of the dirty-page rate over `seconds`, 1 to 60.
-pub(super) fn start_dirty_rate(domain: &Domain, seconds: u32, mode: c_uint) -> Result<(), Error> {
+pub(crate) fn start_dirty_rate(domain: &Domain, seconds: u32, mode: c_uint) -> Result<(), Error> {
     let seconds = c_int::try_from(seconds).unwrap_or(c_int::MAX);
     // SAFETY: the domain is alive.
     checked(unsafe { sys::virDomainStartDirtyRateCalc(domain.as_ptr(), seconds, mode) })
 }
 
 /// The domain's figures on its dirty-page rate, by libvirt's names.
-pub(super) fn dirty_rate(domain: &Domain) -> Result<JobStats, Error> {
+pub(crate) fn dirty_rate(domain: &Domain) -> Result<JobStats, Error> {
     let mut records: *mut sys::virDomainStatsRecordPtr = ptr::null_mut();
     // SAFETY: the domain is alive, the list ends with null; libvirt allocates the records and we give them back to it.
     unsafe {
@@ -114,7 +114,7 @@ pub(super) fn dirty_rate(domain: &Domain) -> Result<JobStats, Error> {
 }
 
 /// libvirt's events arrive on a thread of their own, started once, before the first connection.
-pub(super) fn start_event_loop() {
+pub(crate) fn start_event_loop() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
         if virt::event::event_register_default_impl().is_ok() {
@@ -152,7 +152,7 @@ unsafe extern "C" fn free_sender(opaque: *mut c_void) {
 }
 
 /// Events go on coming until this is dropped.
-pub(super) struct Listening {
+pub(crate) struct Listening {
     connect: Connect,
     ids: Vec<c_int>,
 }
@@ -167,7 +167,7 @@ impl Drop for Listening {
 }
 
 /// Sends what libvirt tells about a domain to `sender`.
-pub(super) fn listen(connect: &Connect, domain: &Domain, sender: &Sender<Event>) -> Result<Listening, Error> {
+pub(crate) fn listen(connect: &Connect, domain: &Domain, sender: &Sender<Event>) -> Result<Listening, Error> {
     let mut listening = Listening { connect: connect.clone(), ids: Vec::new() };
     // SAFETY: libvirt calls each function with the arguments that its event id stands for, as its own macro
     // VIR_DOMAIN_EVENT_CALLBACK casts them.
@@ -209,7 +209,7 @@ pub(super) fn listen(connect: &Connect, domain: &Domain, sender: &Sender<Event>)
 }
 
 /// A domain's state and the reason of it, as libvirt's numbers.
-pub(super) fn state(domain: &Domain) -> Result<(c_uint, c_uint), Error> {
+pub(crate) fn state(domain: &Domain) -> Result<(c_uint, c_uint), Error> {
     let (mut state, mut reason) = (0, 0);
     // SAFETY: the domain is alive.
     checked(unsafe { sys::virDomainGetState(domain.as_ptr(), &mut state, &mut reason, 0) })?;

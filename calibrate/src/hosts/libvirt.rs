@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use migsim_models::spec::{Mode, Transport};
-use migsim_models::units::BitRate;
+use migsim_models::units::{BitRate, Pages};
+use migsim_models::workload::Workload;
 use serde_json::Value;
 use virt::connect::Connect;
 use virt::domain::{Domain, MigrateParameters};
@@ -18,6 +19,7 @@ use virt::sys;
 use super::beats::Beats;
 use super::ffi::{self, Event, Listening};
 use super::{Facts, Hosts, JobStats, Observed, Pause, Presence, Progress};
+use crate::dirty::measure_snapshots;
 use crate::domain::{FREESTANDING, Files, TITLE, read_serial, xml};
 use crate::helper::{Helper, LinkMeasure, measure_link};
 use crate::lab::{DEVICE, InUse, Lab, Link, Side, uuid_of};
@@ -33,6 +35,8 @@ const PROBE_S: f64 = 2.0;
 /// How long a guest may take to fill its memory, and per MiB of it.
 const BOOT: Duration = Duration::from_secs(60);
 const BOOT_PER_MIB: Duration = Duration::from_millis(40);
+/// Windows over which a Linux guest's writes are measured.
+const CURVE_WINDOWS_MS: [u64; 6] = [250, 500, 1000, 2000, 4000, 8000];
 const LINUX_BOOT: Duration = Duration::from_secs(400);
 
 /// Which two hosts.
@@ -410,6 +414,17 @@ impl Hosts for LibvirtHosts {
         Ok(())
     }
 
+    fn curve(&mut self, plan: &RunPlan) -> anyhow::Result<Option<(Workload, Pages)>> {
+        if plan.kind == Kind::Freestanding {
+            return Ok(None);
+        }
+        let qmp = Files::of(&self.name).qmp();
+        let (curve, touched) =
+            measure_snapshots(&self.reach(Side::Source)?, &qmp, plan.memory.pages(), &CURVE_WINDOWS_MS)
+                .context("measuring what the guest writes")?;
+        Ok(Some((curve.workload(), touched)))
+    }
+
     fn begin(&mut self, plan: &RunPlan) -> anyhow::Result<()> {
         let domain = self.domain(Side::Source)?;
         self.events = channel();
@@ -629,6 +644,29 @@ impl Hosts for LibvirtHosts {
             | sys::VIR_MIGRATE_POSTCOPY_RESUME;
         self.run_in_background(domain, peer, parameters, flags);
         Ok(())
+    }
+
+    fn diagnose(&mut self) -> Vec<String> {
+        let mut found = Vec::new();
+        if let Site::Lab { lab, .. } = &self.site {
+            if lab.is_cut() {
+                found.push("the link is cut".to_owned());
+            }
+            for side in Side::BOTH.into_iter().filter(|side| !lab.daemon_answers(*side)) {
+                found.push(format!("the {side}'s libvirtd does not run"));
+            }
+        }
+        for side in Side::BOTH {
+            // A QEMU that is sent away says so at the end of its log.
+            let log = format!("tail -n 3 /var/log/libvirt/qemu/{}.log", self.name);
+            let last = self.reach(side).and_then(|reach| reach.run(&["sh", "-c", &log])).unwrap_or_default();
+            let killed =
+                last.lines().any(|line| line.contains("reason=crashed") || line.contains("terminating on signal"));
+            if killed {
+                found.push(format!("the {side}'s QEMU was killed"));
+            }
+        }
+        found
     }
 
     fn mend(&mut self) {

@@ -3,7 +3,7 @@
 #[cfg(feature = "libvirt")]
 mod beats;
 #[cfg(feature = "libvirt")]
-mod ffi;
+pub(crate) mod ffi;
 #[cfg(feature = "libvirt")]
 pub mod libvirt;
 pub mod replay;
@@ -11,6 +11,8 @@ pub mod replay;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use migsim_models::units::Pages;
+use migsim_models::workload::Workload;
 use serde::{Deserialize, Serialize};
 
 use crate::lab::Side;
@@ -111,6 +113,8 @@ pub trait Hosts {
     fn path(&mut self, plan: &RunPlan) -> anyhow::Result<Facts>;
     /// Starts the plan's guest at the source and returns when it works.
     fn start_guest(&mut self, plan: &RunPlan) -> anyhow::Result<()>;
+    /// What the guest writes, measured, and how many of its pages hold something; `None`: it follows the plan's workload.
+    fn curve(&mut self, plan: &RunPlan) -> anyhow::Result<Option<(Workload, Pages)>>;
     /// Starts the migration; it goes on in the background.
     fn begin(&mut self, plan: &RunPlan) -> anyhow::Result<()>;
     /// How the migration stands.
@@ -145,6 +149,8 @@ pub trait Hosts {
     fn destroy(&mut self, side: Side) -> anyhow::Result<()>;
     /// Goes on with an interrupted post-copy migration; in the background, as [`Hosts::begin`].
     fn recover_postcopy(&mut self) -> anyhow::Result<()>;
+    /// What is wrong with the hosts and the path right now, in words: a fault is told as what it was.
+    fn diagnose(&mut self) -> Vec<String>;
     /// Brings back what a fault has taken away and a host can bring back itself: its daemon.
     fn mend(&mut self);
     /// Removes the guest and its files from both hosts.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use migsim_models::units::Pages;
+use migsim_models::workload::Workload;
 use serde::{Deserialize, Serialize};
 
 use super::{Facts, Hosts, JobStats, Observed, Presence, Progress, Sample};
@@ -16,6 +18,12 @@ pub struct Trace {
     pub id: String,
     /// What was known of the hosts.
     pub facts: Facts,
+    /// What the guest wrote, as measured, and the pages that held something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curve: Option<(String, u64)>,
+    /// What was wrong when it ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnosis: Vec<String>,
     /// Statistics while it ran.
     pub samples: Vec<Sample>,
     /// libvirt's statistics of the completed job.
@@ -89,6 +97,11 @@ impl Hosts for Replay {
     fn start_guest(&mut self, _: &RunPlan) -> anyhow::Result<()> {
         self.guest[0] = Presence::Running;
         Ok(())
+    }
+
+    fn curve(&mut self, _: &RunPlan) -> anyhow::Result<Option<(Workload, Pages)>> {
+        let Some((workload, touched)) = &self.trace.curve else { return Ok(None) };
+        Ok(Some((workload.parse()?, Pages(*touched))))
     }
 
     fn begin(&mut self, _: &RunPlan) -> anyhow::Result<()> {
@@ -191,6 +204,10 @@ impl Hosts for Replay {
 
     fn recover_postcopy(&mut self) -> anyhow::Result<()> {
         Ok(())
+    }
+
+    fn diagnose(&mut self) -> Vec<String> {
+        self.trace.diagnosis.clone()
     }
 
     fn mend(&mut self) {}

@@ -82,13 +82,18 @@ pub fn one(
     }
     let mut record = Record { repeat: label.repeat, ..Record::planned(label.id, label.campaign, plan, &facts) };
     let mut trace = Trace { id: label.id.to_owned(), facts, ..Trace::default() };
+    if let Some((workload, touched)) = hosts.curve(plan)? {
+        (record.workload, record.touched_pages) = (workload.to_string(), touched.0);
+        trace.curve = Some((record.workload.clone(), touched.0));
+    }
     let result = match plan.policy.mode {
         Mode::Offline => offline(hosts, plan, &mut record, &mut trace, meddler),
         _ => migrate(hosts, plan, &mut trace, interrupted, meddler, &mut note),
     };
     let gave_up = matches!(result, Ended::GaveUp);
     if let Ended::Failed(error) = &result {
-        record.error.clone_from(error);
+        trace.diagnosis = hosts.diagnose();
+        record.error = trace.diagnosis.iter().map(|what| format!("{what}: ")).collect::<String>() + error;
         trace.error = Some(error.clone());
     }
     trace.completed = if matches!(result, Ended::Completed) { hosts.completed() } else { None };
