@@ -12,11 +12,13 @@ pub mod doctor;
 pub mod domain;
 #[cfg(feature = "libvirt")]
 pub mod faults;
+pub mod fit;
 pub mod helper;
 pub mod hosts;
 pub mod lab;
 pub mod linux;
 pub mod noise;
+pub mod paper;
 pub mod plan;
 pub mod reach;
 pub mod record;

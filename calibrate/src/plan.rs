@@ -227,7 +227,7 @@ impl RunPlan {
     /// Names the first quantity that cannot be, and what it takes.
     pub fn check(&self) -> Result<(), InputError> {
         let refuse = |what: &str, message: String| Err(InputError::new(what, message));
-        if self.memory.0 % (1 << 20) != 0 || self.memory.0 < 32 << 20 {
+        if !self.memory.0.is_multiple_of(1 << 20) || self.memory.0 < 32 << 20 {
             return refuse("memory", format!("{} is no whole number of MiB from 32MiB", self.memory));
         }
         let guest = spec::Guest {
@@ -262,7 +262,7 @@ impl RunPlan {
                 "a measured curve can be predicted, not run; it takes idle, uniform, sweep, zipf, phase".to_owned(),
             );
         }
-        if !(4..=4028).contains(&self.delta) || self.delta % 4 != 0 {
+        if !(4..=4028).contains(&self.delta) || !self.delta.is_multiple_of(4) {
             return refuse("delta", format!("{} is not 4 to 4028 in steps of 4", self.delta));
         }
         if self.policy.bandwidth_cap.is_some_and(|cap| cap.0 % (8 << 20) != 0) {

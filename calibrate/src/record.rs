@@ -1,5 +1,6 @@
 //! A run as one CSV row: the interchange schema (docs/run-record.md) and what this project adds to it.
 
+use migsim_models::units::SimTime;
 use serde::{Deserialize, Serialize};
 
 use crate::hosts::{Facts, JobStats, Observed};
@@ -88,7 +89,7 @@ impl Record {
             memory_mib: plan.memory.0 >> 20,
             touched_pages: plan.touched.0,
             workload: plan.workload.to_string(),
-            phase_offset_ms: plan.phase_offset.map(|t| t.as_millis_f64()),
+            phase_offset_ms: plan.phase_offset.map(SimTime::as_millis_f64),
             delta_bytes: freestanding.then_some(plan.delta),
             link_mbit: facts.link_mbit,
             rtt_us: Some(round(facts.rtt_us, 1)),
@@ -97,7 +98,7 @@ impl Record {
             auto_converge: policy.auto_converge.is_some().into(),
             xbzrle: policy.xbzrle.is_some().into(),
             multifd_channels: policy.multifd_channels,
-            timeout_s: policy.timeout.map(|t| t.as_secs_f64()),
+            timeout_s: policy.timeout.map(SimTime::as_secs_f64),
             guest: plan.kind.to_string(),
             content: plan.content.to_string(),
             layout: if freestanding { "front" } else { "mixed" }.to_owned(),

@@ -52,6 +52,8 @@ pub struct Path {
     pub rtt: SimTime,
     /// What carries the migration stream.
     pub transport: Transport,
+    /// The most that the sender's socket buffer holds (the third figure of Linux's net.ipv4.tcp_wmem); `None`: the profile's.
+    pub send_buffer: Option<Bytes>,
     /// When the capacity changes, and to what: other traffic. Times rise.
     pub changes: Vec<CapacityChange>,
 }
@@ -273,6 +275,9 @@ impl Path {
                 "capacity",
                 "the link's capacity is 0; it takes a rate above zero like `1Gbit/s`",
             ));
+        }
+        if self.send_buffer.is_some_and(|most| most.0 < 4096) {
+            return Err(SpecError::new("send_buffer", "the send buffer takes 4KiB or more"));
         }
         if self.changes.windows(2).any(|pair| pair[1].at < pair[0].at) {
             return Err(SpecError::new("changes", "the changes of the link's capacity go back in time"));

@@ -26,6 +26,7 @@ fn questions(workload: &str) -> Vec<(Guest, Path)> {
                 capacity: BitRate(1_000_000_000 + i * 100_000),
                 rtt: SimTime(200_000),
                 transport: Transport::Tcp,
+                send_buffer: None,
                 changes: Vec::new(),
             };
             (guest, path)

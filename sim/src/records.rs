@@ -154,6 +154,8 @@ impl Columns {
         let mbit = self.needed("link_mbit", self.number(row, "link_mbit")?)?;
         l.capacity = Some(BitRate((mbit * 1e6) as u64));
         l.rtt = self.number(row, "rtt_us")?.map(|us| SimTime::from_secs_f64(us / 1e6));
+        l.send_buffer =
+            self.number(row, "send_buffer_bytes")?.filter(|bytes| *bytes > 0.0).map(|bytes| Bytes(bytes as u64));
         l.transport = self.parse(row, "transport", "")?;
         m.mode = Some(self.needed("mode", self.parse::<Mode>(row, "mode", "")?)?);
         m.qemu = self.parse(row, "qemu", "")?;
@@ -181,6 +183,7 @@ impl Columns {
                 "capacity" => "link_mbit",
                 "downtime_limit" => "downtime_limit_ms",
                 "timeout" => "timeout_s",
+                "send_buffer" => "send_buffer_bytes",
                 other => other,
             };
             (column.to_owned(), error.to_string())
@@ -210,6 +213,11 @@ pub struct RowPrediction {
 }
 
 impl RowPrediction {
+    /// Predicts a case.
+    pub fn of(case: &Case, profile: &Profile, fidelity: Fidelity) -> RowPrediction {
+        RowPrediction::mean(runs(case, profile, fidelity))
+    }
+
     /// The mean over the runs that a row stands for, of those with the commoner ending.
     fn mean(mut runs: Vec<Outcome>) -> RowPrediction {
         let completed = 2 * runs.iter().filter(|run| run.completed()).count() >= runs.len();
@@ -219,7 +227,7 @@ impl RowPrediction {
         RowPrediction {
             completed,
             elapsed_ms: mean(&|run| run.ended_at.as_millis_f64()),
-            downtime_ms: completed.then(|| mean(&|run| run.terms.tdt().as_millis_f64())),
+            downtime_ms: completed.then(|| mean(&|run| run.reported_downtime().map_or(0.0, SimTime::as_millis_f64))),
             wire_bytes: mean(&|run| run.wire_bytes as f64),
             normal_pages: mean(&|run| run.normal_pages as f64),
             zero_pages: mean(&|run| run.zero_pages as f64),
@@ -251,6 +259,120 @@ impl RowPrediction {
             ms(phases[2]),
         ]
     }
+}
+
+/// Columns that ask the question; runs that agree in all of them are repeats of one configuration.
+const ASKED: [&str; 22] = [
+    "mode",
+    "engine",
+    "transport",
+    "qemu",
+    "vcpus",
+    "memory_mib",
+    "touched_pages",
+    "layout",
+    "workload",
+    "phase_offset_ms",
+    "delta_bytes",
+    "link_mbit",
+    "send_buffer_bytes",
+    "bandwidth_cap_mib",
+    "downtime_limit_ms",
+    "auto_converge",
+    "xbzrle",
+    "multifd_channels",
+    "log_chunk_mib",
+    "timeout_s",
+    "content",
+    "fault",
+];
+
+/// A recorded run: the question that it answers, and what was measured. `None`: it was not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// The line of its row.
+    pub line: u64,
+    /// Its id.
+    pub id: String,
+    /// What was asked, as one word: repeats have the same.
+    pub configuration: String,
+    /// The question.
+    pub case: Case,
+    /// Whether it completed; `None`: it failed.
+    pub completed: Option<bool>,
+    /// libvirt's time_elapsed, ms.
+    pub elapsed_ms: Option<f64>,
+    /// libvirt's downtime, ms.
+    pub downtime_ms: Option<f64>,
+    /// QEMU's transferred bytes.
+    pub wire_bytes: Option<f64>,
+    /// QEMU's dirty-sync-count.
+    pub rounds: Option<f64>,
+    /// Suspend, copy, resume, ms.
+    pub offline_ms: Option<[f64; 3]>,
+    /// From the call to QEMU's start of the migration, ms.
+    pub prepare_ms: Option<f64>,
+    /// Processors' worth of unrelated work.
+    pub background_cpu: Option<f64>,
+}
+
+/// Reads a file of recorded runs. Rows that cannot be read are returned beside them.
+///
+/// # Errors
+/// The file cannot be used at all.
+pub fn observations(file: &str, input: impl Read) -> Result<(Vec<Observation>, Vec<RowError>), InputError> {
+    let unusable = |e: &dyn Display| InputError::new(file, e);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+    let header = reader.headers().map_err(|e| unusable(&e))?.clone();
+    let columns = Columns::new(file, &header)?;
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    for row in reader.records() {
+        let row = row.map_err(|e| unusable(&e))?;
+        let line = row.position().map_or(0, csv::Position::line);
+        match observation(&columns, &row, line, header.len()) {
+            Ok(observation) => found.push(observation),
+            Err((column, reason)) => errors.push(RowError { file: file.to_owned(), line, column, reason }),
+        }
+    }
+    if found.is_empty() && errors.is_empty() {
+        return Err(InputError::new(file, "has no rows; a run record has one for each migration"));
+    }
+    Ok((found, errors))
+}
+
+fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -> Result<Observation, Fault> {
+    if row.len() != width {
+        return Err(("(all)".to_owned(), format!("the row has {} fields, the header {width}", row.len())));
+    }
+    let number = |column: &str| columns.number(row, column);
+    let completed = match columns.text(row, "outcome") {
+        Some("completed") => Some(true),
+        Some("not-converged") => Some(false),
+        Some("failed") => None,
+        // A row that says how long it took has completed.
+        None => number("elapsed_ms")?.map(|_| true),
+        Some(other) => {
+            return Err(("outcome".to_owned(), format!("`{other}`: it takes completed, not-converged or failed")));
+        }
+    };
+    let offline = [number("suspend_ms")?, number("copy_ms")?, number("resume_ms")?];
+    Ok(Observation {
+        line,
+        id: columns.text(row, "id").unwrap_or("").to_owned(),
+        configuration: ASKED.map(|column| columns.text(row, column).unwrap_or("")).join("|"),
+        case: columns.case(row)?,
+        completed,
+        elapsed_ms: number("elapsed_ms")?,
+        downtime_ms: number("downtime_ms")?,
+        wire_bytes: number("wire_bytes")?,
+        rounds: number("rounds")?,
+        offline_ms: match offline {
+            [Some(suspend), Some(copy), Some(resume)] => Some([suspend, copy, resume]),
+            _ => None,
+        },
+        prepare_ms: number("prepare_ms")?,
+        background_cpu: number("background_cpu")?,
+    })
 }
 
 /// Numbers of which quantiles are wanted: all of them, or a random sample of many.
@@ -488,5 +610,5 @@ fn answer(
     }
     let case = columns.case(row).map_err(place)?;
     let mode = case.policy.mode;
-    Ok((mode, RowPrediction::mean(runs(&case, profile, fidelity))))
+    Ok((mode, RowPrediction::of(&case, profile, fidelity)))
 }

@@ -152,6 +152,9 @@ layered! {
         /// What carries the stream: tcp, tls, tunnelled or ssh [default: tcp]
         #[arg(long, value_name = "KIND")]
         transport: Transport,
+        /// The most the sender's socket buffer holds, tcp_wmem's third figure [default: the profile's]
+        #[arg(long, value_name = "BYTES")]
+        send_buffer: Bytes,
         /// When the capacity changes, and to what (files only).
         #[arg(skip)]
         changes: Vec<CapacityChange>,
@@ -294,6 +297,7 @@ impl Case {
             capacity,
             rtt: l.rtt.unwrap_or(SimTime(200_000)),
             transport: l.transport.unwrap_or_default(),
+            send_buffer: l.send_buffer,
             changes: l.changes.clone().unwrap_or_default(),
         };
         let policy = Self::policy(m);

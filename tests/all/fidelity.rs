@@ -110,6 +110,7 @@ fn case(index: usize) -> Case {
             capacity: BitRate((link * 1e6) as u64),
             rtt: SimTime(rng.random_range(0..2_000_000)),
             transport: Transport::Tcp,
+            send_buffer: None,
             changes: Vec::new(),
         },
         policy,

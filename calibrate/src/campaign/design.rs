@@ -258,7 +258,7 @@ fn number(text: &str) -> Option<(f64, &str)> {
 /// Puts the values of a point into the keys of a run. What varies under the name of a key is that key's value.
 fn fill(mut keys: toml::Table, point: &Point, own: &toml::Table) -> Result<toml::Table, String> {
     let mut used: Vec<&str> = Vec::new();
-    for (_, value) in keys.iter_mut() {
+    for (_, value) in &mut keys {
         let toml::Value::String(text) = value else { continue };
         for (name, replacement) in point {
             let hole = format!("{{{name}}}");

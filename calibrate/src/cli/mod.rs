@@ -6,8 +6,10 @@ mod campaign;
 mod dirty;
 #[cfg(feature = "libvirt")]
 mod faults;
+mod fit;
 mod lab;
 mod noise;
+mod paper;
 #[cfg(feature = "libvirt")]
 mod run;
 #[cfg(feature = "libvirt")]
@@ -46,8 +48,12 @@ enum Command {
     /// Measure how fast a running guest dirties its memory, as a workload for `migsim predict`
     #[cfg(feature = "libvirt")]
     Dirty(dirty::DirtyArgs),
+    /// Estimate a profile from run records
+    Fit(fit::FitArgs),
     /// Say how much repeats of one configuration scatter
     Noise(noise::NoiseArgs),
+    /// Draw the study's figures from real runs, with the predictions beside them
+    Paper(paper::PaperArgs),
     /// Say what this machine can do, and what installs what it lacks
     Doctor,
     /// Make runs in a lab with faults put in, and check that no guest is lost and none runs twice
@@ -69,7 +75,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Campaign(args) => campaign::run(&args),
         #[cfg(feature = "libvirt")]
         Command::Dirty(args) => dirty::run(&args),
+        Command::Fit(args) => fit::run(&args),
         Command::Noise(args) => noise::run(&args),
+        Command::Paper(args) => paper::run(&args),
         Command::Doctor => doctor(),
         #[cfg(feature = "libvirt")]
         Command::Faults(args) => faults::run(&args),

@@ -50,7 +50,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     match &run.settled {
         Settled::RunsAt(_) if !args.keep => opened.hosts.clear()?,
         Settled::RunsAt(side) => {
-            terminal::complain(&format!("the guest runs at the {side}, {}", opened.hosts.uri(*side)))
+            terminal::complain(&format!("the guest runs at the {side}, {}", opened.hosts.uri(*side)));
         }
         Settled::Stuck { advice, .. } => {
             terminal::complain(&format!("error: the guest does not run at exactly one host: {advice}"));

@@ -126,6 +126,8 @@ pub(crate) fn start_event_loop() {
 }
 
 type Callback = sys::virConnectDomainEventGenericCallback;
+type OnIteration = sys::virConnectDomainEventMigrationIterationCallback;
+type OnCompleted = sys::virConnectDomainEventJobCompletedCallback;
 
 unsafe extern "C" fn on_iteration(_: sys::virConnectPtr, _: sys::virDomainPtr, iteration: c_int, opaque: *mut c_void) {
     // SAFETY: `opaque` is the sender that `listen` has handed over, freed by `free_sender` alone.
@@ -172,17 +174,12 @@ pub(crate) fn listen(connect: &Connect, domain: &Domain, sender: &Sender<Event>)
     // SAFETY: libvirt calls each function with the arguments that its event id stands for, as its own macro
     // VIR_DOMAIN_EVENT_CALLBACK casts them.
     let callbacks: [(sys::virDomainEventID, Callback); 2] = unsafe {
-        let iteration: unsafe extern "C" fn(sys::virConnectPtr, sys::virDomainPtr, c_int, *mut c_void) = on_iteration;
-        let completed: unsafe extern "C" fn(
-            sys::virConnectPtr,
-            sys::virDomainPtr,
-            sys::virTypedParameterPtr,
-            c_int,
-            *mut c_void,
-        ) = on_completed;
         [
-            (sys::VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION, std::mem::transmute::<_, Callback>(Some(iteration))),
-            (sys::VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, std::mem::transmute::<_, Callback>(Some(completed))),
+            (
+                sys::VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION,
+                std::mem::transmute::<OnIteration, Callback>(Some(on_iteration)),
+            ),
+            (sys::VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, std::mem::transmute::<OnCompleted, Callback>(Some(on_completed))),
         ]
     };
     for (id, callback) in callbacks {

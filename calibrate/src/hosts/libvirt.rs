@@ -425,6 +425,10 @@ impl Hosts for LibvirtHosts {
         Ok(Some((curve.workload(), touched)))
     }
 
+    fn worked(&mut self) -> Option<Duration> {
+        self.ready_at.map(|at| at.elapsed())
+    }
+
     fn begin(&mut self, plan: &RunPlan) -> anyhow::Result<()> {
         let domain = self.domain(Side::Source)?;
         self.events = channel();

@@ -21,6 +21,9 @@ pub struct Trace {
     /// What the guest wrote, as measured, and the pages that held something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curve: Option<(String, u64)>,
+    /// How long the guest had been at work, ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worked_ms: Option<f64>,
     /// What was wrong when it ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnosis: Vec<String>,
@@ -45,7 +48,6 @@ pub struct Replay {
     call: usize,
     /// Where the guest is, source and destination.
     pub guest: [Presence; 2],
-    aborted: Option<Duration>,
     moved: bool,
     images: [bool; 2],
 }
@@ -59,7 +61,6 @@ impl Replay {
             begun: None,
             call: 0,
             guest: [Presence::Absent, Presence::Absent],
-            aborted: None,
             moved: false,
             images: [false; 2],
         }
@@ -71,6 +72,10 @@ impl Replay {
 
     fn at_ms(&self) -> f64 {
         self.begun.map_or(0.0, |begun| (self.now - begun).as_secs_f64() * 1e3)
+    }
+
+    fn length(&self) -> Duration {
+        Duration::from_secs_f64(self.trace.calls_ms.first().copied().unwrap_or(0.0) / 1e3)
     }
 
     /// Lets the time of the next recorded call pass.
@@ -104,18 +109,22 @@ impl Hosts for Replay {
         Ok(Some((workload.parse()?, Pages(*touched))))
     }
 
+    fn worked(&mut self) -> Option<Duration> {
+        self.trace.worked_ms.map(|ms| Duration::from_secs_f64(ms / 1e3))
+    }
+
     fn begin(&mut self, _: &RunPlan) -> anyhow::Result<()> {
         self.begun = Some(self.now);
         Ok(())
     }
 
     fn progress(&mut self) -> Progress {
-        let length = self.trace.calls_ms.first().copied().unwrap_or(0.0);
-        if self.aborted.is_none() && self.at_ms() < length {
+        if self.begun.is_some_and(|begun| self.now < begun + self.length()) {
             return Progress::Running;
         }
         match &self.trace.error {
             Some(error) => Progress::Ended(Err(error.clone())),
+            None if self.trace.completed.is_none() => Progress::Ended(Err("given up".to_owned())),
             None => {
                 if !self.moved {
                     self.moved = true;
@@ -128,8 +137,8 @@ impl Hosts for Replay {
 
     fn sample(&mut self) -> Option<JobStats> {
         let at = self.at_ms();
-        let past = self.trace.samples.iter().take_while(|sample| sample.at_ms <= at);
-        past.last().map(|sample| sample.stats.clone())
+        let nearest = self.trace.samples.iter().min_by(|a, b| (a.at_ms - at).abs().total_cmp(&(b.at_ms - at).abs()));
+        nearest.map(|sample| sample.stats.clone())
     }
 
     fn passes(&mut self) -> u64 {
@@ -144,7 +153,6 @@ impl Hosts for Replay {
     }
 
     fn abort(&mut self) -> anyhow::Result<()> {
-        self.aborted = Some(self.now);
         Ok(())
     }
 
@@ -223,7 +231,9 @@ impl Hosts for Replay {
     }
 
     fn wait(&mut self, time: Duration) {
-        self.now += time;
+        // Nobody oversleeps the end of a call.
+        let end = self.begun.unwrap_or_default() + self.length();
+        self.now = if self.now < end { (self.now + time).min(end) } else { self.now + time };
     }
 
     fn uri(&self, side: Side) -> String {

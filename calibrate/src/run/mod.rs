@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use migsim_models::spec::{Mode, OnTimeout};
+use migsim_models::units::SimTime;
 
 use crate::hosts::replay::Trace;
 use crate::hosts::{Hosts, Progress, Sample};
 use crate::lab::Side;
-use crate::plan::RunPlan;
+use crate::plan::{Content, RunPlan};
 use crate::record::{Record, round};
 
 pub use settle::{Decision, Settled, decide, settle};
@@ -85,6 +86,14 @@ pub fn one(
     if let Some((workload, touched)) = hosts.curve(plan)? {
         (record.workload, record.touched_pages) = (workload.to_string(), touched.0);
         trace.curve = Some((record.workload.clone(), touched.0));
+    }
+    // Memory filled with zeros counts as touched where the workload has been.
+    if plan.content == Content::Zero
+        && let Some(worked) = hosts.worked()
+    {
+        trace.worked_ms = Some(round(worked.as_secs_f64() * 1e3, 3));
+        let worked = SimTime::from_secs_f64(worked.as_secs_f64());
+        record.touched_pages = plan.workload.distinct(worked, SimTime::ZERO).round() as u64;
     }
     let result = match plan.policy.mode {
         Mode::Offline => offline(hosts, plan, &mut record, &mut trace, meddler),

@@ -159,7 +159,7 @@ pub fn settle(hosts: &mut dyn Hosts, mut note: impl FnMut(&str)) -> Settled {
         match (&decision, done) {
             (Decision::Stuck { .. }, _) => {}
             (decision, Ok(())) => {
-                note(&format!("settling: {source:?} at the source, {destination:?} at the destination: {decision:?}"))
+                note(&format!("settling: {source:?} at the source, {destination:?} at the destination: {decision:?}"));
             }
             (decision, Err(error)) => {
                 last_error = format!("{error:#}");
@@ -203,6 +203,38 @@ mod tests {
         }
         assert_eq!(decide(&Absent, &Absent, [true, true]), Decision::Restore(Side::Source));
         assert_eq!(decide(&Absent, &Absent, [false, true]), Decision::Restore(Side::Destination));
+    }
+
+    #[test]
+    fn from_every_state_that_hosts_can_show_the_steps_end_with_one_guest_or_none_left() {
+        let states = [Absent, Running, MOVING, TORN, Paused(Pause::Other)];
+        for (source, destination) in states.iter().flat_map(|a| states.iter().map(move |b| (a, b))) {
+            for images in [[false, false], [true, false], [false, true], [true, true]] {
+                let mut at = [source.clone(), destination.clone()];
+                let mut steps = 0;
+                let end = loop {
+                    let slot = |side: Side| usize::from(side == Side::Destination);
+                    match decide(&at[0], &at[1], images) {
+                        Decision::Destroy(side) => at[slot(side)] = Absent,
+                        Decision::Resume(side) | Decision::Restore(side) => at[slot(side)] = Running,
+                        Decision::RecoverPostcopy => at = [Absent, Running],
+                        end => break end,
+                    }
+                    steps += 1;
+                    assert!(steps <= 4, "{source:?}, {destination:?}: no end");
+                };
+                let running = at.iter().filter(|p| **p == Running).count();
+                match end {
+                    Decision::RunsAt(_) => assert_eq!(running, 1, "{source:?}, {destination:?}"),
+                    // Only what post-copy has torn apart, or what is nowhere, is lost.
+                    _ => {
+                        let torn = [source, destination].contains(&&TORN);
+                        let nowhere = [source, destination] == [&Absent, &Absent] && images == [false, false];
+                        assert!(running == 0 && (torn || nowhere), "{source:?}, {destination:?}: {end:?}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

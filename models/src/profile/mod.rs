@@ -51,6 +51,29 @@ pub struct Profile {
     pub guest: GuestExtras,
     /// What is left between a prediction and a run.
     pub noise: Noise,
+    /// The runs that it was fitted to; `None`: it was set by hand.
+    #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
+    pub fit: Option<Provenance>,
+}
+
+/// Where a fitted profile comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// When it was fitted, UTC.
+    pub date: String,
+    /// SHA-256 of the run records, file after file.
+    pub data: String,
+    /// How many runs were used.
+    pub runs: u64,
+    /// The campaigns that they belong to.
+    pub campaigns: Vec<String>,
+    /// QEMU's and libvirt's versions there.
+    pub versions: Vec<String>,
+    /// Runs that were left out, and why.
+    pub left_out: Vec<String>,
+    /// Parameters that the runs say nothing about, and why; they stand at the profile that the fit started from.
+    pub at_prior: Vec<String>,
 }
 
 /// What the management layer and QEMU spend around and between the rounds.
@@ -328,6 +351,7 @@ impl Profile {
                 downtime: NO_TIME,
                 wire_bytes_relative: none,
             },
+            fit: None,
         }
     }
 

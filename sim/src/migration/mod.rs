@@ -486,6 +486,7 @@ impl<M: GuestMemory> Migration<M> {
         self.terms.vs = resume - self.stopped_at;
         // A timeout may have suspended it before: that standstill is its own, not one of the named parts.
         self.parts.rest_of_ram = self.terms.vs.since(self.parts.total());
+        self.outcome.state_saved_in = s.device_state;
         self.outcome.resumed_at = Some(resume);
         self.resume_at = Some(resume);
         self.stage = Stage::Postcopy;
@@ -645,7 +646,7 @@ impl Settings {
         let threads = f64::from(policy.multifd_channels.max(1));
         let share = profile.share(path.transport);
         let rtt = path.rtt.as_secs_f64();
-        let queue_bytes = profile.network.queue_bytes.value.as_f64();
+        let queue_bytes = path.send_buffer.unwrap_or(profile.network.queue_bytes.value).as_f64();
         let zero = (guest.memory.0 - guest.touched.0 + firmware.firmware_zero_pages.value) as f64;
         let normal = (guest.touched.0 + firmware.firmware_pages.value - firmware.firmware_zero_pages.value) as f64;
         let image_bytes = qemu::wire_bytes(normal, zero, false) + switchover.device_bytes.value.as_f64();

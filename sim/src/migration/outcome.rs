@@ -58,6 +58,8 @@ pub struct Outcome {
     pub switched_at: Option<SimTime>,
     /// When its timeout struck, whatever came of that.
     pub timed_out_at: Option<SimTime>,
+    /// How long the source took to save the devices' state.
+    pub state_saved_in: SimTime,
     /// The terms of the four equations.
     pub terms: Terms,
     /// What the downtime is made of.
@@ -90,6 +92,7 @@ impl Outcome {
             source_free_at: None,
             switched_at: None,
             timed_out_at: None,
+            state_saved_in: SimTime::ZERO,
             terms: Terms::default(),
             downtime_parts: DowntimeParts::default(),
             wire_bytes: 0,
@@ -111,6 +114,14 @@ impl Outcome {
     /// Total migration time, if it completed.
     pub fn tmt(&self) -> Option<SimTime> {
         self.completed().then(|| self.terms.tmt())
+    }
+
+    /// The downtime that QEMU and libvirt report. In post-copy that is the source's part alone: until the state has been
+    /// handed to the socket (`migration/migration.c`, `postcopy_start`), not until it has arrived and the guest runs.
+    pub fn reported_downtime(&self) -> Option<SimTime> {
+        let parts = &self.downtime_parts;
+        let source = parts.stop + parts.flush + parts.sync + self.state_saved_in;
+        self.downtime().map(|all| if self.switched_at.is_some() { all.min(source) } else { all })
     }
 
     /// Total downtime, if it completed.

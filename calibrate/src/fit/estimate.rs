@@ -1,0 +1,224 @@
+//! Robust regression of the simulator on run records: maximum a posteriori, by Levenberg and Marquardt's method with
+//! Huber's weights (P. J. Huber, Robust Estimation of a Location Parameter, 1964; D. W. Marquardt, 1963).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use migsim::records::{Observation, RowPrediction};
+use migsim::world::Fidelity;
+use migsim_models::profile::Profile;
+use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
+
+use super::parameters::Parameter;
+
+/// What was measured of a run and is compared with its prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Figure {
+    /// libvirt's time_elapsed; offline: of all three phases.
+    Elapsed,
+    /// libvirt's downtime.
+    Downtime,
+    /// QEMU's transferred bytes.
+    WireBytes,
+    /// From the call to QEMU's start of the migration.
+    Prepare,
+    /// The first offline phase.
+    Suspend,
+    /// The second.
+    Copy,
+    /// The third.
+    Resume,
+}
+
+impl Figure {
+    /// How far runs of one configuration are expected to scatter before it is known: relative, and absolute in ms or bytes.
+    pub(super) fn scatter(self) -> (f64, f64) {
+        match self {
+            Figure::Elapsed => (0.005, 30.0),
+            Figure::Downtime => (0.03, 12.0),
+            Figure::WireBytes => (0.004, 100e3),
+            Figure::Prepare => (0.05, 20.0),
+            Figure::Suspend | Figure::Copy | Figure::Resume => (0.03, 40.0),
+        }
+    }
+
+    /// One standard deviation at a measured value, as expected beforehand.
+    pub fn sigma(self, measured: f64) -> f64 {
+        let (relative, absolute) = self.scatter();
+        (relative * measured).hypot(absolute)
+    }
+}
+
+/// A difference between prediction and measurement, in standard deviations.
+#[derive(Debug, Clone, Copy)]
+pub struct Residual {
+    /// Which run.
+    pub run: usize,
+    /// Which figure of it.
+    pub figure: Figure,
+    /// Predicted less measured, over the expected scatter.
+    pub value: f64,
+}
+
+/// A prediction that says a run does not converge, where it did, is this far off.
+const WRONG_VERDICT: f64 = 8.0;
+/// Beyond so many standard deviations a residual counts by its size, not its square.
+const HUBER: f64 = 2.0;
+/// Step of a finite difference, in prior standard deviations: wide enough to reach across the steps that whole rounds make.
+const STEP: f64 = 0.08;
+const MOST_ITERATIONS: usize = 12;
+
+/// Runs, and the profile that the fit starts from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Problem<'a> {
+    /// The runs.
+    pub(super) runs: &'a [Observation],
+    /// What is believed before.
+    pub(super) prior: &'a Profile,
+    /// The parameters that are fitted; the others stay at the prior.
+    pub(super) free: &'a [Parameter],
+}
+
+/// A point of the search and what belongs to it.
+#[derive(Debug, Clone)]
+pub(super) struct Estimate {
+    /// Positions of the free parameters, in prior standard deviations.
+    pub(super) position: DVector<f64>,
+    /// What is left.
+    pub(super) residuals: Vec<Residual>,
+    /// How the residuals change with each free parameter.
+    pub(super) jacobian: DMatrix<f64>,
+    /// Huber's objective and the prior's.
+    pub(super) cost: f64,
+}
+
+impl Problem<'_> {
+    /// The profile at a position.
+    pub(super) fn profile(&self, position: &DVector<f64>) -> Profile {
+        let mut profile = self.prior.clone();
+        for (parameter, at) in self.free.iter().zip(position.iter()) {
+            parameter.place(&mut profile, self.prior, *at, None);
+        }
+        profile
+    }
+
+    /// What is left between the predictions at a position and the runs. The same residuals in the same order, wherever it is.
+    pub(super) fn residuals(&self, position: &DVector<f64>) -> Vec<Residual> {
+        let profile = self.profile(position);
+        self.runs
+            .iter()
+            .enumerate()
+            .flat_map(|(index, run)| {
+                compare(index, run, &RowPrediction::of(&run.case, &profile, Fidelity::Flow), &profile)
+            })
+            .collect()
+    }
+
+    fn jacobian(&self, position: &DVector<f64>, at: &[Residual]) -> DMatrix<f64> {
+        let columns: Vec<Vec<f64>> = (0..self.free.len())
+            .into_par_iter()
+            .map(|i| {
+                let mut ahead = position.clone();
+                ahead[i] += STEP;
+                let mut behind = position.clone();
+                behind[i] -= STEP;
+                let (ahead, behind) = (self.residuals(&ahead), self.residuals(&behind));
+                ahead.iter().zip(&behind).map(|(a, b)| (a.value - b.value) / (2.0 * STEP)).collect()
+            })
+            .collect();
+        DMatrix::from_fn(at.len(), self.free.len(), |row, column| columns[column][row])
+    }
+
+    fn cost(position: &DVector<f64>, residuals: &[Residual]) -> f64 {
+        let huber = |r: f64| if r.abs() <= HUBER { r * r / 2.0 } else { HUBER * (r.abs() - HUBER / 2.0) };
+        residuals.iter().map(|r| huber(r.value)).sum::<f64>() + position.norm_squared() / 2.0
+    }
+
+    /// Searches from a position. `None`: interrupted.
+    pub(super) fn search(&self, from: DVector<f64>, interrupted: &AtomicBool) -> Option<Estimate> {
+        let mut position = from;
+        let mut residuals = self.residuals(&position);
+        let mut cost = Self::cost(&position, &residuals);
+        let mut jacobian = self.jacobian(&position, &residuals);
+        let mut damping = 1e-2;
+        for _ in 0..MOST_ITERATIONS {
+            if interrupted.load(Ordering::Relaxed) {
+                return None;
+            }
+            let before = cost;
+            for _ in 0..6 {
+                let step = step(&jacobian, &residuals, &position, damping)?;
+                let next = &position + step;
+                let at_next = self.residuals(&next);
+                let cost_next = Self::cost(&next, &at_next);
+                if cost_next < cost {
+                    (position, residuals, cost) = (next, at_next, cost_next);
+                    damping = (damping / 4.0).max(1e-6);
+                    break;
+                }
+                damping *= 6.0;
+            }
+            if before - cost < 1e-3 * before.max(1.0) {
+                break;
+            }
+            jacobian = self.jacobian(&position, &residuals);
+        }
+        Some(Estimate { position, residuals, jacobian, cost })
+    }
+}
+
+fn compare(index: usize, run: &Observation, prediction: &RowPrediction, profile: &Profile) -> Vec<Residual> {
+    let offline = prediction.offline_ms.unwrap_or([f64::NAN; 3]);
+    let figures = [
+        (Figure::Elapsed, run.elapsed_ms.filter(|_| run.offline_ms.is_none()), Some(prediction.elapsed_ms)),
+        (Figure::Downtime, run.downtime_ms.filter(|_| run.offline_ms.is_none()), prediction.downtime_ms),
+        (Figure::WireBytes, run.wire_bytes.filter(|_| run.offline_ms.is_none()), Some(prediction.wire_bytes)),
+        (Figure::Prepare, run.prepare_ms, Some(profile.software.prepare.value.as_millis_f64())),
+        (Figure::Suspend, run.offline_ms.map(|p| p[0]), Some(offline[0])),
+        (Figure::Copy, run.offline_ms.map(|p| p[1]), Some(offline[1])),
+        (Figure::Resume, run.offline_ms.map(|p| p[2]), Some(offline[2])),
+    ];
+    figures
+        .into_iter()
+        .filter_map(|(figure, measured, predicted)| {
+            let measured = measured?;
+            let value = match predicted {
+                Some(predicted) if prediction.completed && predicted.is_finite() => {
+                    (predicted - measured) / figure.sigma(measured)
+                }
+                _ => WRONG_VERDICT,
+            };
+            Some(Residual { run: index, figure, value })
+        })
+        .collect()
+}
+
+/// Huber's weight of a residual.
+pub(super) fn weight(residual: f64) -> f64 {
+    if residual.abs() <= HUBER { 1.0 } else { HUBER / residual.abs() }
+}
+
+/// Curvature of the objective: of the weighted residuals, and of the prior, which is one in every direction.
+pub(super) fn curvature(jacobian: &DMatrix<f64>, weights: &[f64]) -> DMatrix<f64> {
+    let mut weighted = jacobian.clone();
+    for (mut row, weight) in weighted.row_iter_mut().zip(weights) {
+        row *= *weight;
+    }
+    jacobian.transpose() * weighted + DMatrix::identity(jacobian.ncols(), jacobian.ncols())
+}
+
+fn step(
+    jacobian: &DMatrix<f64>,
+    residuals: &[Residual],
+    position: &DVector<f64>,
+    damping: f64,
+) -> Option<DVector<f64>> {
+    let weights: Vec<f64> = residuals.iter().map(|r| weight(r.value)).collect();
+    let mut matrix = curvature(jacobian, &weights);
+    for i in 0..matrix.nrows() {
+        matrix[(i, i)] *= 1.0 + damping;
+    }
+    let pull = DVector::from_iterator(residuals.len(), residuals.iter().zip(&weights).map(|(r, w)| r.value * w));
+    let gradient = jacobian.transpose() * pull + position;
+    Some(-matrix.cholesky()?.solve(&gradient))
+}

@@ -1,0 +1,283 @@
+//! `migcal fit`: a profile from run records.
+
+mod estimate;
+mod parameters;
+
+pub use estimate::{Figure, Residual};
+pub use parameters::{PARAMETERS, Parameter};
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
+use estimate::{Estimate, Problem, curvature, weight};
+use migsim::records::Observation;
+use migsim_models::profile::{Param, Profile};
+use migsim_models::units::SimTime;
+use nalgebra::{DMatrix, DVector};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use statrs::statistics::{Data, OrderStatistics};
+
+use crate::noise::DISTURBED_CPU;
+
+/// Fewer runs, or runs of fewer configurations, say nothing that could be told from chance.
+const FEWEST_RUNS: usize = 3;
+const FEWEST_CONFIGURATIONS: usize = 2;
+/// A parameter of which the runs leave more than this of the prior's width, they say nothing about.
+const UNINFORMED: f64 = 0.8;
+/// Two parameters whose estimates move together like this cannot be told apart.
+const INSEPARABLE: f64 = 0.95;
+/// How far from the prior other starts lie, in its standard deviations.
+const SPREAD_OF_STARTS: f64 = 0.6;
+
+/// How a fit is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Of the starts and the bootstrap.
+    pub seed: u64,
+    /// Searches, from the prior and from places around it.
+    pub starts: usize,
+    /// Resamples of the runs.
+    pub resamples: usize,
+}
+
+impl Default for Manner {
+    fn default() -> Manner {
+        Manner { seed: 1, starts: 4, resamples: 400 }
+    }
+}
+
+/// Why no profile came of the runs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FitError {
+    /// Too little to learn from.
+    #[error("{0}")]
+    TooLittle(String),
+    /// Ctrl-C.
+    #[error("interrupted; no profile was written")]
+    Interrupted,
+}
+
+/// An estimated parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimated {
+    /// Its key in the profile.
+    pub key: &'static str,
+    /// Before and after, in seconds, bytes, pages or shares.
+    pub value: [f64; 2],
+    /// Standard error by the bootstrap, in the same unit.
+    pub error: f64,
+    /// 90 % interval by the bootstrap.
+    pub interval: [f64; 2],
+}
+
+/// What a fit found.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    /// The profile.
+    pub profile: Profile,
+    /// What was estimated.
+    pub estimated: Vec<Estimated>,
+    /// What was left at its prior, and why.
+    pub at_prior: Vec<(&'static str, String)>,
+    /// Runs left out, and why.
+    pub left_out: Vec<(String, &'static str)>,
+    /// Runs used.
+    pub used: usize,
+}
+
+/// Fits a profile to runs. `progress` hears how much of the work is done, 0 to 1.
+///
+/// # Errors
+/// There is too little to learn from, or it was interrupted.
+pub fn fit(
+    runs: &[Observation],
+    prior: &Profile,
+    manner: Manner,
+    interrupted: &AtomicBool,
+    progress: &dyn Fn(f64),
+) -> Result<Fitted, FitError> {
+    let mut left_out = Vec::new();
+    let mut used: Vec<Observation> = Vec::new();
+    for run in runs {
+        match reason_against(run) {
+            Some(why) => left_out.push((run.id.clone(), why)),
+            None => used.push(run.clone()),
+        }
+    }
+    enough(runs.len(), &used)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(manner.seed);
+    let mut free: Vec<Parameter> = PARAMETERS.to_vec();
+    let mut at_prior = Vec::new();
+    let searches = (manner.starts + 4) as f64;
+    let mut done = 0.0;
+    let mut best = search(&used, prior, &free, manner.starts, &mut rng, interrupted, &mut |_| {
+        done += 1.0;
+        progress(done / searches);
+    })?;
+    // What the runs say nothing about goes back to its prior, and what cannot be told apart; the others are sought again.
+    while let Some(dropped) = unidentified(&best, &free) {
+        for (key, why) in &dropped {
+            free.retain(|parameter| parameter.key != *key);
+            at_prior.push((*key, why.clone()));
+        }
+        if free.is_empty() {
+            return Err(FitError::TooLittle("the runs say nothing about any parameter".to_owned()));
+        }
+        best = search(&used, prior, &free, 1, &mut rng, interrupted, &mut |_| {})?;
+        done = (done + 1.0).min(searches - 1.0);
+        progress(done / searches);
+    }
+    let problem = Problem { runs: &used, prior, free: &free };
+    let samples = bootstrap(&problem, &best, manner.resamples, &mut rng);
+    let mut profile = problem.profile(&best.position);
+    let mut estimated = Vec::new();
+    for (index, parameter) in free.iter().enumerate() {
+        let mut positions = Data::new(samples.iter().map(|s| s[index]).collect::<Vec<f64>>());
+        let mean = samples.iter().map(|s| s[index]).sum::<f64>() / samples.len() as f64;
+        let spread =
+            (samples.iter().map(|s| (s[index] - mean).powi(2)).sum::<f64>() / (samples.len() - 1) as f64).sqrt();
+        let at = |position: f64| {
+            let mut profile = prior.clone();
+            parameter.place(&mut profile, prior, position, None);
+            parameter.value(&profile)
+        };
+        parameter.place(&mut profile, prior, best.position[index], Some(spread));
+        estimated.push(Estimated {
+            key: parameter.key,
+            value: [parameter.value(prior), parameter.value(&profile)],
+            error: (at(best.position[index] + spread) - at(best.position[index])).abs(),
+            interval: [at(positions.quantile(0.05)), at(positions.quantile(0.95))],
+        });
+    }
+    fit_noise(&mut profile, &used, &best);
+    progress(1.0);
+    Ok(Fitted { profile, estimated, at_prior, left_out, used: used.len() })
+}
+
+/// Only what was recorded about the machine and the ending counts against a run, never its error.
+fn reason_against(run: &Observation) -> Option<&'static str> {
+    if run.completed != Some(true) {
+        Some("did not complete")
+    } else if run.background_cpu.is_some_and(|cpu| cpu > DISTURBED_CPU) {
+        Some("disturbed by other work on the machine")
+    } else if run.elapsed_ms.is_none() {
+        Some("has no elapsed_ms")
+    } else {
+        None
+    }
+}
+
+fn enough(all: usize, used: &[Observation]) -> Result<(), FitError> {
+    let configurations: std::collections::BTreeSet<&str> = used.iter().map(|run| run.configuration.as_str()).collect();
+    if used.len() < FEWEST_RUNS || configurations.len() < FEWEST_CONFIGURATIONS {
+        return Err(FitError::TooLittle(format!(
+            "{all} runs, of which {} completed undisturbed, of {} configurations: a fit takes at least {FEWEST_RUNS} of {FEWEST_CONFIGURATIONS}; \
+             dozens that differ in size, writer and link are better",
+            used.len(),
+            configurations.len()
+        )));
+    }
+    Ok(())
+}
+
+fn search(
+    runs: &[Observation],
+    prior: &Profile,
+    free: &[Parameter],
+    starts: usize,
+    rng: &mut ChaCha8Rng,
+    interrupted: &AtomicBool,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Estimate, FitError> {
+    let problem = Problem { runs, prior, free };
+    let mut best: Option<Estimate> = None;
+    for start in 0..starts.max(1) {
+        let from = DVector::from_fn(free.len(), |_, _| {
+            if start == 0 { 0.0 } else { SPREAD_OF_STARTS * (2.0 * rng.random::<f64>() - 1.0) }
+        });
+        let found = problem.search(from, interrupted).ok_or(FitError::Interrupted)?;
+        if best.as_ref().is_none_or(|known| found.cost < known.cost) {
+            best = Some(found);
+        }
+        progress(start);
+    }
+    best.ok_or(FitError::Interrupted)
+}
+
+/// Parameters that the runs do not determine, each with the reason.
+fn unidentified(best: &Estimate, free: &[Parameter]) -> Option<Vec<(&'static str, String)>> {
+    let weights: Vec<f64> = best.residuals.iter().map(|r| weight(r.value)).collect();
+    let covariance = curvature(&best.jacobian, &weights).cholesky()?.inverse();
+    let spread = |i: usize| covariance[(i, i)].sqrt();
+    let unseen: Vec<(&'static str, String)> = (0..free.len())
+        .filter(|i| spread(*i) > UNINFORMED)
+        .map(|i| (free[i].key, "the runs say nothing about it".to_owned()))
+        .collect();
+    if !unseen.is_empty() {
+        return Some(unseen);
+    }
+    for i in 0..free.len() {
+        for j in 0..i {
+            let correlation = covariance[(i, j)] / (spread(i) * spread(j));
+            if correlation.abs() > INSEPARABLE {
+                let (worse, other) = if spread(i) > spread(j) { (i, j) } else { (j, i) };
+                let why = format!("the runs cannot tell it from {} (correlation {correlation:.2})", free[other].key);
+                return Some(vec![(free[worse].key, why)]);
+            }
+        }
+    }
+    None
+}
+
+/// Resamples configurations, and takes one step of the regression for each resample, from the estimate (a linearised
+/// cluster bootstrap): repeats stay together, for they share what the model does not know of their configuration.
+fn bootstrap(problem: &Problem, best: &Estimate, resamples: usize, rng: &mut ChaCha8Rng) -> Vec<DVector<f64>> {
+    let mut clusters: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (row, residual) in best.residuals.iter().enumerate() {
+        clusters.entry(problem.runs[residual.run].configuration.as_str()).or_default().push(row);
+    }
+    let clusters: Vec<Vec<usize>> = clusters.into_values().collect();
+    (0..resamples)
+        .filter_map(|_| {
+            let mut weights = vec![0.0; best.residuals.len()];
+            for _ in 0..clusters.len() {
+                for &row in &clusters[rng.random_range(0..clusters.len())] {
+                    weights[row] += weight(best.residuals[row].value);
+                }
+            }
+            let matrix: DMatrix<f64> = curvature(&best.jacobian, &weights);
+            let pull =
+                DVector::from_iterator(weights.len(), best.residuals.iter().zip(&weights).map(|(r, w)| r.value * w));
+            let gradient = best.jacobian.transpose() * pull + &best.position;
+            Some(&best.position - matrix.cholesky()?.solve(&gradient))
+        })
+        .collect()
+}
+
+/// What is left between predictions and runs, as the profile's noise: the expected scatter of each figure, scaled to what was found.
+fn fit_noise(profile: &mut Profile, runs: &[Observation], best: &Estimate) {
+    let scale = |figure: Figure| {
+        let left: Vec<f64> = best
+            .residuals
+            .iter()
+            .filter(|r| r.figure == figure && runs[r.run].offline_ms.is_none())
+            .map(|r| r.value.abs())
+            .collect();
+        // The median of absolute deviations, as a standard deviation.
+        (!left.is_empty()).then(|| 1.4826 * Data::new(left).median())
+    };
+    if let Some(scale) = scale(Figure::Elapsed) {
+        let (relative, absolute) = Figure::Elapsed.scatter();
+        profile.noise.elapsed_relative = Param::exact(scale * relative);
+        profile.noise.elapsed = Param::exact(SimTime::from_secs_f64(scale * absolute / 1e3));
+    }
+    if let Some(scale) = scale(Figure::Downtime) {
+        let (relative, absolute) = Figure::Downtime.scatter();
+        profile.noise.downtime_relative = Param::exact(scale * relative);
+        profile.noise.downtime = Param::exact(SimTime::from_secs_f64(scale * absolute / 1e3));
+    }
+    if let Some(scale) = scale(Figure::WireBytes) {
+        profile.noise.wire_bytes_relative = Param::exact(scale * Figure::WireBytes.scatter().0);
+    }
+}

@@ -1,0 +1,98 @@
+//! The program on bad input: one clear error, exit status 2, nothing written.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+pub(crate) fn migcal(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_migcal")).args(arguments).output().unwrap()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn file(folder: &tempfile::TempDir, name: &str, content: &str) -> String {
+    let place: PathBuf = folder.path().join(name);
+    std::fs::write(&place, content).unwrap();
+    place.display().to_string()
+}
+
+#[test]
+fn records_that_cannot_be_read_are_named_with_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = include_str!("../data/two-repeats.csv");
+    let (header, rows) = good.split_once('\n').unwrap();
+    let cases = [
+        (String::new(), "has no rows"),
+        (format!("{header}\n"), "has no rows"),
+        (format!("{header}\n{}\n", rows.lines().next().unwrap()), "no configuration that was run twice"),
+        (good.replacen(",256,", ",many,", 1), ":2"),
+    ];
+    for (content, said) in cases {
+        let place = file(&folder, "runs.csv", &content);
+        let output = migcal(&["noise", &place]);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(said) && error.contains("runs.csv"), "expected `{said}`: {error}");
+    }
+    let output = migcal(&["noise", "no/such/file.csv"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_spread_of_repeats_is_printed() {
+    let output = migcal(&["noise", concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/two-repeats.csv")]);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    // 2530 and 2582 ms: mean 2556, standard deviation 36.8.
+    assert!(said.contains("2556 ms") && said.contains("1.4 %  37 ms"), "{said}");
+}
+
+#[cfg(feature = "libvirt")]
+#[test]
+fn plans_that_cannot_be_are_refused_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out").display().to_string();
+    let cases = [
+        ("", "missing field `name`"),
+        ("name = \"x\"\ndesign = []", "has no [[design]]"),
+        ("name = \"x\"\n[[design]]\nname = \"d\"\n[design.run]\nmemory = \"10\"", "design `d`, run 1"),
+        (
+            "name = \"x\"\n[[design]]\nname = \"d\"\n[design.run]\nmultifd = 2\nmode = \"postcopy\"",
+            "refuses post-copy together with multifd",
+        ),
+        (
+            "name = \"x\"\n[[design]]\nname = \"d\"\n[design.run]\nworkload = \"curve(1s:5p)\"",
+            "can be predicted, not run",
+        ),
+    ];
+    for (plan, said) in cases {
+        let place = file(&folder, "plan.toml", plan);
+        let output = migcal(&["campaign", &place, "--out", &out]);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{plan}: {error}");
+        assert!(error.contains(said) && error.contains("plan.toml"), "{plan}: expected `{said}`: {error}");
+        assert!(!folder.path().join("out").exists(), "something was written");
+    }
+    for (arguments, said) in [
+        (&["run", "--memory", "100GiB", "--touched", "200GiB"][..], "more than the memory"),
+        (&["run", "--workload", "uniform(wss=1p)"], "rate"),
+        (&["run", "--source", "qemu:///system"], "--destination"),
+        (&["lab", "up", "--name", "../x"], "no name of a lab"),
+        (&["dirty", "g", "--windows", "0,5"], "1 to 60"),
+        (&["settle"], "which two hosts"),
+    ] {
+        let output = migcal(arguments);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(said), "{arguments:?}: expected `{said}`: {error}");
+    }
+}
+
+#[test]
+fn the_doctor_says_whether_migrations_can_be_made() {
+    let output = migcal(&["doctor"]);
+    let said = text(&output.stdout);
+    assert!(said.contains("KVM") && said.contains("netem"), "{said}");
+    assert_eq!(output.status.success(), said.contains("Real migrations can be made"), "{said}");
+}
