@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::reach::Reach;
 
-const PROGRAM: &str = include_str!("helper.py");
+pub(crate) const PROGRAM: &str = include_str!("helper.py");
 
 /// A helper at work. Dropped, it is told to end.
 #[derive(Debug)]

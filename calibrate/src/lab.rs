@@ -363,7 +363,7 @@ impl Lab {
 
     /// The process id of a host's libvirtd, if it runs.
     pub fn daemon_pid(&self, side: Side) -> Option<i32> {
-        let pid: i32 = fs::read_to_string(self.host(side).join("libvirtd.pid")).ok()?.trim().parse().ok()?;
+        let pid: i32 = fs::read_to_string(self.host(side).join("run/libvirtd.pid")).ok()?.trim().parse().ok()?;
         (self.lives_here(side, pid) && comm(pid).as_deref() == Some("libvirtd")).then_some(pid)
     }
 
@@ -389,11 +389,12 @@ impl Lab {
         }
         let host = self.host(side);
         let log = fs::File::create(host.join("libvirtd.log"))?;
-        let mut command =
-            self.reach(side).command(&["libvirtd", "--listen", "--pid-file", "/run/libvirt/libvirtd.pid"]);
+        let daemon = ["libvirtd", "--listen", "--pid-file", "/run/libvirt/libvirtd.pid"];
+        // Guests are left behind by the daemon that starts them; the helper takes their exit status when they end.
+        let words = [&["python3", "-c", crate::helper::PROGRAM, "reap"], &daemon[..]].concat();
+        let mut command = self.reach(side).command(&words);
         // Of a process group of its own: Ctrl-C is for the tool alone, which takes the lab down in order.
         let mut child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0).spawn()?;
-        fs::write(host.join("libvirtd.pid"), child.id().to_string())?;
         let started = Instant::now();
         while !self.daemon_answers(side) {
             let ended = child.try_wait()?;

@@ -23,3 +23,4 @@ pub mod plan;
 pub mod reach;
 pub mod record;
 pub mod run;
+pub mod validate;

@@ -10,7 +10,8 @@ use migcal::noise::read_records;
 use migcal::record::Record;
 use migsim::terminal;
 use migsim_models::spec::Mode;
-use migsim_models::units::BitRate;
+use migsim_models::units::{BitRate, SimTime};
+use migsim_models::workload::{Pattern, Workload};
 
 use crate::program::{migcal, text};
 
@@ -141,5 +142,42 @@ fn two_hosts_are_reached_by_their_uris_over_ssh() {
         // The link is measured, not known: 200 Mbit/s of frames carry 191 of payload.
         assert!((row.goodput_mbit.unwrap() - 191.0).abs() < 10.0, "{row:?}");
         assert!(row.rtt_us.unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn the_guest_dirties_what_it_was_asked_to_by_qemus_own_measure() {
+    let Some(engine) = engine() else { return };
+    if engine != "kvm" {
+        terminal::complain("\n*** SKIPPED: QEMU's dirty-bitmap measure works under KVM only (`migcal doctor`) ***\n");
+        return;
+    }
+    let name = format!("dirty-{}", std::process::id());
+    let _gone = Gone(name.clone());
+    drop(Lab::up(&name, Link::of(BitRate(400_000_000))).unwrap());
+    // Fast enough that whole MiB/s are fine enough.
+    for notation in ["uniform(wss=40000p, rate=20000p/s)", "sweep(wss=40000p, rate=12000p/s)"] {
+        let arguments =
+            ["run", "--lab", &name, "--keep", "--mode", "paused", "--memory", "256MiB", "--workload", notation];
+        let output = migcal(&arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let output = migcal(&["dirty", "migcal-guest", "--lab", &name, "--at-destination", "--windows", "1,2"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let said = text(&output.stdout);
+        assert!(said.contains("dirty-bitmap"), "{said}");
+        let line = said.lines().find_map(|line| line.strip_prefix("as measured:  --workload '")).unwrap();
+        let measured: Workload = line.trim_end_matches('\'').parse().unwrap();
+        let asked: Workload = notation.parse().unwrap();
+        let Pattern::Curve(points) = &measured.terms[0].pattern else { panic!("{said}") };
+        for (window, pages) in points {
+            let expected = asked.distinct(*window, SimTime::ZERO);
+            let off = pages.0 as f64 / expected - 1.0;
+            assert!(
+                off.abs() < 0.05,
+                "{notation}, {window}: {} pages, expected {expected:.0}: {:.1} %",
+                pages.0,
+                off * 100.0
+            );
+        }
     }
 }

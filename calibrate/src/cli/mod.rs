@@ -14,6 +14,7 @@ mod paper;
 mod run;
 #[cfg(feature = "libvirt")]
 mod site;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,8 @@ enum Command {
     Dirty(dirty::DirtyArgs),
     /// Estimate a profile from run records
     Fit(fit::FitArgs),
+    /// Compare predictions with run records, beside the noise of the runs and every published model
+    Validate(validate::ValidateArgs),
     /// Say how much repeats of one configuration scatter
     Noise(noise::NoiseArgs),
     /// Draw the study's figures from real runs, with the predictions beside them
@@ -76,6 +79,7 @@ pub(crate) fn main() -> ExitCode {
         #[cfg(feature = "libvirt")]
         Command::Dirty(args) => dirty::run(&args),
         Command::Fit(args) => fit::run(&args),
+        Command::Validate(args) => validate::run(&args),
         Command::Noise(args) => noise::run(&args),
         Command::Paper(args) => paper::run(&args),
         Command::Doctor => doctor(),

@@ -25,6 +25,8 @@ const FEWEST_RUNS: usize = 3;
 const FEWEST_CONFIGURATIONS: usize = 2;
 /// A parameter of which the runs leave more than this of the prior's width, they say nothing about.
 const UNINFORMED: f64 = 0.8;
+/// ... and more than this, nothing at all.
+const UNSEEN: f64 = 0.97;
 /// Two parameters whose estimates move together like this cannot be told apart.
 const INSEPARABLE: f64 = 0.95;
 /// How far from the prior other starts lie, in its standard deviations.
@@ -210,12 +212,13 @@ fn unidentified(best: &Estimate, free: &[Parameter]) -> Option<Vec<(&'static str
     let weights: Vec<f64> = best.residuals.iter().map(|r| weight(r.value)).collect();
     let covariance = curvature(&best.jacobian, &weights).cholesky()?.inverse();
     let spread = |i: usize| covariance[(i, i)].sqrt();
-    let unseen: Vec<(&'static str, String)> = (0..free.len())
-        .filter(|i| spread(*i) > UNINFORMED)
-        .map(|i| (free[i].key, "the runs say nothing about it".to_owned()))
-        .collect();
-    if !unseen.is_empty() {
-        return Some(unseen);
+    // One that nothing depends on has all of its prior's width left. Where several are wide because they go together, the
+    // widest goes, and the others are looked at again.
+    let unseen: Vec<usize> = (0..free.len()).filter(|i| spread(*i) > UNSEEN).collect();
+    let widest = (0..free.len()).max_by(|a, b| spread(*a).total_cmp(&spread(*b))).filter(|i| spread(*i) > UNINFORMED);
+    let dropped = if unseen.is_empty() { widest.into_iter().collect() } else { unseen };
+    if !dropped.is_empty() {
+        return Some(dropped.into_iter().map(|i| (free[i].key, "the runs say nothing about it".to_owned())).collect());
     }
     for i in 0..free.len() {
         for j in 0..i {

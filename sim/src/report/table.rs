@@ -122,6 +122,13 @@ pub fn verdict(answer: &Answer) -> String {
             outcome.faults.count,
             human_time(SimTime::from_secs_f64(outcome.faults.stalled_s))
         );
+        if let Some(reported) = outcome.reported_downtime() {
+            let _ = writeln!(
+                out,
+                "  QEMU and libvirt will report a downtime of {}: they leave out what the state waits behind in the socket.",
+                human_time(reported)
+            );
+        }
     }
     out
 }

@@ -1,0 +1,168 @@
+//! `migcal validate`: predictions against runs, beside the noise of the runs themselves and every published model.
+
+mod figures;
+
+pub use figures::{Figures, NoiseFloor, Said, figures, is_disturbed, is_plain, lever, noise_floor, wilson};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
+
+use migsim::records::{Observation, RowPrediction};
+use migsim::world::Fidelity;
+use migsim_models::profile::Profile;
+use migsim_models::published::{Inputs, MODELS};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::fit::{FitError, Manner, fit};
+
+/// A run and what was said of it by a profile that had not seen it, or had: the caller knows.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The run.
+    pub run: Observation,
+    /// The simulator.
+    pub said: Said,
+}
+
+/// Everything that a validation finds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Completed plain pre-copy, by the simulator.
+    #[serde(flatten)]
+    pub top: Figures,
+    /// The scatter of repeats of the same runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoiseFloor>,
+    /// Published models on the same runs.
+    pub models: BTreeMap<&'static str, Figures>,
+    /// The other modes.
+    pub by_mode: BTreeMap<String, Figures>,
+    /// Pre-copy with a lever.
+    pub by_lever: BTreeMap<&'static str, Figures>,
+    /// Runs that do not count, and why.
+    pub left_out: BTreeMap<&'static str, usize>,
+}
+
+/// What the simulator says of a run.
+pub fn said(run: &Observation, profile: &Profile) -> Said {
+    let prediction = RowPrediction::of(&run.case, profile, Fidelity::Flow);
+    Said {
+        converges: prediction.completed,
+        elapsed_ms: Some(prediction.elapsed_ms),
+        downtime_ms: prediction.downtime_ms,
+        wire_bytes: Some(prediction.wire_bytes),
+        rounds: prediction.rounds,
+        offline_ms: prediction.offline_ms,
+        ..Said::default()
+    }
+}
+
+/// Predicts runs by one profile.
+pub fn judge(runs: &[Observation], profile: &Profile) -> Vec<Judged> {
+    runs.par_iter().map(|run| Judged { run: run.clone(), said: said(run, profile) }).collect()
+}
+
+/// Predicts each run by a profile fitted to the others: configurations are dealt into `folds` parts, and repeats are never parted.
+///
+/// # Errors
+/// What is left of a part is too little to fit to, or it was interrupted.
+pub fn cross_validate(
+    runs: &[Observation],
+    prior: &Profile,
+    folds: usize,
+    manner: Manner,
+    interrupted: &AtomicBool,
+    progress: &(dyn Fn(f64) + Sync),
+) -> Result<Vec<Judged>, FitError> {
+    let mut configurations: Vec<&str> =
+        runs.iter().map(|run| run.configuration.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
+    configurations.shuffle(&mut ChaCha8Rng::seed_from_u64(manner.seed));
+    let fold_of: BTreeMap<&str, usize> =
+        configurations.iter().enumerate().map(|(index, configuration)| (*configuration, index % folds)).collect();
+    let mut judged = Vec::with_capacity(runs.len());
+    for fold in 0..folds {
+        let (held, used): (Vec<Observation>, Vec<Observation>) =
+            runs.iter().cloned().partition(|run| fold_of[run.configuration.as_str()] == fold);
+        let fitted = fit(&used, prior, Manner { resamples: 2, ..manner }, interrupted, &|done| {
+            progress((fold as f64 + done) / folds as f64);
+        })?;
+        judged.extend(judge(&held, &fitted.profile));
+    }
+    judged.sort_by_key(|one| one.run.line);
+    Ok(judged)
+}
+
+/// What a published model says of a run, of the mode that it speaks of.
+fn model_said(model: &migsim_models::published::Model, run: &Observation, profile: &Profile) -> Option<Said> {
+    let case = &run.case;
+    if case.policy.mode != model.mode {
+        return None;
+    }
+    let inputs = Inputs::new(&case.guest, &case.path, &case.policy, profile.share(case.path.transport));
+    let prediction = (model.predict)(&inputs);
+    Some(Said {
+        converges: prediction.converges,
+        elapsed_ms: prediction.tmt_s.map(|s| s * 1e3),
+        downtime_ms: prediction.downtime_s.map(|s| s * 1e3),
+        ..Said::default()
+    })
+}
+
+/// Sums judged runs up. `profile` gives published models the share of the link that is usable.
+pub fn report(judged: &[Judged], profile: &Profile) -> Report {
+    let mut left_out = BTreeMap::new();
+    let mut counted: Vec<&Judged> = Vec::new();
+    for one in judged {
+        if is_disturbed(&one.run) {
+            *left_out.entry("disturbed by other work on the machine").or_default() += 1;
+        } else if one.run.completed.is_none() {
+            *left_out.entry("failed").or_default() += 1;
+        } else {
+            counted.push(one);
+        }
+    }
+    let sum = |of: &dyn Fn(&Judged) -> bool| -> Figures {
+        let pairs: Vec<(&Observation, Said)> =
+            counted.iter().filter(|one| of(one)).map(|one| (&one.run, one.said)).collect();
+        figures(&pairs)
+    };
+    let plain: Vec<&Observation> = counted.iter().map(|one| &one.run).filter(|run| is_plain(run)).collect();
+    let models = MODELS.iter().filter_map(|model| {
+        let pairs: Vec<(&Observation, Said)> =
+            plain.iter().filter_map(|run| Some((*run, model_said(model, run, profile)?))).collect();
+        (!pairs.is_empty()).then(|| (model.name, figures(&pairs)))
+    });
+    let modes: BTreeSet<String> =
+        counted.iter().map(|one| one.run.case.policy.mode.to_string()).filter(|mode| mode != "precopy").collect();
+    let levers: BTreeSet<&'static str> = counted
+        .iter()
+        .filter(|one| one.run.case.policy.mode == migsim_models::spec::Mode::Precopy)
+        .filter_map(|one| lever(&one.run))
+        .collect();
+    Report {
+        top: sum(&|one| is_plain(&one.run)),
+        noise: noise_floor(&plain),
+        models: models.collect(),
+        by_mode: modes
+            .into_iter()
+            .map(|mode| {
+                let found = sum(&|one| one.run.case.policy.mode.to_string() == mode);
+                (mode, found)
+            })
+            .collect(),
+        by_lever: levers
+            .into_iter()
+            .map(|name| {
+                let of = |one: &Judged| {
+                    one.run.case.policy.mode == migsim_models::spec::Mode::Precopy && lever(&one.run) == Some(name)
+                };
+                (name, sum(&of))
+            })
+            .collect(),
+        left_out,
+    }
+}
