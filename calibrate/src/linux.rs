@@ -15,7 +15,7 @@ const JOB: &str = include_str!("../guest/linux/job.py");
 const APPLICATIONS: [&str; 3] = ["busybox-static", "redis-server", "python3"];
 const KERNEL: &str = "linux-image-cloud-amd64";
 /// What packages depend on to be installed, and nothing needs to run.
-const NOT_NEEDED: [&str; 24] = [
+const NOT_NEEDED: [&str; 29] = [
     "adduser",
     "cdebconf",
     "coreutils",
@@ -27,6 +27,9 @@ const NOT_NEEDED: [&str; 24] = [
     "init-system-helpers",
     "install-info",
     "libdebconfclient0",
+    "libdebian-installer4",
+    "libnewt0.52",
+    "libslang2",
     "login",
     "lsb-base",
     "mailcap",
@@ -34,11 +37,13 @@ const NOT_NEEDED: [&str; 24] = [
     "mime-support",
     "mount",
     "passwd",
-    "perl-base",
+    "readline-common",
     "sensible-utils",
     "sysvinit-utils",
     "tar",
     "tzdata",
+    "usr-is-merged",
+    "usrmerge",
     "util-linux",
 ];
 /// Folders of packages that no program reads.
@@ -142,7 +147,7 @@ fn dependencies(names: &[&str]) -> anyhow::Result<Vec<String>> {
     let mut found: Vec<String> = said
         .lines()
         .filter(|line| line.starts_with(|c: char| c.is_ascii_alphanumeric()))
-        .filter(|name| !NOT_NEEDED.contains(name) && !name.contains(':'))
+        .filter(|name| !NOT_NEEDED.contains(name) && !name.contains([':']) && !name.contains("perl"))
         .map(str::to_owned)
         .collect();
     found.sort();

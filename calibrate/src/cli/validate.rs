@@ -49,7 +49,7 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
             let bar = terminal::progress(1000, "{bar:30} {percent} %, {eta} left  cross-validating");
             let manner = Manner { seed: args.seed, ..Manner::default() };
             let judged = cross_validate(&runs, &profile, folds, manner, &interrupted, &|done| {
-                bar.set_position((done * 1000.0) as u64)
+                bar.set_position((done * 1000.0) as u64);
             })?;
             bar.finish_and_clear();
             judged

@@ -4,7 +4,7 @@ mod estimate;
 mod parameters;
 
 pub use estimate::{Figure, Residual};
-pub use parameters::{PARAMETERS, Parameter};
+pub use parameters::{Parameter, parameters};
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -109,7 +109,7 @@ pub fn fit(
     }
     enough(runs.len(), &used)?;
     let mut rng = ChaCha8Rng::seed_from_u64(manner.seed);
-    let mut free: Vec<Parameter> = PARAMETERS.to_vec();
+    let mut free: Vec<Parameter> = parameters();
     let mut at_prior = Vec::new();
     let searches = (manner.starts + 4) as f64;
     let mut done = 0.0;
@@ -139,11 +139,7 @@ pub fn fit(
         let mean = samples.iter().map(|s| s[index]).sum::<f64>() / samples.len() as f64;
         let spread =
             (samples.iter().map(|s| (s[index] - mean).powi(2)).sum::<f64>() / (samples.len() - 1) as f64).sqrt();
-        let at = |position: f64| {
-            let mut profile = prior.clone();
-            parameter.place(&mut profile, prior, position, None);
-            parameter.value(&profile)
-        };
+        let at = |position: f64| parameter.value_at(prior, position);
         parameter.place(&mut profile, prior, best.position[index], Some(spread));
         estimated.push(Estimated {
             key: parameter.key,

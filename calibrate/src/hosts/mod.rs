@@ -6,6 +6,8 @@ mod beats;
 pub(crate) mod ffi;
 #[cfg(feature = "libvirt")]
 pub mod libvirt;
+#[cfg(feature = "libvirt")]
+mod observed;
 pub mod replay;
 
 use std::collections::BTreeMap;

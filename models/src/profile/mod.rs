@@ -3,6 +3,10 @@
 //! A profile is a TOML file. The default one, commented, is embedded as [`DEFAULT_TOML`]; every key of it is needed in every
 //! profile, so that a profile says all that a prediction depends on.
 
+mod slot;
+
+pub use slot::{FIELDS, Field, Slot};
+
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Transport;

@@ -1,0 +1,153 @@
+//! Every parameter of a profile by its key, as a number: for a fit that changes them and a draw that varies them.
+
+use super::{Param, Profile};
+use crate::units::{BitRate, Bytes, PageRate, SimTime};
+
+/// A parameter in its place, whatever its unit. As a number it is in seconds, pages per second, bytes per second, bytes, or itself.
+#[derive(Debug)]
+pub enum Slot<'a> {
+    /// A time, in seconds.
+    Time(&'a mut Param<SimTime>),
+    /// Pages per second.
+    Pages(&'a mut Param<PageRate>),
+    /// A rate, in bytes per second.
+    Rate(&'a mut Param<BitRate>),
+    /// Bytes.
+    Bytes(&'a mut Param<Bytes>),
+    /// A share or a number.
+    Number(&'a mut Param<f64>),
+    /// A whole number.
+    Count(&'a mut Param<u64>),
+}
+
+impl Slot<'_> {
+    /// Its value.
+    pub fn value(&self) -> f64 {
+        match self {
+            Slot::Time(p) => p.value.as_secs_f64(),
+            Slot::Pages(p) => p.value.pages_per_s(),
+            Slot::Rate(p) => p.value.bytes_per_s(),
+            Slot::Bytes(p) => p.value.as_f64(),
+            Slot::Number(p) => p.value,
+            Slot::Count(p) => p.value as f64,
+        }
+    }
+
+    /// The standard error of its estimate, where that is known.
+    pub fn error(&self) -> Option<f64> {
+        match self {
+            Slot::Time(p) => p.error.map(SimTime::as_secs_f64),
+            Slot::Pages(p) => p.error.map(PageRate::pages_per_s),
+            Slot::Rate(p) => p.error.map(BitRate::bytes_per_s),
+            Slot::Bytes(p) => p.error.map(Bytes::as_f64),
+            Slot::Number(p) => p.error,
+            Slot::Count(p) => p.error.map(|e| e as f64),
+        }
+    }
+
+    /// Sets both. What a parameter cannot be, below zero or a rate of nothing, becomes the nearest that it can.
+    pub fn set(self, value: f64, error: Option<f64>) {
+        fn put<T>(param: &mut Param<T>, make: impl Fn(f64) -> T, value: f64, error: Option<f64>) {
+            *param = Param { value: make(value), error: error.map(make) };
+        }
+        match self {
+            Slot::Time(p) => put(p, |v| SimTime::from_secs_f64(v.max(0.0)), value, error),
+            Slot::Pages(p) => put(p, |v| PageRate::new(v.clamp(1.0, 1e15)).unwrap_or_default(), value, error),
+            Slot::Rate(p) => put(p, |v| BitRate((v * 8.0).max(1.0) as u64), value, error),
+            Slot::Bytes(p) => put(p, |v| Bytes(v.max(0.0) as u64), value, error),
+            Slot::Number(p) => put(p, |v| v.max(0.0), value, error),
+            Slot::Count(p) => put(p, |v| libm::round(v.max(0.0)) as u64, value, error),
+        }
+    }
+}
+
+/// A parameter by its key.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its key in the file, as `network.queue_time`.
+    pub key: &'static str,
+    /// Its place in a profile.
+    pub slot: fn(&mut Profile) -> Slot<'_>,
+}
+
+macro_rules! fields {
+    ($($kind:ident $table:ident . $field:ident;)+) => {
+        /// All parameters but the noise, in the order of the file.
+        pub const FIELDS: &[Field] = &[$(Field {
+            key: concat!(stringify!($table), ".", stringify!($field)),
+            slot: |profile| Slot::$kind(&mut profile.$table.$field),
+        }),+];
+    };
+}
+
+fields! {
+    Time software.prepare;
+    Time software.qemu_setup;
+    Time software.qemu_setup_per_gib;
+    Time software.round;
+    Time software.sync_per_gib;
+    Number network.share_tcp;
+    Number network.share_tls;
+    Number network.share_tunnelled;
+    Number network.share_ssh;
+    Time network.queue_time;
+    Bytes network.queue_bytes;
+    Pages cpu.page_rate;
+    Pages cpu.zero_page_rate;
+    Pages cpu.xbzrle_page_rate;
+    Pages cpu.writer_rate;
+    Time switchover.stop;
+    Time switchover.flush;
+    Bytes switchover.device_bytes;
+    Time switchover.device_state;
+    Time switchover.destination_load;
+    Time switchover.control;
+    Number switchover.control_round_trips;
+    Time postcopy.switch_delay;
+    Time postcopy.control;
+    Time postcopy.fault;
+    Time offline.suspend;
+    Time offline.copy;
+    Time offline.resume;
+    Rate offline.write_rate;
+    Rate offline.copy_read_rate;
+    Rate offline.read_rate;
+    Count guest.firmware_pages;
+    Count guest.firmware_zero_pages;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_put_and_read_again() {
+        for field in FIELDS {
+            let mut profile = Profile::default();
+            let value = (field.slot)(&mut profile).value();
+            (field.slot)(&mut profile).set(value / 2.0, Some(value / 4.0));
+            let slot = (field.slot)(&mut profile);
+            let (half, quarter) = (slot.value(), slot.error().unwrap_or(f64::NAN));
+            // Counts are whole, times are whole nanoseconds.
+            assert!((half - value / 2.0).abs() <= 1.0_f64.min(value * 0.51), "{}: {half} of {value}", field.key);
+            assert!((quarter - value / 4.0).abs() <= 1.0_f64.min(value * 0.51), "{}: {quarter} of {value}", field.key);
+        }
+    }
+
+    #[test]
+    fn every_parameter_of_the_file_has_its_field() {
+        let table: toml::Table = crate::profile::DEFAULT_TOML.parse().unwrap();
+        let mut keys = Vec::new();
+        for (name, value) in &table {
+            if let toml::Value::Table(inner) = value
+                && name != "noise"
+            {
+                keys.extend(inner.keys().map(|key| format!("{name}.{key}")));
+            }
+        }
+        keys.sort();
+        let mut known: Vec<String> = FIELDS.iter().map(|field| field.key.to_owned()).collect();
+        known.sort();
+        assert_eq!(known, keys);
+    }
+}
