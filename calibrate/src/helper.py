@@ -88,10 +88,19 @@ def probe(address, port, seconds):
             conn.sendall(block)
 
 
-OURS = ("qemu-system", "libvirtd", "virtqemud", "libvirt_iohelp", "migcal", "kvm-", "vhost-", "nsenter", "python3", "ssh")
+OURS = ("libvirtd", "virtqemud", "libvirt_iohelp", "migcal", "nsenter", "ssh")
 
 
-def cpu_seconds():
+def is_ours(pid, name, guest):
+    """Other guests of the host and other people's Python are not part of a migration."""
+    if name.startswith(("qemu-", "kvm", "python3")):
+        with open(f"/proc/{pid}/cmdline", "rb") as line:
+            words = line.read(4096)
+        return b"What migcal has done at a host" in words or b"guest=" + guest.encode() + b"," in words
+    return name.startswith(OURS)
+
+
+def cpu_seconds(guest):
     """Processor time of the machine and of processes that have nothing to do with the migration, in seconds."""
     tick = os.sysconf("SC_CLK_TCK")
     user, nice, system, idle, iowait, irq, softirq, steal = map(int, open("/proc/stat").readline().split()[1:9])
@@ -102,8 +111,12 @@ def cpu_seconds():
         except OSError:
             continue
         name, fields = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
-        if not name.startswith(OURS):
-            others += int(fields[11]) + int(fields[12])
+        try:
+            if is_ours(pid, name, guest):
+                continue
+        except OSError:
+            pass
+        others += int(fields[11]) + int(fields[12])
     return {"t": time.monotonic(), "busy": (user + nice + system + irq + softirq) / tick, "steal": steal / tick,
             "others": others / tick}
 
@@ -115,10 +128,10 @@ def output_of(*command):
         return ""
 
 
-def watch(path, device, destination):
+def watch(path, device, destination, guest):
     """Follows a guest's second QMP socket: events as they come, QEMU's own figures at the end, and what is still queued in
     the socket and in the shaper when the guest stops."""
-    say(cpu=cpu_seconds(), loadavg=os.getloadavg()[0])
+    say(cpu=cpu_seconds(guest), loadavg=os.getloadavg()[0])
     with socket.socket(socket.AF_UNIX) as qmp:
         qmp.connect(path)
         lines = qmp.makefile("rb")
@@ -147,10 +160,10 @@ def watch(path, device, destination):
                 elif "return" in said and "status" in said["return"]:
                     say(migrate=said["return"])
                     if said["return"]["status"] == "completed":
-                        say(cpu=cpu_seconds())
+                        say(cpu=cpu_seconds(guest))
         except OSError:
             pass
-    say(cpu=cpu_seconds())
+    say(cpu=cpu_seconds(guest))
 
 
 def reap(*words):
@@ -239,7 +252,7 @@ if __name__ == "__main__":
         threading.Thread(target=leave_with_the_tool, daemon=True).start()
     try:
         {"receive": receive, "send": send, "echo": echo, "probe": probe, "watch": watch, "snapshots": snapshots,
-         "reap": reap, "cpu": lambda: say(cpu=cpu_seconds(), loadavg=os.getloadavg()[0])}[sys.argv[1]](*sys.argv[2:])
+         "reap": reap}[sys.argv[1]](*sys.argv[2:])
     except Exception as error:
         say(error=str(error))
         sys.exit(1)

@@ -6,6 +6,7 @@
 //! | [`reach`], [`helper`] | commands and small work at a host, wherever it is |
 
 pub mod campaign;
+pub mod chart;
 #[cfg(feature = "libvirt")]
 pub mod dirty;
 pub mod doctor;

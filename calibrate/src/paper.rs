@@ -4,21 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
-use kuva::backend::svg::SvgBackend;
-use kuva::plot::legend::LegendPosition;
-use kuva::plot::{LinePlot, ScatterPlot};
-use kuva::render::figure::Figure;
-use kuva::render::layout::Layout;
-use kuva::render::plots::Plot;
 use migsim::records::{Job, predict_records};
 use migsim::world::Fidelity;
 use migsim_models::profile::Profile;
 
+use crate::chart::{BLUE, ORANGE, Panel, draw};
 use crate::record::Record;
-
-/// Colours that stay apart for colour-blind readers (Okabe and Ito).
-const LIVE: &str = "#0072b2";
-const OFFLINE: &str = "#d55e00";
 
 /// A run and what was predicted of it: total, downtime, and the offline phases, ms.
 #[derive(Debug, Clone)]
@@ -78,7 +69,8 @@ type Figures = fn(&Pair) -> (Option<f64>, f64);
 const TOTAL: Figures = |p| (p.record.elapsed_ms, p.total_ms);
 const DOWNTIME: Figures = |p| (p.record.downtime_ms, p.downtime_ms);
 
-fn curve(pairs: &[Pair], mode: &str, what: Figures, colour: &str, name: &str, plots: &mut Vec<Plot>) {
+fn curve(panel: Panel, pairs: &[Pair], mode: &str, what: Figures, colour: &'static str) -> Panel {
+    let name = if mode == "precopy" { "live" } else { mode };
     let mut dots = Vec::new();
     let mut sums: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
     for pair in pairs.iter().filter(|p| p.record.mode == mode && p.record.outcome == "completed") {
@@ -88,78 +80,34 @@ fn curve(pairs: &[Pair], mode: &str, what: Figures, colour: &str, name: &str, pl
         let sum = sums.entry(memory).or_default();
         *sum = (sum.0 + predicted / 1e3, sum.1 + 1.0);
     }
-    let line: Vec<(f64, f64)> = sums.into_iter().map(|(memory, (sum, n))| (memory as f64, sum / n)).collect();
-    plots.push(Plot::Scatter(
-        ScatterPlot::new().with_data(dots).with_color(colour).with_size(4.0).with_legend(format!("{name}, measured")),
-    ));
-    plots.push(Plot::Line(
-        LinePlot::new()
-            .with_data(line)
-            .with_color(colour)
-            .with_stroke_width(2.0)
-            .with_legend(format!("{name}, predicted")),
-    ));
-}
-
-fn panel(title: &str, plots: Vec<Plot>) -> (Vec<Plot>, Layout) {
-    let layout = Layout::auto_from_plots(&plots)
-        .with_title(title)
-        .with_x_label("memory of the guest, MiB")
-        .with_y_label("s")
-        .with_x_axis_min(0.0)
-        .with_y_axis_min(0.0)
-        .with_legend_position(LegendPosition::OutsideRightTop);
-    (plots, layout)
-}
-
-fn draw(rows: usize, columns: usize, panels: Vec<(Vec<Plot>, Layout)>) -> String {
-    let (plots, layouts): (Vec<_>, Vec<_>) = panels.into_iter().unzip();
-    let figure = Figure::new(rows, columns).with_plots(plots).with_layouts(layouts).with_cell_size(520.0, 300.0);
-    SvgBackend::default().render_scene(&figure.render())
+    let line = sums.into_iter().map(|(memory, (sum, n))| (memory as f64, sum / n)).collect();
+    panel.dots(&format!("{name}, measured"), colour, dots).line(&format!("{name}, predicted"), colour, line)
 }
 
 /// The pictures, by file name.
 pub fn pictures(pairs: &[Pair]) -> Vec<(&'static str, String)> {
-    let one = |title: &str, mode: &str, what: Figures, colour: &str| {
-        let mut plots = Vec::new();
-        curve(pairs, mode, what, colour, mode, &mut plots);
-        panel(title, plots)
-    };
-    let both = |title: &str, what: Figures| {
-        let mut plots = Vec::new();
-        curve(pairs, "precopy", what, LIVE, "live", &mut plots);
-        curve(pairs, "offline", what, OFFLINE, "offline", &mut plots);
-        panel(title, plots)
-    };
+    let panel = |title: &str| Panel::new(title, "memory of the guest, MiB", "s");
+    let offline = |title: &str, what: Figures| curve(panel(title), pairs, "offline", what, ORANGE);
+    let live = |title: &str, what: Figures| curve(panel(title), pairs, "precopy", what, BLUE);
+    let both = |title: &str, what: Figures| curve(live(title, what), pairs, "offline", what, ORANGE);
     vec![
         (
             "paper-offline.svg",
             draw(
                 2,
-                2,
-                vec![
-                    one("Figure 4: suspend", "offline", |p| (p.record.suspend_ms, p.phases_ms[0]), OFFLINE),
-                    one("Figure 5: copy", "offline", |p| (p.record.copy_ms, p.phases_ms[1]), OFFLINE),
-                    one("Figure 6: resume", "offline", |p| (p.record.resume_ms, p.phases_ms[2]), OFFLINE),
-                    one("Figure 7: total, all of it down", "offline", TOTAL, OFFLINE),
+                &[
+                    offline("Figure 4: suspend", |p| (p.record.suspend_ms, p.phases_ms[0])),
+                    offline("Figure 5: copy", |p| (p.record.copy_ms, p.phases_ms[1])),
+                    offline("Figure 6: resume", |p| (p.record.resume_ms, p.phases_ms[2])),
+                    offline("Figure 7: total, all of it down", TOTAL),
                 ],
             ),
         ),
         (
             "paper-live.svg",
-            draw(
-                1,
-                2,
-                vec![
-                    one("Figure 9: live, total", "precopy", TOTAL, LIVE),
-                    one("Figure 10: live, downtime", "precopy", DOWNTIME, LIVE),
-                ],
-            ),
+            draw(2, &[live("Figure 9: live, total", TOTAL), live("Figure 10: live, downtime", DOWNTIME)]),
         ),
-        (
-            "paper-compared.svg",
-            draw(1, 2, vec![both("Figure 11: downtime", DOWNTIME), both("Figure 12: total", TOTAL)]),
-        ),
+        ("paper-compared.svg", draw(2, &[both("Figure 11: downtime", DOWNTIME), both("Figure 12: total", TOTAL)])),
     ]
 }
 

@@ -9,6 +9,7 @@
 //! | [`world`] | what drives migrations on a network, and the question that is asked of it |
 //! | [`scenario`] | questions from files and flags |
 //! | [`mod@predict`] | the answer to a case |
+//! | [`quantiles`] | how sure an answer is |
 //! | [`advice`] | what would let a migration converge that does not |
 //! | [`records`] | files of recorded migrations: predicted row by row, and compared |
 //! | [`sweep`] | what one or two numbers do |
@@ -22,6 +23,7 @@ pub mod memory;
 pub mod migration;
 pub mod network;
 pub mod predict;
+pub mod quantiles;
 pub mod queue;
 pub mod records;
 pub mod report;

@@ -19,7 +19,8 @@ use rayon::prelude::*;
 use statrs::statistics::{Data, OrderStatistics};
 
 use crate::migration::Outcome;
-use crate::predict::runs;
+use crate::predict::{median, runs};
+use crate::quantiles::{Quantiles, quantiles};
 use crate::scenario::{Case, InputError, Keys};
 use crate::world::Fidelity;
 
@@ -27,7 +28,7 @@ use crate::world::Fidelity;
 const NEEDED: [&str; 5] = ["mode", "memory_mib", "touched_pages", "workload", "link_mbit"];
 
 /// What a prediction adds to a row.
-pub const PREDICTED: [&str; 10] = [
+pub const PREDICTED: [&str; 15] = [
     "pred_outcome",
     "pred_elapsed_ms",
     "pred_downtime_ms",
@@ -38,6 +39,11 @@ pub const PREDICTED: [&str; 10] = [
     "pred_suspend_ms",
     "pred_copy_ms",
     "pred_resume_ms",
+    "pred_elapsed_p5_ms",
+    "pred_elapsed_p95_ms",
+    "pred_downtime_p5_ms",
+    "pred_downtime_p95_ms",
+    "pred_p_converge",
 ];
 
 /// Rows read, predicted in parallel and written at a time: memory stays flat, however long the file.
@@ -210,6 +216,8 @@ pub struct RowPrediction {
     pub rounds: Option<f64>,
     /// Suspend, copy, resume.
     pub offline_ms: Option<[f64; 3]>,
+    /// How sure it is, where the profile was fitted and it was asked.
+    pub quantiles: Option<Quantiles>,
 }
 
 impl RowPrediction {
@@ -239,10 +247,11 @@ impl RowPrediction {
                     mean(&|run| run.downtime_parts.resume.as_millis_f64()),
                 ]
             }),
+            quantiles: None,
         }
     }
 
-    fn fields(&self) -> [String; 10] {
+    fn fields(&self) -> [String; 15] {
         let ms = |value: Option<f64>| value.map_or(String::new(), |v| format!("{v:.3}"));
         let count = |value: f64| format!("{:.0}", libm::round(value));
         let phases = self.offline_ms.map_or([None; 3], |p| p.map(Some));
@@ -257,6 +266,11 @@ impl RowPrediction {
             ms(phases[0]),
             ms(phases[1]),
             ms(phases[2]),
+            ms(self.quantiles.map(|q| q.elapsed_ms[0])),
+            ms(self.quantiles.map(|q| q.elapsed_ms[2])),
+            ms(self.quantiles.map(|q| q.downtime_ms[0])),
+            ms(self.quantiles.map(|q| q.downtime_ms[2])),
+            ms(self.quantiles.map(|q| q.p_converge)),
         ]
     }
 }
@@ -610,5 +624,7 @@ fn answer(
     }
     let case = columns.case(row).map_err(place)?;
     let mode = case.policy.mode;
-    Ok((mode, RowPrediction::of(&case, profile, fidelity)))
+    let outcomes = runs(&case, profile, fidelity);
+    let quantiles = quantiles(&case, profile, &median(outcomes.clone()));
+    Ok((mode, RowPrediction { quantiles, ..RowPrediction::mean(outcomes) }))
 }

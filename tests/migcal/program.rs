@@ -74,8 +74,10 @@ fn plans_that_cannot_be_are_refused_before_anything_starts() {
         assert!(error.contains(said) && error.contains("plan.toml"), "{plan}: expected `{said}`: {error}");
         assert!(!folder.path().join("out").exists(), "something was written");
     }
+    let plan = file(&folder, "good.toml", "name = \"x\"\n[[design]]\nname = \"d\"");
     for (arguments, said) in [
-        (&["run", "--memory", "100GiB", "--touched", "200GiB"][..], "more than the memory"),
+        (&["campaign", &plan, "--out", &out, "--only", "e"][..], "has no design `e`; it has d"),
+        (&["run", "--memory", "100GiB", "--touched", "200GiB"], "more than the memory"),
         (&["run", "--workload", "uniform(wss=1p)"], "rate"),
         (&["run", "--source", "qemu:///system"], "--destination"),
         (&["lab", "up", "--name", "../x"], "no name of a lab"),
@@ -95,4 +97,33 @@ fn the_doctor_says_whether_migrations_can_be_made() {
     let said = text(&output.stdout);
     assert!(said.contains("KVM") && said.contains("netem"), "{said}");
     assert_eq!(output.status.success(), said.contains("Real migrations can be made"), "{said}");
+}
+
+#[test]
+fn a_fit_to_too_little_says_so_and_writes_no_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("profile.toml");
+    let same = include_str!("../data/two-repeats.csv");
+    let (header, rows) = same.split_once('\n').unwrap();
+    let first = rows.lines().next().unwrap();
+    let elapsed = first.split(',').nth(23).unwrap();
+    let cases = [
+        (String::new(), "lacks the column"),
+        (format!("{header}\n"), "has no rows"),
+        (format!("{header}\n{first}\n"), "1 runs, of which 1 completed"),
+        (format!("{header}\n{first}\n{first}\n{first}\n{first}\n"), "of 1 configurations"),
+        (same.replace(",completed,", ",not-converged,"), "of which 0 completed"),
+        (format!("{header}\n{}\n", first.replacen(elapsed, "NaN", 1)), "a number that is not negative"),
+        (same.replacen("precopy", "teleport", 1), "unknown mode `teleport`"),
+    ];
+    for (content, said) in cases {
+        let place = file(&folder, "runs.csv", &content);
+        let output = migcal(&["fit", &place, "--out", &out.display().to_string()]);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}: {error}");
+        assert!(error.contains(said) && error.contains("runs.csv"), "expected `{said}`: {error}");
+        assert!(!out.exists(), "a profile was written");
+        let output = migcal(&["validate", &place, "--cross-validate", "2"]);
+        assert_eq!(output.status.code(), Some(2), "{said}: {}", text(&output.stderr));
+    }
 }

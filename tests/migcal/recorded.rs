@@ -10,6 +10,8 @@ use migcal::noise::read_records;
 use migcal::record::Record;
 use migcal::run::{Label, Nobody, one};
 
+use crate::program::{migcal, text};
+
 fn campaigns() -> Vec<PathBuf> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
     let mut found: Vec<PathBuf> =
@@ -64,4 +66,65 @@ fn wire_bytes_follow_from_the_pages_in_every_plain_precopy_run() {
         }
     }
     assert!(checked >= 100, "{checked} runs");
+}
+
+/// A recorded campaign, by its folder's name.
+fn records(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name).join("runs.csv").display().to_string()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_profile_on_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let fit = |name: &str, threads: &str| {
+        let out = folder.path().join(name);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_migcal"))
+            .args(["fit", &records("kvm-lab"), "--out", &out.display().to_string(), "--seed", "7"])
+            .env("RAYON_NUM_THREADS", threads)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        std::fs::read_to_string(out).unwrap()
+    };
+    assert_eq!(fit("one.toml", "1"), fit("two.toml", "3"));
+}
+
+#[test]
+fn a_validation_has_every_figure_that_readers_of_its_json_rely_on() {
+    let output = migcal(&["validate", &records("kvm-lab"), "--cross-validate", "4", "--format", "json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for path in [
+        "/n",
+        "/elapsed/median_rel",
+        "/elapsed/p90_rel",
+        "/elapsed/p95_rel",
+        "/elapsed/max_rel",
+        "/downtime/median_abs_ms",
+        "/downtime/p90_abs_ms",
+        "/downtime/median_rel",
+        "/downtime/p90_rel",
+        "/wire_bytes/p90_rel",
+        "/rounds/exact_share",
+        "/rounds/within_one_share",
+        "/outcome/true_completed",
+        "/outcome/true_not_converged",
+        "/outcome/false_completed",
+        "/outcome/false_not_converged",
+        "/coverage90/elapsed",
+        "/coverage90/downtime",
+        "/noise/elapsed_rel",
+        "/noise/downtime_abs_ms",
+        "/models/gudkov/elapsed/p90_rel",
+        "/by_mode/postcopy/elapsed/p90_rel",
+        "/by_mode/offline/phases/0/p90_rel",
+        "/by_lever/xbzrle/elapsed/p90_rel",
+    ] {
+        assert!(found.pointer(path).is_some_and(serde_json::Value::is_number), "{path} is missing: {found}");
+    }
+    // Every published model is further off than the simulator.
+    let p90 = |path: &str| found.pointer(path).and_then(serde_json::Value::as_f64).unwrap();
+    for (name, figures) in found["models"].as_object().unwrap() {
+        assert!(figures["elapsed"]["p90_rel"].as_f64().unwrap() > p90("/elapsed/p90_rel"), "{name}: {figures}");
+    }
 }

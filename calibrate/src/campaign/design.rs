@@ -116,6 +116,8 @@ impl<'de> Deserialize<'de> for Axis {
 pub struct Planned {
     /// Unique in the campaign.
     pub id: String,
+    /// The design that it belongs to.
+    pub design: String,
     /// Which repeat of its configuration, from 1.
     pub repeat: u32,
     /// The run.
@@ -160,7 +162,7 @@ impl Plan {
                     if runs.iter().any(|known| known.id == id) {
                         return Err(InputError::new(place(), "has the name of another design"));
                     }
-                    runs.push(Planned { id, repeat, plan: plan.clone() });
+                    runs.push(Planned { id, design: design.name.clone(), repeat, plan: plan.clone() });
                 }
             }
         }

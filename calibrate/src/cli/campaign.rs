@@ -11,6 +11,7 @@ use migcal::hosts::Hosts;
 use migcal::lab::{Link, Side};
 use migcal::plan::RunKeys;
 use migcal::record::Record;
+use migsim::scenario::InputError;
 use migsim::terminal::{self, INTERRUPTED};
 use migsim_models::units::BitRate;
 
@@ -25,6 +26,9 @@ pub(super) struct CampaignArgs {
     out: PathBuf,
     #[command(flatten)]
     site: SiteArgs,
+    /// Make the runs of these designs alone; the others can follow
+    #[arg(long, value_name = "DESIGN", value_delimiter = ',')]
+    only: Vec<String>,
     /// Say which runs there would be, and make none
     #[arg(long)]
     dry_run: bool,
@@ -54,7 +58,20 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     let file = args.plan.display().to_string();
     let text = std::fs::read_to_string(&args.plan).with_context(|| format!("{file}: cannot be read"))?;
     let plan = Plan::parse(&file, &text)?;
-    let runs = plan.runs(&file, args.site.is_lab())?;
+    let mut runs = plan.runs(&file, args.site.is_lab())?;
+    for name in &args.only {
+        if !plan.design.iter().any(|design| design.name == *name) {
+            let known: Vec<&str> = plan.design.iter().map(|design| design.name.as_str()).collect();
+            return Err(InputError::new(
+                "--only",
+                format!("{file} has no design `{name}`; it has {}", known.join(", ")),
+            )
+            .into());
+        }
+    }
+    if !args.only.is_empty() {
+        runs.retain(|run| args.only.contains(&run.design));
+    }
     if args.dry_run {
         let lines = runs.iter().map(|r| {
             let link = r.plan.link.map_or(String::new(), |link| format!(", {}", link.capacity));
@@ -92,7 +109,7 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     store.manifest.commit = env!("MIGCAL_COMMIT").to_owned();
     store.write_manifest()?;
     let bar = terminal::progress(runs.len() as u64, "{bar:30} {pos}/{len} runs, {eta} left  {msg}");
-    bar.set_position(store.len() as u64);
+    bar.set_position(runs.iter().filter(|run| store.has(&run.id)).count() as u64);
     bar.reset_eta();
     bar.enable_steady_tick(std::time::Duration::from_secs(1));
     let mut listener = Bar(bar);

@@ -1,14 +1,16 @@
 //! `migcal validate`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table};
 use migcal::fit::Manner;
-use migcal::validate::{Figures, Report, cross_validate, judge, report};
+use migcal::hosts::replay::Trace;
+use migcal::validate::{Figures, Report, cross_validate, judge, page, report};
 use migsim::scenario::InputError;
-use migsim::terminal;
+use migsim::terminal::{self, WholeFile};
 
 use super::fit::{prior, read};
 
@@ -28,6 +30,9 @@ pub(super) struct ValidateArgs {
     seed: u64,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Write everything, with pictures, into one page
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +47,7 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     }
     let profile = prior(args.profile.as_deref())?;
     let runs = read(&args.runs)?.runs;
+    let page_file = args.report.as_deref().map(WholeFile::create).transpose()?;
     let judged = match args.cross_validate {
         None => judge(&runs, &profile),
         Some(folds) => {
@@ -60,7 +66,21 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         Format::Table => table(&found),
         Format::Json => serde_json::to_string_pretty(&found)? + "\n",
     })?;
+    if let Some(file) = page_file {
+        file.write(&page(&found, &judged, &profile, &table(&found), &traces(&args.runs)))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was seen of the runs, where it lies beside their records.
+fn traces(files: &[PathBuf]) -> BTreeMap<String, Trace> {
+    let texts = files.iter().filter_map(|file| std::fs::read_to_string(file.with_file_name("samples.jsonl")).ok());
+    let mut found = BTreeMap::new();
+    for text in texts {
+        let traces = text.lines().filter_map(|line| serde_json::from_str::<Trace>(line).ok());
+        found.extend(traces.map(|trace| (trace.id.clone(), trace)));
+    }
+    found
 }
 
 fn row(name: &str, f: &Figures) -> Vec<String> {

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 use estimate::{Estimate, Problem, curvature, weight};
 use migsim::records::Observation;
-use migsim_models::profile::{Param, Profile};
+use migsim_models::profile::{Intervals, Param, Profile};
 use migsim_models::units::SimTime;
 use nalgebra::{DMatrix, DVector};
 use rand::{RngExt, SeedableRng};
@@ -41,11 +41,13 @@ pub struct Manner {
     pub starts: usize,
     /// Resamples of the runs.
     pub resamples: usize,
+    /// Whether to find out how wide intervals have to be; it takes some more fits.
+    pub intervals: bool,
 }
 
 impl Default for Manner {
     fn default() -> Manner {
-        Manner { seed: 1, starts: 4, resamples: 400 }
+        Manner { seed: 1, starts: 4, resamples: 400, intervals: true }
     }
 }
 
@@ -149,6 +151,9 @@ pub fn fit(
         });
     }
     fit_noise(&mut profile, &used, &best);
+    if manner.intervals {
+        profile.noise.intervals = intervals(&used, prior, &profile, manner, interrupted)?;
+    }
     progress(1.0);
     Ok(Fitted { profile, estimated, at_prior, left_out, used: used.len() })
 }
@@ -252,6 +257,46 @@ fn bootstrap(problem: &Problem, best: &Estimate, resamples: usize, rng: &mut Cha
             Some(&best.position - matrix.cholesky()?.solve(&gradient))
         })
         .collect()
+}
+
+/// Parts into which runs are dealt to see how far predictions of unseen ones are off.
+const FOLDS: usize = 5;
+
+/// How wide intervals have to be to hold as often as they say: quantiles of the errors, in the noise's standard deviations, of
+/// predictions of runs that the fit behind them had not seen (cross-conformal prediction: Vovk 2015). `None`: too few runs.
+fn intervals(
+    runs: &[Observation],
+    prior: &Profile,
+    fitted: &Profile,
+    manner: Manner,
+    interrupted: &AtomicBool,
+) -> Result<Option<Intervals>, FitError> {
+    let inner = Manner { starts: 1, intervals: false, ..manner };
+    let judged = match crate::validate::cross_validate(runs, prior, FOLDS, inner, interrupted, &|_| {}) {
+        Ok(judged) => judged,
+        Err(FitError::TooLittle(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let (mut elapsed, mut downtime) = (Vec::new(), Vec::new());
+    for one in judged.iter().filter(|one| one.said.converges) {
+        if let (Some(measured), Some(predicted)) = (one.run.elapsed_ms, one.said.elapsed_ms) {
+            elapsed.push((predicted - measured).abs() / fitted.noise.elapsed_sigma_ms(predicted));
+        }
+        if let (Some(measured), Some(predicted)) = (one.run.downtime_ms, one.said.downtime_ms) {
+            downtime.push((predicted - measured).abs() / fitted.noise.downtime_sigma_ms(predicted));
+        }
+    }
+    let (Some(elapsed), Some(downtime)) = (conformal(&mut elapsed), conformal(&mut downtime)) else { return Ok(None) };
+    let [elapsed_50, elapsed_90] = elapsed;
+    let [downtime_50, downtime_90] = downtime;
+    Ok(Some(Intervals { elapsed_50, elapsed_90, downtime_50, downtime_90 }))
+}
+
+/// The scores that 50 % and 90 % of new ones stay below: the k-th smallest of n, k = (n + 1) p rounded up. `None`: n is too small for that.
+fn conformal(scores: &mut [f64]) -> Option<[f64; 2]> {
+    scores.sort_by(f64::total_cmp);
+    let at = |p: f64| scores.get((((scores.len() + 1) as f64 * p).ceil() as usize).checked_sub(1)?).copied();
+    Some([at(0.5)?, at(0.9)?])
 }
 
 /// What is left between predictions and runs, as the profile's noise: the expected scatter of each figure, scaled to what was found.

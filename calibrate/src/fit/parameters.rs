@@ -27,14 +27,16 @@ const FACTOR_OF_TWO: Prior = Prior::Log(0.7);
 
 /// What is fitted, and what is believed before. What is not here stays as it is: QEMU's setup, the parts of the stop that
 /// are too short to be told apart, and what no run of ours can show.
-const FITTED: [(&str, Prior); 23] = [
+const FITTED: [(&str, Prior); 25] = [
     ("software.prepare", FACTOR_OF_TWO),
     ("software.round", FACTOR_OF_TWO),
     ("network.share_tcp", Prior::Linear(0.02)),
     ("network.share_tunnelled", Prior::Linear(0.03)),
     ("network.share_ssh", Prior::Linear(0.03)),
+    ("network.queue_fixed", Prior::Log(0.5)),
     ("network.queue_time", Prior::Log(0.5)),
     ("network.queue_bytes", Prior::Log(0.3)),
+    ("network.queue_share", Prior::Linear(0.15)),
     ("cpu.page_rate", FACTOR_OF_TWO),
     ("cpu.zero_page_rate", FACTOR_OF_TWO),
     ("cpu.xbzrle_page_rate", FACTOR_OF_TWO),
@@ -73,7 +75,7 @@ impl Parameter {
             Prior::Log(width) => before.max(LEAST) * (position * width).exp(),
             Prior::Linear(width) => before + position * width,
         };
-        if self.key.contains("share_") { value.clamp(0.01, 1.0) } else { value }
+        if self.key.contains("share") { value.clamp(0.01, 1.0) } else { value }
     }
 
     /// Puts that value into a profile, with a standard error of `spread` in the same measure.

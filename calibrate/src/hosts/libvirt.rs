@@ -443,7 +443,7 @@ impl Hosts for LibvirtHosts {
         let device = if self.lab().is_some() { DEVICE } else { "" };
         let address = self.destination_address()?;
         let qmp = Files::of(&self.name).qmp().display().to_string();
-        let watch = Helper::start(&reach, &["watch", &qmp, device, &address])?;
+        let watch = Helper::start(&reach, &["watch", &qmp, device, &address, &self.name])?;
         let patience = Duration::from_secs(20);
         self.watched.extend(watch.next(patience)?);
         watch.expect("watching", patience).context("following the guest's QMP socket")?;

@@ -1,12 +1,16 @@
 //! `migcal validate`: predictions against runs, beside the noise of the runs themselves and every published model.
 
 mod figures;
+mod html;
 
 pub use figures::{Figures, NoiseFloor, Said, figures, is_disturbed, is_plain, lever, noise_floor, wilson};
+pub use html::page;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
+use migsim::predict::predict;
+use migsim::quantiles::quantiles;
 use migsim::records::{Observation, RowPrediction};
 use migsim::world::Fidelity;
 use migsim_models::profile::Profile;
@@ -50,14 +54,16 @@ pub struct Report {
 /// What the simulator says of a run.
 pub fn said(run: &Observation, profile: &Profile) -> Said {
     let prediction = RowPrediction::of(&run.case, profile, Fidelity::Flow);
+    let sure = quantiles(&run.case, profile, &predict(&run.case, profile, Fidelity::Flow));
     Said {
+        elapsed_interval: sure.map(|q| [q.elapsed_ms[0], q.elapsed_ms[2]]),
+        downtime_interval: sure.map(|q| [q.downtime_ms[0], q.downtime_ms[2]]),
         converges: prediction.completed,
         elapsed_ms: Some(prediction.elapsed_ms),
         downtime_ms: prediction.downtime_ms,
         wire_bytes: Some(prediction.wire_bytes),
         rounds: prediction.rounds,
         offline_ms: prediction.offline_ms,
-        ..Said::default()
     }
 }
 
@@ -87,7 +93,7 @@ pub fn cross_validate(
     for fold in 0..folds {
         let (held, used): (Vec<Observation>, Vec<Observation>) =
             runs.iter().cloned().partition(|run| fold_of[run.configuration.as_str()] == fold);
-        let fitted = fit(&used, prior, Manner { resamples: 2, ..manner }, interrupted, &|done| {
+        let fitted = fit(&used, prior, Manner { resamples: 60, ..manner }, interrupted, &|done| {
             progress((fold as f64 + done) / folds as f64);
         })?;
         judged.extend(judge(&held, &fitted.profile));

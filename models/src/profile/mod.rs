@@ -108,10 +108,14 @@ pub struct Network {
     pub share_tunnelled: Param<f64>,
     /// The same through SSH.
     pub share_ssh: Param<f64>,
-    /// For how long at the link's rate bytes stand between QEMU and the far end when QEMU is faster than the link.
+    /// Bytes that stand between QEMU and the far end when QEMU is faster than the link, however slow that is ...
+    pub queue_fixed: Param<Bytes>,
+    /// ... and for how long at the link's rate more do.
     pub queue_time: Param<SimTime>,
-    /// The most bytes that stand there; also the TCP window, which bounds the rate over a long path.
+    /// The most that the sender's socket holds (tcp_wmem); also the TCP window, which bounds the rate over a long path.
     pub queue_bytes: Param<Bytes>,
+    /// The part of what the socket holds that is payload: Linux counts its own bookkeeping into a socket's buffer. Above 0 to 1.
+    pub queue_share: Param<f64>,
 }
 
 /// How fast the processors handle pages.
@@ -202,6 +206,35 @@ pub struct Noise {
     pub downtime: Param<SimTime>,
     /// Of the bytes on the wire, relative to them.
     pub wire_bytes_relative: Param<f64>,
+    /// How wide intervals are, by runs that the fit had not seen; `None`: not fitted, no intervals.
+    #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
+    pub intervals: Option<Intervals>,
+}
+
+/// Half-widths of intervals, in standard deviations of the noise.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intervals {
+    /// So wide, half of the total times are within.
+    pub elapsed_50: f64,
+    /// So wide, nine of ten.
+    pub elapsed_90: f64,
+    /// The same for downtimes.
+    pub downtime_50: f64,
+    /// The same for nine of ten downtimes.
+    pub downtime_90: f64,
+}
+
+impl Noise {
+    /// Standard deviation of a total time, in ms as it is.
+    pub fn elapsed_sigma_ms(&self, elapsed_ms: f64) -> f64 {
+        libm::hypot(self.elapsed_relative.value * elapsed_ms, self.elapsed.value.as_millis_f64())
+    }
+
+    /// Standard deviation of a downtime, in ms as it is.
+    pub fn downtime_sigma_ms(&self, downtime_ms: f64) -> f64 {
+        libm::hypot(self.downtime_relative.value * downtime_ms, self.downtime.value.as_millis_f64())
+    }
 }
 
 impl Default for Profile {
@@ -247,6 +280,7 @@ impl Profile {
             ("network.share_tls", &n.share_tls),
             ("network.share_tunnelled", &n.share_tunnelled),
             ("network.share_ssh", &n.share_ssh),
+            ("network.queue_share", &n.queue_share),
         ] {
             if !(share.value > 0.0 && share.value <= 1.0) {
                 return Err(ProfileError::Range {
@@ -325,8 +359,10 @@ impl Profile {
                 share_tls: all,
                 share_tunnelled: all,
                 share_ssh: all,
+                queue_fixed: Param::exact(Bytes(0)),
                 queue_time: NO_TIME,
                 queue_bytes: Param::exact(Bytes(u64::MAX)),
+                queue_share: all,
             },
             cpu: Cpu { page_rate: fast, zero_page_rate: fast, xbzrle_page_rate: fast, writer_rate: fast },
             switchover: Switchover {
@@ -354,6 +390,7 @@ impl Profile {
                 downtime_relative: none,
                 downtime: NO_TIME,
                 wire_bytes_relative: none,
+                intervals: None,
             },
             fit: None,
         }

@@ -90,8 +90,10 @@ fields! {
     Number network.share_tls;
     Number network.share_tunnelled;
     Number network.share_ssh;
+    Bytes network.queue_fixed;
     Time network.queue_time;
     Bytes network.queue_bytes;
+    Number network.queue_share;
     Pages cpu.page_rate;
     Pages cpu.zero_page_rate;
     Pages cpu.xbzrle_page_rate;

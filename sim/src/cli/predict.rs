@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use migsim::advice::advise;
 use migsim::predict::predict;
+use migsim::quantiles::quantiles;
 use migsim::records::{Job, Report, predict_records};
 use migsim::report::{Answer, csv, json, plot, table};
 use migsim::scenario::{Case, InputError, Keys, Scenario};
@@ -79,7 +80,8 @@ fn answer(case: Case, profile: &Profile, fidelity: Fidelity, models: &[&'static 
     let outcome = predict(&case, profile, fidelity);
     let advisable = !outcome.completed() && case.policy.mode == Mode::Precopy;
     let advice = advisable.then(|| advise(&case, profile));
-    let mut answer = Answer { case, outcome, advice, models: Vec::new() };
+    let quantiles = quantiles(&case, profile, &outcome);
+    let mut answer = Answer { case, outcome, quantiles, advice, models: Vec::new() };
     answer.ask(models, profile);
     answer
 }

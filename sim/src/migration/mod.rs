@@ -50,8 +50,10 @@ struct Settings {
     postcopy_control: SimTime,
     switch_delay: SimTime,
     fault_s: f64,
-    queue_bytes: f64,
+    /// What stands between QEMU and the far end: so many bytes and the rate for so long, and at most so many.
+    queue_fixed: f64,
     queue_s: f64,
+    queue_most: f64,
     /// Most payload over the path by the TCP window.
     window_rate: f64,
     share: f64,
@@ -593,8 +595,8 @@ impl<M: GuestMemory> Migration<M> {
         }
         let (queue_bytes, cap) = match self.stage {
             Stage::Copying => (f64::INFINITY, f64::INFINITY),
-            Stage::Iterating => (s.queue_bytes.min(self.rate * s.queue_s), s.speeds.cap),
-            _ => (s.queue_bytes.min(self.rate * s.queue_s), f64::INFINITY),
+            Stage::Iterating => (s.queue(self.rate), s.speeds.cap),
+            _ => (s.queue(self.rate), f64::INFINITY),
         };
         // A memory that wants to be asked again has more than it named.
         let named: f64 = self.plan.runs.iter().map(|run| run.pages.total()).sum();
@@ -621,7 +623,7 @@ impl<M: GuestMemory> Migration<M> {
         if self.plan.is_empty() || (now <= self.plan.start && now < self.plan.end) {
             return;
         }
-        let queue = self.settings.queue_bytes.min(self.rate * self.settings.queue_s);
+        let queue = self.settings.queue(self.rate);
         let queue_delay = if self.rate > 0.0 { queue / self.rate } else { 0.0 };
         let page = if self.rate > 0.0 { qemu::NORMAL_PAGE_WIRE / self.rate } else { 0.0 };
         let fault_s = self.settings.fault_s + queue_delay + page;
@@ -637,6 +639,11 @@ impl<M: GuestMemory> Migration<M> {
 }
 
 impl Settings {
+    /// Bytes that stand between QEMU and the far end at a rate, when QEMU is faster.
+    fn queue(&self, rate: f64) -> f64 {
+        (self.queue_fixed + rate * self.queue_s).min(self.queue_most)
+    }
+
     fn new(guest: &Guest, path: &Path, policy: &Policy, profile: &Profile) -> Settings {
         let (software, switchover, cpu) = (&profile.software, &profile.switchover, &profile.cpu);
         let firmware = &profile.guest;
@@ -646,7 +653,9 @@ impl Settings {
         let threads = f64::from(policy.multifd_channels.max(1));
         let share = profile.share(path.transport);
         let rtt = path.rtt.as_secs_f64();
-        let queue_bytes = path.send_buffer.unwrap_or(profile.network.queue_bytes.value).as_f64();
+        // Each channel of multifd has a socket of its own.
+        let network = &profile.network;
+        let buffer = path.send_buffer.unwrap_or(network.queue_bytes.value).as_f64() * threads;
         let zero = (guest.memory.0 - guest.touched.0 + firmware.firmware_zero_pages.value) as f64;
         let normal = (guest.touched.0 + firmware.firmware_pages.value - firmware.firmware_zero_pages.value) as f64;
         let image_bytes = qemu::wire_bytes(normal, zero, false) + switchover.device_bytes.value.as_f64();
@@ -672,9 +681,10 @@ impl Settings {
             postcopy_control: profile.postcopy.control.value + path.rtt,
             switch_delay: profile.postcopy.switch_delay.value,
             fault_s: profile.postcopy.fault.value.as_secs_f64() + rtt,
-            queue_bytes,
-            queue_s: profile.network.queue_time.value.as_secs_f64(),
-            window_rate: if rtt > 0.0 { queue_bytes / rtt } else { f64::INFINITY },
+            queue_most: buffer * network.queue_share.value,
+            queue_fixed: network.queue_fixed.value.as_f64() * threads,
+            queue_s: network.queue_time.value.as_secs_f64() * threads,
+            window_rate: if rtt > 0.0 { buffer / rtt } else { f64::INFINITY },
             share,
             offline: OfflineSettings {
                 suspend: phase(offline.suspend.value, image_bytes, offline.write_rate.value.bytes_per_s()),

@@ -73,6 +73,16 @@ fn answer(answer: &Answer) -> Value {
     let mut map = Map::new();
     map.insert("name".to_owned(), json!(answer.case.guest.name));
     map.extend(outcome(&answer.outcome));
+    if let Some(sure) = answer.quantiles {
+        map.insert(
+            "quantiles".to_owned(),
+            json!({
+                "elapsed_ms": {"p5": sure.elapsed_ms[0], "p50": sure.elapsed_ms[1], "p95": sure.elapsed_ms[2]},
+                "downtime_ms": {"p5": sure.downtime_ms[0], "p50": sure.downtime_ms[1], "p95": sure.downtime_ms[2]},
+                "p_converge": sure.p_converge,
+            }),
+        );
+    }
     if !answer.outcome.completed() {
         map.insert("reason".to_owned(), json!(why_not(&answer.case, &answer.outcome)));
     }

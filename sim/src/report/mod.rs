@@ -12,6 +12,7 @@ use migsim_models::units::SimTime;
 
 use crate::advice::Advice;
 use crate::migration::{Ending, Outcome};
+use crate::quantiles::Quantiles;
 use crate::scenario::Case;
 
 /// A case and all that is to be said of it.
@@ -21,6 +22,8 @@ pub struct Answer {
     pub case: Case,
     /// What comes of it.
     pub outcome: Outcome,
+    /// How sure it is, where the profile was fitted.
+    pub quantiles: Option<Quantiles>,
     /// What would change a verdict of not converging.
     pub advice: Option<Advice>,
     /// What published models say, where they were asked.

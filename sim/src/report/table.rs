@@ -105,6 +105,18 @@ pub fn verdict(answer: &Answer) -> String {
         let _ = write!(out, " The source is free after {}.", human_time(free));
     }
     out.push('\n');
+    if let Some(sure) = &answer.quantiles {
+        let time = |ms: f64| human_time(SimTime::from_secs_f64(ms / 1e3));
+        let _ = writeln!(
+            out,
+            "  Nine of ten such runs take {} to {} and report {} to {} of downtime; it converges with a probability of {:.0} %.",
+            time(sure.elapsed_ms[0]),
+            time(sure.elapsed_ms[2]),
+            time(sure.downtime_ms[0]),
+            time(sure.downtime_ms[2]),
+            sure.p_converge * 100.0
+        );
+    }
     if outcome.throttle_percent > 0 {
         let _ = writeln!(out, "  Auto-converge throttled the guest by up to {} %.", outcome.throttle_percent);
     }

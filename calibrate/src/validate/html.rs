@@ -1,0 +1,140 @@
+//! A validation as one HTML page that needs no network.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use migsim::migration::Outcome;
+use migsim::predict::predict;
+use migsim::world::Fidelity;
+use migsim_models::profile::Profile;
+use migsim_models::units::PAGE_BYTES;
+
+use super::{Judged, Report, is_plain};
+use crate::chart::{BLUE, GREY, ORANGE, Panel, draw};
+use crate::hosts::replay::Trace;
+
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\
+    pre{overflow-x:auto;background:#f6f6f6;padding:1rem;font-size:12px;line-height:1.3}svg{max-width:100%;height:auto}h2{margin-top:2.5rem}";
+/// How many of the worst runs are shown.
+const WORST: usize = 8;
+const MIB: f64 = (1_u64 << 20) as f64;
+
+/// The page. `table` is the report as text; `traces` what was seen of the runs, by id.
+pub fn page(
+    report: &Report,
+    judged: &[Judged],
+    profile: &Profile,
+    table: &str,
+    traces: &BTreeMap<String, Trace>,
+) -> String {
+    let plain: Vec<&Judged> = judged
+        .iter()
+        .filter(|one| {
+            is_plain(&one.run)
+                && one.run.completed == Some(true)
+                && one.said.converges
+                && !super::is_disturbed(&one.run)
+        })
+        .collect();
+    let mut html = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Validation</title><style>{STYLE}</style>\n<h1>Predictions against runs</h1>\n\
+         <p>{} runs; profile: {}.</p>\n<pre>{}</pre>\n<h2>Predicted against measured</h2>\n<p>Completed plain pre-copy. On the line the two agree.</p>\n",
+        judged.len(),
+        escaped(&profile.name),
+        escaped(table)
+    );
+    html.push_str(&draw(
+        2,
+        &[
+            agreement("total time, s", &plain, |one| Some((one.run.elapsed_ms?, one.said.elapsed_ms?))),
+            agreement("downtime, s", &plain, |one| Some((one.run.downtime_ms?, one.said.downtime_ms?))),
+        ],
+    ));
+    html.push_str("\n<h2>What is left, against what went in</h2>\n<p>Predicted less measured.</p>\n");
+    html.push_str(&draw(2, &residuals(&plain)));
+    html.push_str("\n<h2>The worst</h2>\n<p>Memory left to send: as predicted, and as libvirt reported it while the run went on.</p>\n");
+    let mut worst = plain;
+    worst.sort_by(|a, b| error(b).total_cmp(&error(a)));
+    for one in worst.iter().take(WORST) {
+        let (measured, said) = (one.run.elapsed_ms.unwrap_or(0.0), one.said.elapsed_ms.unwrap_or(0.0));
+        let _ = write!(
+            html,
+            "<h3>{}</h3>\n<p>{}, {} of memory, {} touched, {}: measured {:.2} s, predicted {:.2} s ({:+.1} %); downtime {:.0} ms, predicted {:.0} ms.</p>\n",
+            escaped(&one.run.id),
+            escaped(&one.run.case.guest.workload.to_string()),
+            one.run.case.guest.memory.bytes(),
+            one.run.case.guest.touched,
+            one.run.case.path.capacity,
+            measured / 1e3,
+            said / 1e3,
+            (said / measured - 1.0) * 100.0,
+            one.run.downtime_ms.unwrap_or(0.0),
+            one.said.downtime_ms.unwrap_or(0.0)
+        );
+        let outcome = predict(&one.run.case, profile, Fidelity::Flow);
+        html.push_str(&draw(1, &[over_time(&outcome, traces.get(&one.run.id))]));
+    }
+    if let Some(noise) = report.noise {
+        let _ = write!(
+            html,
+            "\n<p>Repeats of one configuration scatter by {:.2} % and {:.1} ms.</p>",
+            noise.elapsed_rel * 100.0,
+            noise.downtime_abs_ms
+        );
+    }
+    html.push_str("\n</html>\n");
+    html
+}
+
+fn error(one: &Judged) -> f64 {
+    let pair = one.run.elapsed_ms.zip(one.said.elapsed_ms);
+    pair.map_or(0.0, |(measured, said)| (said / measured - 1.0).abs())
+}
+
+fn agreement(what: &str, runs: &[&Judged], of: fn(&Judged) -> Option<(f64, f64)>) -> Panel {
+    let points: Vec<(f64, f64)> = runs.iter().filter_map(|one| of(one)).map(|(m, p)| (m / 1e3, p / 1e3)).collect();
+    let most = points.iter().map(|p| p.0.max(p.1)).fold(0.0, f64::max);
+    Panel::new(what, "measured", "predicted").line("", GREY, vec![(0.0, 0.0), (most, most)]).dots("", BLUE, points)
+}
+
+fn residuals(runs: &[&Judged]) -> Vec<Panel> {
+    type Input = (&'static str, fn(&Judged) -> f64);
+    let inputs: [Input; 4] = [
+        ("link, Mbit/s", |one| one.run.case.path.capacity.0 as f64 / 1e6),
+        ("touched memory, MiB", |one| one.run.case.guest.touched.bytes().as_f64() / MIB),
+        ("downtime limit, ms", |one| one.run.case.policy.downtime_limit.as_millis_f64()),
+        ("distinct pages of a second", |one| {
+            one.run
+                .case
+                .guest
+                .workload
+                .distinct(migsim_models::units::SimTime::from_secs(1), migsim_models::units::SimTime::ZERO)
+        }),
+    ];
+    let mut panels = Vec::new();
+    for (name, of) in inputs {
+        let total =
+            runs.iter().filter_map(|one| Some((of(one), (one.said.elapsed_ms? / one.run.elapsed_ms? - 1.0) * 100.0)));
+        let down = runs.iter().filter_map(|one| Some((of(one), one.said.downtime_ms? - one.run.downtime_ms?)));
+        panels.push(Panel::new("total time", name, "%").free().dots("", BLUE, total.collect()));
+        panels.push(Panel::new("downtime", name, "ms").free().dots("", ORANGE, down.collect()));
+    }
+    panels
+}
+
+fn over_time(outcome: &Outcome, trace: Option<&Trace>) -> Panel {
+    let mut predicted = Vec::new();
+    for round in &outcome.rounds {
+        let pending = round.pages.total() + round.unsent_pages;
+        predicted.push((round.start.as_secs_f64(), pending * PAGE_BYTES as f64 / MIB));
+        predicted.push((round.end.as_secs_f64(), round.unsent_pages * PAGE_BYTES as f64 / MIB));
+    }
+    let measured = trace.map_or_else(Vec::new, |trace| {
+        trace.samples.iter().filter_map(|s| Some((s.at_ms / 1e3, s.stats.get("memory_remaining")? / MIB))).collect()
+    });
+    Panel::new("", "s", "MiB left").line("predicted", BLUE, predicted).dots("measured", ORANGE, measured)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
