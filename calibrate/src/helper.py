@@ -159,7 +159,7 @@ def watch(path, device, destination, guest):
                         order("query-migrate")
                 elif "return" in said and "status" in said["return"]:
                     say(migrate=said["return"])
-                    if said["return"]["status"] == "completed":
+                    if said["return"]["status"] in ("completed", "failed", "cancelled"):
                         say(cpu=cpu_seconds(guest))
         except OSError:
             pass

@@ -66,8 +66,12 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         Format::Table => table(&found),
         Format::Json => serde_json::to_string_pretty(&found)? + "\n",
     })?;
+    let by = match args.cross_validate {
+        Some(folds) => format!("fits to the others, in {folds} parts"),
+        None => profile.name.clone(),
+    };
     if let Some(file) = page_file {
-        file.write(&page(&found, &judged, &profile, &table(&found), &traces(&args.runs)))?;
+        file.write(&page(&found, &judged, &by, &table(&found), &traces(&args.runs)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -175,7 +175,8 @@ fn migrate(
                 (Err(error), None) => Ended::Failed(error),
             };
         }
-        if since >= sampled + SAMPLE {
+        // A job that is being given up no longer says how far it had come.
+        if given_up.is_none() && since >= sampled + SAMPLE {
             sampled = since;
             if let Some(stats) = hosts.sample() {
                 trace.samples.push(Sample { at_ms: round(since.as_secs_f64() * 1e3, 3), stats });

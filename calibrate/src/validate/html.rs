@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use migsim::migration::Outcome;
-use migsim::predict::predict;
-use migsim::world::Fidelity;
-use migsim_models::profile::Profile;
 use migsim_models::units::PAGE_BYTES;
 
 use super::{Judged, Report, is_plain};
@@ -19,14 +16,8 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;mar
 const WORST: usize = 8;
 const MIB: f64 = (1_u64 << 20) as f64;
 
-/// The page. `table` is the report as text; `traces` what was seen of the runs, by id.
-pub fn page(
-    report: &Report,
-    judged: &[Judged],
-    profile: &Profile,
-    table: &str,
-    traces: &BTreeMap<String, Trace>,
-) -> String {
+/// The page. `by` says what predicted; `table` is the report as text; `traces` what was seen of the runs, by id.
+pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &BTreeMap<String, Trace>) -> String {
     let plain: Vec<&Judged> = judged
         .iter()
         .filter(|one| {
@@ -38,9 +29,9 @@ pub fn page(
         .collect();
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Validation</title><style>{STYLE}</style>\n<h1>Predictions against runs</h1>\n\
-         <p>{} runs; profile: {}.</p>\n<pre>{}</pre>\n<h2>Predicted against measured</h2>\n<p>Completed plain pre-copy. On the line the two agree.</p>\n",
+         <p>{} runs, predicted by {}.</p>\n<pre>{}</pre>\n<h2>Predicted against measured</h2>\n<p>Completed plain pre-copy. On the line the two agree.</p>\n",
         judged.len(),
-        escaped(&profile.name),
+        escaped(by),
         escaped(table)
     );
     html.push_str(&draw(
@@ -71,8 +62,7 @@ pub fn page(
             one.run.downtime_ms.unwrap_or(0.0),
             one.said.downtime_ms.unwrap_or(0.0)
         );
-        let outcome = predict(&one.run.case, profile, Fidelity::Flow);
-        html.push_str(&draw(1, &[over_time(&outcome, traces.get(&one.run.id))]));
+        html.push_str(&draw(1, &[over_time(&one.outcome, traces.get(&one.run.id))]));
     }
     if let Some(noise) = report.noise {
         let _ = write!(

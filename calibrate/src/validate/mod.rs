@@ -9,6 +9,7 @@ pub use html::page;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
+use migsim::migration::Outcome;
 use migsim::predict::predict;
 use migsim::quantiles::quantiles;
 use migsim::records::{Observation, RowPrediction};
@@ -30,6 +31,8 @@ pub struct Judged {
     pub run: Observation,
     /// The simulator.
     pub said: Said,
+    /// The simulator's passes.
+    pub outcome: Outcome,
 }
 
 /// Everything that a validation finds.
@@ -51,11 +54,12 @@ pub struct Report {
     pub left_out: BTreeMap<&'static str, usize>,
 }
 
-/// What the simulator says of a run.
-pub fn said(run: &Observation, profile: &Profile) -> Said {
+/// Predicts a run.
+fn judged(run: &Observation, profile: &Profile) -> Judged {
     let prediction = RowPrediction::of(&run.case, profile, Fidelity::Flow);
-    let sure = quantiles(&run.case, profile, &predict(&run.case, profile, Fidelity::Flow));
-    Said {
+    let outcome = predict(&run.case, profile, Fidelity::Flow);
+    let sure = quantiles(&run.case, profile, &outcome);
+    let said = Said {
         elapsed_interval: sure.map(|q| [q.elapsed_ms[0], q.elapsed_ms[2]]),
         downtime_interval: sure.map(|q| [q.downtime_ms[0], q.downtime_ms[2]]),
         converges: prediction.completed,
@@ -64,12 +68,13 @@ pub fn said(run: &Observation, profile: &Profile) -> Said {
         wire_bytes: Some(prediction.wire_bytes),
         rounds: prediction.rounds,
         offline_ms: prediction.offline_ms,
-    }
+    };
+    Judged { run: run.clone(), said, outcome }
 }
 
 /// Predicts runs by one profile.
 pub fn judge(runs: &[Observation], profile: &Profile) -> Vec<Judged> {
-    runs.par_iter().map(|run| Judged { run: run.clone(), said: said(run, profile) }).collect()
+    runs.par_iter().map(|run| judged(run, profile)).collect()
 }
 
 /// Predicts each run by a profile fitted to the others: configurations are dealt into `folds` parts, and repeats are never parted.
