@@ -96,7 +96,8 @@ def is_ours(pid, name, guest):
     if name.startswith(("qemu-", "kvm", "python3")):
         with open(f"/proc/{pid}/cmdline", "rb") as line:
             words = line.read(4096)
-        return b"What migcal has done at a host" in words or b"guest=" + guest.encode() + b"," in words
+        # A process that has just ended has no command line any more; a guest's ends with its migration.
+        return not words or b"What migcal has done at a host" in words or b"guest=" + guest.encode() + b"," in words
     return name.startswith(OURS)
 
 

@@ -45,6 +45,7 @@ pub struct Replay {
     trace: Trace,
     now: Duration,
     begun: Option<Duration>,
+    timeout: Option<Duration>,
     call: usize,
     /// Where the guest is, source and destination.
     pub guest: [Presence; 2],
@@ -59,6 +60,7 @@ impl Replay {
             trace,
             now: Duration::ZERO,
             begun: None,
+            timeout: None,
             call: 0,
             guest: [Presence::Absent, Presence::Absent],
             moved: false,
@@ -113,7 +115,8 @@ impl Hosts for Replay {
         self.trace.worked_ms.map(|ms| Duration::from_secs_f64(ms / 1e3))
     }
 
-    fn begin(&mut self, _: &RunPlan) -> anyhow::Result<()> {
+    fn begin(&mut self, plan: &RunPlan) -> anyhow::Result<()> {
+        self.timeout = plan.policy.timeout.map(|limit| Duration::from_nanos(limit.0));
         self.begun = Some(self.now);
         Ok(())
     }
@@ -137,6 +140,10 @@ impl Hosts for Replay {
 
     fn sample(&mut self) -> Option<JobStats> {
         let at = self.at_ms();
+        // The last one was taken when the run was given up, however late libvirt let the tool look.
+        if self.timeout.is_some_and(|timeout| at >= timeout.as_secs_f64() * 1e3) {
+            return self.trace.samples.last().map(|last| last.stats.clone());
+        }
         let nearest = self.trace.samples.iter().min_by(|a, b| (a.at_ms - at).abs().total_cmp(&(b.at_ms - at).abs()));
         nearest.map(|sample| sample.stats.clone())
     }
