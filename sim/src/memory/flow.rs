@@ -15,6 +15,8 @@ use super::{Faults, GuestMemory, PageCount, Run, Sending};
 const NOTHING: f64 = 1e-6;
 /// Post-copy is followed in so many steps.
 const POSTCOPY_STEPS: f64 = 64.0;
+/// And a pass with XBZRLE: what is still as it was sent becomes less while the pass goes on.
+const XBZRLE_STEPS: f64 = 16.0;
 
 /// The work that fits between faults is found from this share of what is wanted on, in so many steps, to about a thousandth.
 const FIRST_SHARE: f64 = 1e-6;
@@ -46,12 +48,16 @@ struct Segment {
     known: f64,
     /// In XBZRLE's cache.
     cached: f64,
+    /// Dirty pages that were at the last sync what the cache has of them.
+    unchanged: f64,
     /// Its slots in that cache are those of other written pages too.
     contested: bool,
     writer: Writer,
     /// The writer's progress at the last sync, and when the chunk's log was cleared.
     at_sync: f64,
     at_clear: f64,
+    /// And when it was last sent, where XBZRLE asks.
+    at_sent: f64,
     chunk: u32,
     /// The segment behind belongs to the same pages; the cursor once stopped between them.
     parted: bool,
@@ -99,6 +105,16 @@ impl Sweep {
     }
 }
 
+/// The share of a segment's pages that a writer leaves alone while it does `work` seconds of work; it writes `rate` seconds
+/// of that to each page, by chance or one after the other.
+fn untouched(writer: Writer, rate: f64, work: f64) -> f64 {
+    match writer {
+        Writer::None => 1.0,
+        Writer::Random { .. } => libm::exp(-rate * work),
+        Writer::Sweep { .. } => (1.0 - rate * work).max(0.0),
+    }
+}
+
 /// XBZRLE's cache, as far as expected counts know it.
 #[derive(Debug, Clone, Copy)]
 struct Cache {
@@ -132,8 +148,8 @@ pub struct FlowMemory {
     cache: Option<Cache>,
     parted: bool,
     postcopy: bool,
-    /// Pages that post-copy sends between two looks at the faults.
-    postcopy_step: f64,
+    /// Pages that are sent between two looks at what the writers have done meanwhile.
+    step: f64,
     speed: f64,
     faults: Faults,
 }
@@ -192,6 +208,7 @@ impl FlowMemory {
                     dirty: 0.0,
                     known: 0.0,
                     cached: 0.0,
+                    unchanged: 0.0,
                     contested: written >= slots,
                     writer: match writer {
                         None => Writer::None,
@@ -202,6 +219,7 @@ impl FlowMemory {
                     },
                     at_sync: 0.0,
                     at_clear: 0.0,
+                    at_sent: 0.0,
                     chunk,
                     parted: false,
                 });
@@ -225,7 +243,7 @@ impl FlowMemory {
             cache: place.cache_pages.map(|pages| Cache { slots: pages as f64, free: pages as f64, active: false }),
             parted: false,
             postcopy: false,
-            postcopy_step: 0.0,
+            step: f64::INFINITY,
             speed: 1.0,
             faults: Faults::default(),
         }
@@ -249,7 +267,8 @@ impl FlowMemory {
                 Writer::Random { term, .. } => segment.at_clear = self.clocks[term].progress(),
                 Writer::Sweep { sweep, from } => {
                     let sweep = &mut self.sweeps[sweep];
-                    sweep.advance(self.clocks[sweep.term].progress());
+                    segment.at_clear = self.clocks[sweep.term].progress();
+                    sweep.advance(segment.at_clear);
                     sweep.log.remove_all_within(&sweep.copied, from, from + segment.pages);
                 }
             }
@@ -270,13 +289,49 @@ impl FlowMemory {
                 }
             };
             let zero = zero.min(segment.dirty);
-            return PageCount { normal: segment.dirty - zero, zero, encoded: 0.0 };
+            return PageCount { normal: segment.dirty - zero, zero, ..PageCount::default() };
         }
         let encoded = match self.cache {
             Some(cache) if cache.active && segment.cached > 0.0 => segment.dirty * (segment.cached / segment.pages),
             _ => 0.0,
         };
-        PageCount { normal: segment.dirty - encoded, zero: 0.0, encoded }
+        let unchanged = if encoded > 0.0 { self.still_unchanged(segment).min(encoded) } else { 0.0 };
+        PageCount { normal: segment.dirty - encoded, zero: 0.0, encoded: encoded - unchanged, unchanged }
+    }
+
+    /// Of the pages that were unchanged at the last sync, those that nobody has written since.
+    fn still_unchanged(&self, segment: &Segment) -> f64 {
+        let (term, share) = match segment.writer {
+            Writer::None => return segment.unchanged,
+            Writer::Random { term, rate } => (term, rate),
+            Writer::Sweep { sweep, .. } => {
+                (self.sweeps[sweep].term, self.sweeps[sweep].rate / self.sweeps[sweep].pages)
+            }
+        };
+        let since = self.clocks[term].progress() - segment.at_sync;
+        segment.unchanged * untouched(segment.writer, share, since)
+    }
+
+    /// Before a sync: how many of the pages that it will find dirty are what they were when they were sent. Written between
+    /// the clearing of their log and their sending, they are marked dirty for nothing.
+    fn find_unchanged(&mut self) {
+        let eager = self.log == Log::Eager;
+        for index in 0..self.segments.len() {
+            let kept = self.still_unchanged(&self.segments[index]);
+            let segment = &mut self.segments[index];
+            let (term, share) = match segment.writer {
+                Writer::None => continue,
+                Writer::Random { term, rate } => (term, rate),
+                Writer::Sweep { sweep, .. } => {
+                    (self.sweeps[sweep].term, self.sweeps[sweep].rate / self.sweeps[sweep].pages)
+                }
+            };
+            let progress = self.clocks[term].progress();
+            let untouched = |since: f64| untouched(segment.writer, share, progress - since);
+            let cleared = if eager { segment.at_sync } else { segment.at_clear };
+            let sent = (segment.known - segment.dirty).max(0.0) * (segment.cached / segment.pages);
+            segment.unchanged = kept + sent * (untouched(segment.at_sent) - untouched(cleared)).max(0.0);
+        }
     }
 
     /// Cuts a segment where the scan stopped, `share` of its dirty pages sent, of which `inserted` are new in the cache.
@@ -297,12 +352,14 @@ impl FlowMemory {
         front.cached = segment.cached * cut + inserted;
         front.zero = 0.0;
         front.dirty = 0.0;
+        front.unchanged = 0.0;
         front.parted = true;
         back.pages = segment.pages - front.pages;
         back.known = segment.known - front.known;
         back.cached = segment.cached * (1.0 - cut);
         back.zero = segment.zero * (1.0 - share);
         back.dirty = segment.dirty * (1.0 - share);
+        back.unchanged = segment.unchanged * (1.0 - share);
         self.segments[index] = front;
         self.segments.insert(index + 1, back);
         self.cursor = index + 1;
@@ -327,6 +384,7 @@ impl FlowMemory {
                 front.dirty += back.dirty;
                 front.known += back.known;
                 front.cached += back.cached;
+                front.unchanged += back.unchanged;
                 front.parted = back.parted;
                 if self.cursor > index {
                     self.cursor -= 1;
@@ -338,8 +396,11 @@ impl FlowMemory {
     /// The scan has come to the end of memory and starts at the front.
     fn wrap(&mut self) {
         self.cursor = 0;
-        if let Some(cache) = &mut self.cache {
+        if let Some(cache) = &mut self.cache
+            && !cache.active
+        {
             cache.active = true;
+            self.step = (self.pending / XBZRLE_STEPS).max(1.0);
         }
     }
 
@@ -356,13 +417,22 @@ impl FlowMemory {
     }
 
     /// Sends `share` of one segment's dirty pages.
-    fn send_segment(&mut self, index: usize, share: f64, from: SimTime) -> PageCount {
+    fn send_segment(&mut self, index: usize, share: f64, from: SimTime, until: SimTime) -> PageCount {
         let chunk = self.segments[index].chunk;
         if self.log == Log::Chunked && !self.postcopy && !self.cleared[chunk as usize] {
             self.clear(chunk, from);
         }
         if index < self.cursor {
             self.wrap();
+        }
+        if self.cache.is_some() {
+            self.advance(SimTime(from.0 + until.since(from).0 / 2));
+            let segment = &mut self.segments[index];
+            segment.at_sent = match segment.writer {
+                Writer::None => 0.0,
+                Writer::Random { term, .. } => self.clocks[term].progress(),
+                Writer::Sweep { sweep, .. } => self.clocks[self.sweeps[sweep].term].progress(),
+            };
         }
         let sent = self.count(&self.segments[index]).scaled(share);
         let inserted = if self.postcopy { 0.0 } else { self.insert(index, sent.normal) };
@@ -377,6 +447,7 @@ impl FlowMemory {
             }
             segment.dirty = 0.0;
             segment.zero = 0.0;
+            segment.unchanged = 0.0;
             self.cursor = index + 1;
         }
         self.forget_dust();
@@ -391,14 +462,14 @@ impl FlowMemory {
     }
 
     /// Sends `pages` in the order of the scan.
-    fn send_in_order(&mut self, mut pages: f64, from: SimTime) -> PageCount {
+    fn send_in_order(&mut self, mut pages: f64, sending: &Sending) -> PageCount {
         let mut sent = PageCount::default();
         while pages > NOTHING && self.pending > 0.0 {
             let Some(index) = self.next_dirty() else { break };
             let dirty = self.segments[index].dirty;
             let share = if dirty - pages < NOTHING { 1.0 } else { pages / dirty };
             pages -= dirty * share;
-            sent.add(&self.send_segment(index, share, from));
+            sent.add(&self.send_segment(index, share, sending.from, sending.until));
         }
         sent
     }
@@ -498,12 +569,12 @@ impl GuestMemory for FlowMemory {
     }
 
     fn upcoming(&self, out: &mut Vec<Run>) {
-        if self.postcopy {
-            // A stretch at a time: faults change what comes after it.
+        if self.step < f64::INFINITY {
+            // A stretch at a time: faults and writes change what comes after it.
             let mut pages = PageCount::default();
             let count = self.segments.len();
             for segment in (self.cursor..count).chain(0..self.cursor).map(|i| &self.segments[i]) {
-                let room = self.postcopy_step - pages.total();
+                let room = self.step - pages.total();
                 if segment.dirty > NOTHING {
                     pages.add(&self.count(segment).scaled((room / segment.dirty).min(1.0)));
                 }
@@ -530,17 +601,23 @@ impl GuestMemory for FlowMemory {
         if self.postcopy {
             let pages = run.pages.total() * share;
             let mut sent = self.fault(pages, &sending);
-            sent.add(&self.send_in_order(pages - sent.total(), sending.from));
+            sent.add(&self.send_in_order(pages - sent.total(), &sending));
             self.forget_dust();
             return sent;
         }
+        if self.step < f64::INFINITY {
+            return self.send_in_order(run.pages.total() * share, &sending);
+        }
         // Parting a segment shifts those behind it by one; the stretch asked about is then the cursor's.
         let index = self.next_dirty().unwrap_or(run.key as usize);
-        self.send_segment(index, share, sending.from)
+        self.send_segment(index, share, sending.from, sending.until)
     }
 
     fn sync(&mut self, now: SimTime) -> f64 {
         self.advance(now);
+        if self.cache.is_some() {
+            self.find_unchanged();
+        }
         if self.parted {
             self.join();
         }
@@ -573,13 +650,19 @@ impl GuestMemory for FlowMemory {
                     segment.at_clear = progress;
                 }
                 Writer::Sweep { sweep, from } => {
-                    segment.dirty = self.sweeps[sweep].bitmap.measure_within(from, from + segment.pages);
+                    let sweep = &self.sweeps[sweep];
+                    segment.dirty = sweep.bitmap.measure_within(from, from + segment.pages);
+                    segment.at_sync = self.clocks[sweep.term].progress();
+                    segment.at_clear = segment.at_sync;
                 }
             }
             segment.known = segment.dirty;
             self.pending += segment.dirty;
         }
         self.cleared.fill(false);
+        if self.cache.is_some_and(|cache| cache.active) {
+            self.step = (self.pending / XBZRLE_STEPS).max(1.0);
+        }
         self.pending - before
     }
 
@@ -593,7 +676,7 @@ impl GuestMemory for FlowMemory {
     fn start_postcopy(&mut self, now: SimTime) {
         self.advance(now);
         self.postcopy = true;
-        self.postcopy_step = (self.pending / POSTCOPY_STEPS).max(1.0);
+        self.step = (self.pending / POSTCOPY_STEPS).max(1.0);
     }
 
     fn faults(&self) -> Faults {

@@ -45,13 +45,16 @@ pub struct PageCount {
     pub zero: f64,
     /// In XBZRLE's cache: the difference is sent.
     pub encoded: f64,
+    /// In XBZRLE's cache and unchanged since they were sent: written between a sync and their sending, they are marked dirty
+    /// again for nothing. Found so, they cost no bytes (`migration/ram.c`, `save_xbzrle_page`).
+    pub unchanged: f64,
 }
 
 impl PageCount {
     /// All of them.
     #[inline]
     pub fn total(&self) -> f64 {
-        self.normal + self.zero + self.encoded
+        self.normal + self.zero + self.encoded + self.unchanged
     }
 
     /// Adds `other` to this.
@@ -60,13 +63,19 @@ impl PageCount {
         self.normal += other.normal;
         self.zero += other.zero;
         self.encoded += other.encoded;
+        self.unchanged += other.unchanged;
     }
 
     /// This times `factor`.
     #[inline]
     #[must_use]
     pub fn scaled(&self, factor: f64) -> PageCount {
-        PageCount { normal: self.normal * factor, zero: self.zero * factor, encoded: self.encoded * factor }
+        PageCount {
+            normal: self.normal * factor,
+            zero: self.zero * factor,
+            encoded: self.encoded * factor,
+            unchanged: self.unchanged * factor,
+        }
     }
 }
 

@@ -135,6 +135,8 @@ pub struct PageMemory {
     /// The log as the last sync read it.
     copied: Bitmap,
     nonzero: Bitmap,
+    /// Written since it was last sent.
+    changed: Bitmap,
     /// Chunks whose log has been cleared since the last sync; empty where all are cleared at the sync.
     cleared: Vec<bool>,
     chunk_pages: u64,
@@ -190,6 +192,7 @@ impl PageMemory {
             log: Bitmap::new(pages),
             copied: Bitmap::new(pages),
             nonzero,
+            changed: Bitmap::new(pages),
             cleared: if place.chunk_pages.is_some() { vec![false; chunks as usize] } else { Vec::new() },
             chunk_pages,
             firmware,
@@ -250,6 +253,7 @@ impl PageMemory {
                 writer.written += 1;
                 self.log.set(page);
                 self.nonzero.set(page);
+                self.changed.set(page);
             }
         }
     }
@@ -286,9 +290,8 @@ impl PageMemory {
 
     /// How a page would be sent now.
     fn kind(&self, page: u64) -> PageCount {
-        let one = |normal, zero, encoded| PageCount { normal, zero, encoded };
         if !self.nonzero.has(page) {
-            return one(0.0, 1.0, 0.0);
+            return PageCount { zero: 1.0, ..PageCount::default() };
         }
         if let Some(cache) = &self.cache
             && self.cache_active
@@ -296,10 +299,14 @@ impl PageMemory {
         {
             let slot = cache[(page % cache.len() as u64) as usize];
             if slot.is_some_and(|(cached, _)| cached == page) {
-                return one(0.0, 0.0, 1.0);
+                return if self.changed.has(page) {
+                    PageCount { encoded: 1.0, ..PageCount::default() }
+                } else {
+                    PageCount { unchanged: 1.0, ..PageCount::default() }
+                };
             }
         }
-        one(1.0, 0.0, 0.0)
+        PageCount { normal: 1.0, ..PageCount::default() }
     }
 
     /// Sends one page and moves the cursor behind it.
@@ -320,6 +327,7 @@ impl PageMemory {
                 *slot = Some((page, self.round));
             }
         }
+        self.changed.unset(page);
         self.bitmap.unset(page);
         self.pending -= 1;
         self.cursor = page + 1;
@@ -428,9 +436,14 @@ impl GuestMemory for PageMemory {
             return self.send_postcopy(pages, &sending);
         }
         let mut sent = PageCount::default();
-        for _ in 0..pages {
+        let span = sending.until.since(sending.from).0;
+        for i in 0..pages {
             let Some(page) = self.next_dirty() else { break };
             self.clear(page, sending.from);
+            if self.cache_active {
+                // Whether it has been written since it was last sent is asked when it is sent.
+                self.write_until(sending.from + SimTime((u128::from(span) * u128::from(i) / u128::from(pages)) as u64));
+            }
             sent.add(&self.send_page(page));
         }
         sent

@@ -569,8 +569,10 @@ impl<M: GuestMemory> Migration<M> {
             normal: o.normal_pages as f64,
             zero: o.zero_pages as f64,
             encoded: libm::round(self.sent.encoded),
+            unchanged: libm::round(self.sent.unchanged),
         };
         o.encoded_pages = whole.encoded as u64;
+        o.unchanged_pages = whole.unchanged as u64;
         o.wire_bytes = libm::round(self.settings.speeds.wire(&whole)) as u64;
         o.dirty_syncs = self.syncs;
         o.throttle_percent = self.throttle.percent;
@@ -693,7 +695,7 @@ impl Settings {
                 image_bytes,
                 files_bytes,
                 copy_cap: offline.copy_read_rate.value.bytes_per_s(),
-                pages: PageCount { normal, zero, encoded: 0.0 },
+                pages: PageCount { normal, zero, ..PageCount::default() },
             },
             longest_phase: guest
                 .workload

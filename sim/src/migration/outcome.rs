@@ -72,6 +72,8 @@ pub struct Outcome {
     pub zero_pages: u64,
     /// Pages sent as XBZRLE differences.
     pub encoded_pages: u64,
+    /// Pages that XBZRLE found as they had been sent: they cost no bytes.
+    pub unchanged_pages: u64,
     /// QEMU's dirty-sync-count.
     pub dirty_syncs: u32,
     /// The last throttle, in percent.
@@ -99,6 +101,7 @@ impl Outcome {
             normal_pages: 0,
             zero_pages: 0,
             encoded_pages: 0,
+            unchanged_pages: 0,
             dirty_syncs: 0,
             throttle_percent: 0,
             faults: Faults::default(),

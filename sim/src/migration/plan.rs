@@ -48,7 +48,10 @@ impl Speeds {
 
     #[inline]
     fn seconds(&self, pages: &PageCount) -> f64 {
-        pages.normal * self.normal_s + pages.zero * self.zero_s + pages.encoded * (self.encoded_s + self.normal_s)
+        pages.normal * self.normal_s
+            + pages.zero * self.zero_s
+            + pages.encoded * (self.encoded_s + self.normal_s)
+            + pages.unchanged * self.encoded_s
     }
 }
 

@@ -20,7 +20,8 @@ fn ms(time: SimTime) -> String {
     format!("{:.1} ms", time.as_millis_f64())
 }
 
-fn grid(header: &[&str], right: std::ops::RangeFrom<usize>) -> Table {
+/// An empty table; its columns from `right.start` on are figures.
+pub fn grid(header: &[&str], right: std::ops::RangeFrom<usize>) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY).set_header(header);
     for column in table.column_iter_mut().skip(right.start) {
@@ -61,7 +62,10 @@ pub fn answer(answer: &Answer) -> String {
         outcome.normal_pages,
         outcome.zero_pages,
         if outcome.encoded_pages > 0 {
-            format!(" and {} XBZRLE differences", outcome.encoded_pages)
+            format!(
+                ", {} XBZRLE differences and {} pages that it found unchanged",
+                outcome.encoded_pages, outcome.unchanged_pages
+            )
         } else {
             String::new()
         },
@@ -187,7 +191,7 @@ fn rounds(outcome: &Outcome) -> Table {
             round.n.to_string(),
             format!("{:.3} s", round.start.as_secs_f64()),
             human_time(round.end - round.start),
-            format!("{:.0}", round.pages.normal + round.pages.encoded),
+            format!("{:.0}", round.pages.normal + round.pages.encoded + round.pages.unchanged),
             format!("{:.0}", round.pages.zero),
             human_bytes(round.wire_bytes),
             format!("{:.0}", round.dirty_pages_at_end),
