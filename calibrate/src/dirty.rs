@@ -10,8 +10,9 @@ use virt::connect::Connect;
 use virt::domain::Domain;
 use virt::sys;
 
+use crate::domain::Files;
 use crate::helper::Helper;
-use crate::hosts::ffi;
+use crate::hosts::ffi::{self, Doing};
 use crate::reach::Reach;
 
 /// How dirty pages are found.
@@ -52,16 +53,20 @@ pub struct Curve {
 /// The domain does not run, the host has none of the methods, or a measurement does not end.
 pub fn measure(
     connect: &Connect,
+    reach: &Reach,
     name: &str,
     windows: &[u32],
     method: Option<Method>,
     mut step: impl FnMut(u32),
 ) -> anyhow::Result<Curve> {
     ffi::start_event_loop();
-    let domain = connect
-        .lookup_domain_by_name(name)
-        .map_err(|e| anyhow::anyhow!("no domain `{name}`: {}; `virsh list` shows those that run", e.message()))?;
-    let memory = Pages(domain.info().map_err(|e| anyhow::anyhow!("{}", e.message()))?.memory / 4);
+    let domain =
+        connect.lookup_domain_by_name(name).doing(format!("no domain `{name}`; `virsh list` shows those that run"))?;
+    let memory = Pages(domain.info().doing(format!("asking about `{name}`"))?.memory / 4);
+    if method == Some(Method::Snapshots) {
+        let windows: Vec<u64> = windows.iter().map(|s| u64::from(*s) * 1000).collect();
+        return Ok(measure_snapshots(reach, &Files::of(name).qmp(), memory, &windows)?.0);
+    }
     // Outside of KVM the dirty log is not kept while nothing migrates.
     let kvm = domain.xml_desc(0).is_ok_and(|xml| xml.contains("type='kvm'"));
     let candidates = match method {
@@ -93,12 +98,12 @@ fn measure_by(
     let mut points = Vec::with_capacity(windows.len());
     for &window in windows {
         step(window);
-        ffi::start_dirty_rate(domain, window, mode).map_err(|e| anyhow::anyhow!("{}", e.message()))?;
+        ffi::start_dirty_rate(domain, window, mode).doing("starting a measurement")?;
         let length = Duration::from_secs(window.into());
         std::thread::sleep(length);
         let started = Instant::now();
         let mib_s = loop {
-            let stats = ffi::dirty_rate(domain).map_err(|e| anyhow::anyhow!("{}", e.message()))?;
+            let stats = ffi::dirty_rate(domain).doing("reading a measurement")?;
             let get = |key: &str| stats.get(key).copied();
             if get("dirtyrate.calc_status") == Some(MEASURED) {
                 break get("dirtyrate.megabytes_per_second").context("the measurement has no result")?;

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use migsim_models::units::Bytes;
-
 use crate::plan::{Engine, Kind, RunPlan};
 
 /// The freestanding guest, built from calibrate/guest.
@@ -82,7 +80,7 @@ pub fn xml(name: &str, uuid: &str, plan: &RunPlan, beats: Option<(&str, u16)>) -
     let chunk = plan.log_chunk.map_or(String::new(), |chunk| {
         format!(
             "<qemu:arg value='-global'/><qemu:arg value='migration.x-clear-bitmap-shift={}'/>",
-            Bytes(chunk.0).pages().0.ilog2()
+            chunk.pages().0.ilog2()
         )
     });
     format!(
@@ -193,7 +191,7 @@ mod tests {
     #[test]
     fn the_domain_carries_the_plan() {
         let mut plan = crate::plan::RunKeys::default().plan(true).unwrap();
-        plan.log_chunk = Some(Bytes(64 << 20));
+        plan.log_chunk = Some(migsim_models::units::Bytes(64 << 20));
         let xml = xml("g", "id", &plan, Some(("127.0.0.1", 4711)));
         for part in
             ["<domain type='kvm'", "kvm64", "x-clear-bitmap-shift=14", "service='4711'", "workload=idle", "append='on'"]

@@ -283,9 +283,7 @@ impl Series {
             let files = Files::of(&self.guest);
             let texts =
                 Side::BOTH.map(|side| std::fs::read_to_string(lab.outside(side, &files.serial())).unwrap_or_default());
-            let at = |side: Side| {
-                read_serial(&texts[usize::from(side == Side::Destination)]).reports.last().map_or(0, |r| r.ms)
-            };
+            let at = |side: Side| read_serial(&texts[side.index()]).reports.last().map_or(0, |r| r.ms);
             (at(*side), texts.iter().filter(|t| t.contains("ready")).count())
         };
         let (first, _) = last();

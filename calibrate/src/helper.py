@@ -14,7 +14,7 @@ def leave_with_the_tool():
 
 
 def receive(address, path):
-    """Offers a port; takes one stream into a file (or nowhere) and says how much came and when the last byte was stored."""
+    """Offers a port; takes one stream into a file and says how much came and when the last byte was stored."""
     with socket.create_server((address, 0)) as server:
         say(port=server.getsockname()[1])
         conn, _ = server.accept()
@@ -29,8 +29,7 @@ def receive(address, path):
             out.write(memoryview(buffer)[:n])
             count += n
         out.flush()
-        if path != "/dev/null":
-            os.fsync(out.fileno())
+        os.fsync(out.fileno())
         conn.sendall(b"ok")
         say(bytes=count, seconds=time.monotonic() - (first or time.monotonic()))
 
@@ -129,41 +128,57 @@ def output_of(*command):
         return ""
 
 
+class Qmp:
+    """A guest's QMP socket."""
+
+    def __init__(self, path, patience=60):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(patience)
+        self.socket.connect(path)
+        self.lines = self.socket.makefile("rb")
+        self.lines.readline()
+        self.order("qmp_capabilities")
+
+    def send(self, name, **arguments):
+        self.socket.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
+
+    def order(self, name, **arguments):
+        """Sends a command and waits for its answer; events that come before are left out."""
+        self.send(name, **arguments)
+        while True:
+            said = json.loads(self.lines.readline())
+            if "error" in said:
+                raise OSError(said["error"]["desc"])
+            if "return" in said:
+                return said["return"]
+
+
 def watch(path, device, destination, guest):
     """Follows a guest's second QMP socket: events as they come, QEMU's own figures at the end, and what is still queued in
     the socket and in the shaper when the guest stops."""
     say(cpu=cpu_seconds(guest), loadavg=os.getloadavg()[0])
-    with socket.socket(socket.AF_UNIX) as qmp:
-        qmp.connect(path)
-        lines = qmp.makefile("rb")
-        lines.readline()
-
-        def order(command, **arguments):
-            qmp.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
-
-        order("qmp_capabilities")
-        say(watching=True)
-        try:
-            for line in lines:
-                said = json.loads(line)
-                arrived = time.time()
-                if "event" in said:
-                    stamp = said["timestamp"]
-                    say(event=said["event"], data=said.get("data", {}), s=stamp["seconds"] + stamp["microseconds"] / 1e6)
-                    status = said.get("data", {}).get("status")
-                    if said["event"] == "STOP":
-                        for _ in range(4):
-                            say(queued={"s": time.time(), "ss": output_of("ss", "-tinmH", "dst", destination),
-                                        "tc": output_of("tc", "-s", "qdisc", "show", "dev", device) if device else ""})
-                            time.sleep(0.02)
-                    if status in ("completed", "failed", "cancelled", "postcopy-paused"):
-                        order("query-migrate")
-                elif "return" in said and "status" in said["return"]:
-                    say(migrate=said["return"])
-                    if said["return"]["status"] in ("completed", "failed", "cancelled"):
-                        say(cpu=cpu_seconds(guest))
-        except OSError:
-            pass
+    qmp = Qmp(path, patience=None)
+    say(watching=True)
+    try:
+        for line in qmp.lines:
+            said = json.loads(line)
+            if "event" in said:
+                stamp = said["timestamp"]
+                say(event=said["event"], data=said.get("data", {}), s=stamp["seconds"] + stamp["microseconds"] / 1e6)
+                status = said.get("data", {}).get("status")
+                if said["event"] == "STOP":
+                    for _ in range(4):
+                        say(queued={"s": time.time(), "ss": output_of("ss", "-tinmH", "dst", destination),
+                                    "tc": output_of("tc", "-s", "qdisc", "show", "dev", device) if device else ""})
+                        time.sleep(0.02)
+                if status in ("completed", "failed", "cancelled", "postcopy-paused"):
+                    qmp.send("query-migrate")
+            elif "return" in said and "status" in said["return"]:
+                say(migrate=said["return"])
+                if said["return"]["status"] in ("completed", "failed", "cancelled"):
+                    say(cpu=cpu_seconds(guest))
+    except OSError:
+        pass
     say(cpu=cpu_seconds(guest))
 
 
@@ -181,27 +196,6 @@ def reap(*words):
             return
 
 
-class Qmp:
-    """One QMP socket, for commands one after another."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(path)
-        self.lines = self.socket.makefile("rb")
-        self.lines.readline()
-        self.order("qmp_capabilities")
-
-    def order(self, name, **arguments):
-        self.socket.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
-        while True:
-            said = json.loads(self.lines.readline())
-            if "error" in said:
-                raise OSError(said["error"]["desc"])
-            if "return" in said:
-                return said["return"]
-
-
 def snapshots(path, size, windows):
     """Compares all of a guest's memory with itself a window later; the guest stands still while it is read."""
     qmp, size, page = Qmp(path), int(size), 4096
@@ -213,8 +207,6 @@ def snapshots(path, size, windows):
     def read(file):
         qmp.order("stop")
         at = time.monotonic()
-        with open(file, "wb"):
-            pass
         for n, (address, length) in enumerate(parts):
             qmp.order("pmemsave", val=address, size=length, filename=f"{file}{n}")
         return at
@@ -242,10 +234,9 @@ def snapshots(path, size, windows):
                     changed += a != b and a[i:i + page] != one
             say(ms=(ended - began) * 1000, changed=changed, touched=touched)
     finally:
-        for file in files:
-            for name in [file] + [f"{file}{n}" for n in range(len(parts))]:
-                if os.path.exists(name):
-                    os.unlink(name)
+        for name in [f"{file}{n}" for file in files for n in range(len(parts))]:
+            if os.path.exists(name):
+                os.unlink(name)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use migsim::scenario::InputError;
 use migsim_models::units::{BitRate, Bytes, SimTime};
+use migsim_models::words;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -57,12 +58,9 @@ impl Side {
         }
     }
 
-    /// The other one.
-    pub fn other(self) -> Side {
-        match self {
-            Side::Source => Side::Destination,
-            Side::Destination => Side::Source,
-        }
+    /// Its place in a pair: 0, then 1.
+    pub fn index(self) -> usize {
+        usize::from(self == Side::Destination)
     }
 
     /// The host's address on the lab's link: the same in every lab, none of which sees another.
@@ -117,21 +115,11 @@ impl Congestion {
     pub const PREFERRED: [Congestion; 3] = [Congestion::Cubic, Congestion::Reno, Congestion::Bbr];
 }
 
-impl std::fmt::Display for Congestion {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Congestion::Cubic => "cubic",
-            Congestion::Reno => "reno",
-            Congestion::Bbr => "bbr",
-        })
-    }
-}
+words!(Congestion, "congestion control", "cubic, reno, bbr", "cubic" => Cubic, "reno" => Reno, "bbr" => Bbr);
 
-impl std::str::FromStr for Congestion {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Congestion, String> {
-        let found = Congestion::PREFERRED.into_iter().find(|one| one.to_string() == s);
-        found.ok_or_else(|| format!("unknown congestion control `{s}`; it is one of cubic, reno, bbr"))
+impl Default for Link {
+    fn default() -> Link {
+        Link::of(BitRate(200_000_000))
     }
 }
 
@@ -480,7 +468,7 @@ impl Lab {
     }
 
     fn anchor(&self, side: Side) -> i32 {
-        self.written.anchors[usize::from(side == Side::Destination)]
+        self.written.anchors[side.index()]
     }
 
     fn anchor_stands(&self, side: Side) -> bool {

@@ -1,36 +1,17 @@
 //! How much the runs themselves scatter: the spread of repeats of one configuration.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use anyhow::Context;
-use comfy_table::{CellAlignment, Table};
-use migsim::scenario::InputError;
+use migsim::records::Observation;
+use migsim::report::table::grid;
 use statrs::statistics::Statistics;
 
-use crate::record::Record;
-
 /// Unrelated work above this many processors' worth makes a run disturbed.
-pub const DISTURBED_CPU: f64 = 0.2;
+const DISTURBED_CPU: f64 = 0.2;
 
-/// Reads run records.
-///
-/// # Errors
-/// With file and line where a row cannot be read, or the file has none.
-pub fn read_records(path: &Path) -> anyhow::Result<Vec<Record>> {
-    let file = path.display().to_string();
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("{file}: cannot be read"))?;
-    let records = reader.deserialize().enumerate().map(|(index, row)| {
-        row.map_err(|e: csv::Error| {
-            let line = e.position().map_or(index as u64 + 2, csv::Position::line);
-            InputError::new(format!("{file}:{line}"), e)
-        })
-    });
-    let records: Vec<Record> = records.collect::<Result<_, _>>()?;
-    if records.is_empty() {
-        return Err(InputError::new(file, "has no rows; a run record has one for each migration").into());
-    }
-    Ok(records)
+/// Whether something else kept the machine busy.
+pub fn is_disturbed(run: &Observation) -> bool {
+    run.background_cpu.is_some_and(|cpu| cpu > DISTURBED_CPU)
 }
 
 /// The scatter of the repeats of one configuration.
@@ -59,30 +40,34 @@ pub struct Noise {
     pub incomplete: usize,
 }
 
-/// Finds the repeats among records and how they scatter.
-pub fn noise(records: &[Record]) -> Noise {
+/// Finds the repeats among runs and how they scatter.
+pub fn noise<'a>(runs: impl IntoIterator<Item = &'a Observation>) -> Noise {
     let mut found = Noise::default();
-    let mut groups: BTreeMap<String, Vec<&Record>> = BTreeMap::new();
-    for record in records {
-        if record.outcome != "completed" {
+    let mut groups: BTreeMap<&str, Vec<&Observation>> = BTreeMap::new();
+    for run in runs {
+        if run.completed != Some(true) {
             found.incomplete += 1;
-        } else if record.background_cpu.is_some_and(|cpu| cpu > DISTURBED_CPU) {
+        } else if is_disturbed(run) {
             found.disturbed += 1;
         } else {
-            groups.entry(record.configuration()).or_default().push(record);
+            groups.entry(&run.configuration).or_default().push(run);
         }
     }
     for runs in groups.into_values().filter(|runs| runs.len() >= 2) {
-        let spread = |of: fn(&Record) -> Option<f64>| {
+        let spread = |of: fn(&Observation) -> Option<f64>| {
             let values: Vec<f64> = runs.iter().filter_map(|r| of(r)).collect();
             ((&values).mean(), (&values).std_dev())
         };
         let Some(first) = runs.iter().min_by_key(|r| &r.id) else { continue };
+        let (guest, path) = (&first.case.guest, &first.case.path);
         found.spreads.push(Spread {
             first: first.id.clone(),
             words: format!(
-                "{} of {} MiB, {}, {} Mbit/s",
-                first.mode, first.memory_mib, first.workload, first.link_mbit
+                "{} of {}, {}, {}",
+                first.case.policy.mode,
+                guest.memory.bytes(),
+                guest.workload,
+                path.capacity
             ),
             runs: runs.len(),
             elapsed: spread(|r| r.elapsed_ms),
@@ -96,9 +81,7 @@ pub fn noise(records: &[Record]) -> Noise {
 impl Noise {
     /// As a table for people.
     pub fn table(&self) -> String {
-        let mut table = Table::new();
-        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(["configuration", "runs", "elapsed", "spread", "downtime", "spread"]);
+        let mut table = grid(&["configuration", "runs", "elapsed", "spread", "downtime", "spread"], 1..);
         for s in &self.spreads {
             let share = |(mean, deviation): (f64, f64)| format!("{:.1} %  {deviation:.0} ms", 100.0 * deviation / mean);
             table.add_row([
@@ -109,11 +92,6 @@ impl Noise {
                 format!("{:.0} ms", s.downtime.0),
                 share(s.downtime),
             ]);
-        }
-        for column in 1..6 {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
         }
         format!(
             "{table}\nspread: standard deviation, relative to the mean and in ms. Left out: {} disturbed (unrelated work above {DISTURBED_CPU} \
@@ -129,22 +107,16 @@ mod tests {
 
     #[test]
     fn repeats_are_found_and_disturbed_runs_left_out() {
-        let run = |id: &str, workload: &str, elapsed: f64, cpu: f64| Record {
-            id: id.to_owned(),
-            workload: workload.to_owned(),
-            outcome: "completed".to_owned(),
-            elapsed_ms: Some(elapsed),
-            downtime_ms: Some(100.0),
-            background_cpu: Some(cpu),
-            ..Record::default()
-        };
-        let found = noise(&[
-            run("a-1", "idle", 900.0, 0.0),
-            run("a-2", "idle", 1100.0, 0.1),
-            run("a-3", "idle", 5000.0, 1.5),
-            run("b", "sweep", 1.0, 0.0),
-        ]);
-        assert_eq!((found.spreads.len(), found.disturbed), (1, 1));
+        let file = "id,mode,memory_mib,touched_pages,workload,link_mbit,congestion,outcome,elapsed_ms,downtime_ms,background_cpu\n\
+            a-1,precopy,64,0,idle,100,reno,completed,900,100,0\n\
+            a-2,precopy,64,0,idle,100,reno,completed,1100,100,0.1\n\
+            a-3,precopy,64,0,idle,100,reno,completed,5000,100,1.5\n\
+            b,precopy,64,0,idle,100,bbr,completed,1,100,0\n\
+            c,precopy,64,0,idle,100,bbr,failed,,,0\n";
+        let (runs, errors) = migsim::records::observations("a test", file.as_bytes()).unwrap();
+        assert_eq!(errors, []);
+        let found = noise(&runs);
+        assert_eq!((found.spreads.len(), found.disturbed, found.incomplete), (1, 1, 1));
         assert_eq!(found.spreads[0].runs, 2);
         assert!((found.spreads[0].elapsed.1 - 141.42).abs() < 0.01, "{:?}", found.spreads[0]);
     }

@@ -1,74 +1,54 @@
 //! What one real migration is to be: the guest, the link, the mode and the levers.
 
-use std::fmt::{self, Display};
-use std::str::FromStr;
-
 use migsim::scenario::InputError;
 use migsim_models::qemu::{AutoConverge, Version};
 use migsim_models::spec::{self, Layout, Mode, Policy, Transport};
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
+use migsim_models::words;
 use migsim_models::workload::{Pattern, Workload};
 use serde::{Deserialize, Serialize};
 
 use crate::lab::{Congestion, Link};
 
-macro_rules! words {
-    ($(#[$doc:meta])* $type:ident, $what:literal, $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        pub enum $type { $($(#[$variant_doc])* $variant),+ }
-
-        impl Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(match self { $($type::$variant => $word),+ })
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = String;
-            fn from_str(s: &str) -> Result<Self, String> {
-                match s {
-                    $($word => Ok($type::$variant),)+
-                    _ => Err(format!(concat!("unknown ", $what, " `{}`; it is one of ", $($word, " ",)+), s).trim_end().to_owned()),
-                }
-            }
-        }
-    };
-}
-
-words! {
-    /// What the guest's memory is filled with.
-    Content, "content",
+/// What the guest's memory is filled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
     /// Noise: what no compression helps against.
-    Random = "random",
+    Random,
     /// The same word over and over.
-    Repeated = "repeated",
+    Repeated,
     /// Zeros: pages of which a migration sends 9 bytes.
-    Zero = "zero"
+    Zero,
 }
+words!(Content, "content", "random, repeated, zero", "random" => Random, "repeated" => Repeated, "zero" => Zero);
 
-words! {
-    /// What runs the guest's instructions.
-    Engine, "engine",
+/// What runs the guest's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
     /// The kernel's virtualisation.
-    Kvm = "kvm",
+    Kvm,
     /// QEMU's translation: slow, everywhere.
-    Tcg = "tcg"
+    Tcg,
 }
+words!(Engine, "engine", "kvm, tcg", "kvm" => Kvm, "tcg" => Tcg);
 
-words! {
-    /// Which guest is migrated.
-    Kind, "guest",
+/// Which guest is migrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
     /// The project's own freestanding guest, which follows a workload to the page.
-    Freestanding = "freestanding",
+    Freestanding,
     /// Linux with redis under load.
-    Redis = "redis",
+    Redis,
     /// Linux with a Python job.
-    Python = "python",
+    Python,
     /// Linux with a database under load.
-    Sqlite = "sqlite"
+    Sqlite,
 }
+words!(Kind, "guest", "freestanding, redis, python, sqlite",
+    "freestanding" => Freestanding, "redis" => Redis, "python" => Python, "sqlite" => Sqlite);
 
 /// A run by its keys: flags of `migcal run`, and keys of a campaign's plan. What is left out has its default.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args, Deserialize)]
@@ -145,7 +125,7 @@ pub struct RunKeys {
 impl RunKeys {
     /// The lab's link.
     pub fn lab_link(&self) -> Link {
-        let default = Link::of(self.link.unwrap_or(BitRate(200_000_000)));
+        let default = self.link.map_or_else(Link::default, Link::of);
         Link {
             delay: self.delay.unwrap_or(default.delay),
             send_buffer: self.send_buffer.unwrap_or(default.send_buffer),

@@ -1,5 +1,9 @@
 //! A run as one CSV row: the interchange schema (docs/run-record.md) and what this project adds to it.
 
+use std::path::Path;
+
+use anyhow::Context;
+use migsim::scenario::InputError;
 use migsim_models::units::SimTime;
 use serde::{Deserialize, Serialize};
 
@@ -143,38 +147,29 @@ impl Record {
     }
 }
 
+/// The time of day in UTC, as 2026-11-23T05:40:00Z.
+pub fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// A measured figure with the digits that mean something.
 pub fn round(value: f64, digits: u32) -> f64 {
     let scale = f64::from(10_u32.pow(digits));
     (value * scale).round() / scale
 }
 
-impl Record {
-    /// What was asked for, as one word: repeats of a configuration have the same.
-    pub fn configuration(&self) -> String {
-        let link = (self.link_mbit * 1e3).round();
-        format!(
-            "{}|{}|{}|{}|{}|{}|{}|{}|{:?}|{:?}|{link}|{}|{}|{}|{}|{}|{}|{}|{:?}|{:?}|{}",
-            self.mode,
-            self.engine,
-            self.transport,
-            self.guest,
-            self.vcpus,
-            self.memory_mib,
-            self.touched_pages,
-            self.workload,
-            self.phase_offset_ms,
-            self.delta_bytes,
-            self.bandwidth_cap_mib,
-            self.downtime_limit_ms,
-            self.auto_converge,
-            self.xbzrle,
-            self.multifd_channels,
-            self.content,
-            self.fault,
-            self.log_chunk_mib,
-            self.send_buffer_bytes,
-            self.congestion,
-        )
-    }
+/// Reads rows back.
+///
+/// # Errors
+/// With file and line where a row cannot be read.
+pub fn read_records(path: &Path) -> anyhow::Result<Vec<Record>> {
+    let file = path.display().to_string();
+    let mut reader = csv::Reader::from_path(path).with_context(|| format!("{file}: cannot be read"))?;
+    let rows = reader.deserialize().enumerate().map(|(index, row)| {
+        row.map_err(|e: csv::Error| {
+            let line = e.position().map_or(index as u64 + 2, csv::Position::line);
+            InputError::new(format!("{file}:{line}"), e).into()
+        })
+    });
+    rows.collect()
 }

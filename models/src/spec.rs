@@ -1,8 +1,5 @@
 //! What is asked: the guest, the path between the two hosts, and the policy of its migration.
 
-use std::fmt::{self, Display};
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::qemu::{AutoConverge, Version, XBZRLE_CACHE};
@@ -182,19 +179,28 @@ pub struct WordError {
     accepted: &'static str,
 }
 
+impl WordError {
+    /// `input` is no `what`, of which `accepted` are known.
+    pub fn new(what: &'static str, input: &str, accepted: &'static str) -> WordError {
+        WordError { what, input: input.to_owned(), accepted }
+    }
+}
+
+/// Gives an enumeration its words: what it is called, what it accepts (for the error), and the word of each variant.
+#[macro_export]
 macro_rules! words {
     ($type:ident, $what:literal, $accepted:literal, $($word:literal => $variant:ident),+) => {
-        impl FromStr for $type {
-            type Err = WordError;
-            fn from_str(s: &str) -> Result<Self, WordError> {
+        impl ::std::str::FromStr for $type {
+            type Err = $crate::spec::WordError;
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
                 match s {
                     $($word => Ok($type::$variant),)+
-                    _ => Err(WordError { what: $what, input: s.to_owned(), accepted: $accepted }),
+                    _ => Err($crate::spec::WordError::new($what, s, $accepted)),
                 }
             }
         }
-        impl Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.pad(match self { $($type::$variant => $word,)+ })
             }
         }

@@ -27,11 +27,15 @@ pub fn runs(case: &Case, profile: &Profile, fidelity: Fidelity) -> Vec<Outcome> 
     }
 }
 
-/// The run that stands for the others: the median by total time, of those with the commoner ending.
+/// Those runs that end as most of them do.
+pub fn commoner(mut runs: Vec<Outcome>) -> Vec<Outcome> {
+    let completed = 2 * runs.iter().filter(|run| run.completed()).count() >= runs.len();
+    runs.retain(|run| run.completed() == completed);
+    runs
+}
+
+/// The run that stands for others that end alike: the median by total time.
 pub fn median(mut runs: Vec<Outcome>) -> Outcome {
-    let completed = runs.iter().filter(|run| run.completed()).count();
-    let commoner = 2 * completed >= runs.len();
-    runs.retain(|run| run.completed() == commoner);
     runs.sort_by_key(|run| run.ended_at);
     let middle = (runs.len() - 1) / 2;
     runs.swap_remove(middle)
@@ -39,5 +43,5 @@ pub fn median(mut runs: Vec<Outcome>) -> Outcome {
 
 /// The answer to a case.
 pub fn predict(case: &Case, profile: &Profile, fidelity: Fidelity) -> Outcome {
-    median(runs(case, profile, fidelity))
+    median(commoner(runs(case, profile, fidelity)))
 }

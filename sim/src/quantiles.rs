@@ -1,25 +1,44 @@
 //! How sure a prediction is: quantiles of total time and downtime, and the probability of converging.
 //!
-//! Three things make a prediction unsure. The profile's parameters are estimates: so many draws within their standard
-//! errors are predicted. What a guest dirties is random: each draw's writers are a little faster or slower. And runs
-//! scatter: the profile's noise. The width of an interval is their sum in squares, times a factor that the fit has found on
-//! runs it had not seen, so that the interval holds as often as it says (split-conformal prediction: Vovk, Gammerman and
-//! Shafer 2005; Lei et al. 2018).
+//! Three things make a prediction unsure. The profile's parameters are estimates: profiles drawn within their standard
+//! errors are asked as well. What a guest dirties is random: each draw's writers are a little faster or slower. And runs
+//! scatter: the profile's noise. The scatter of a figure is their sum in squares; the width of an interval is that times a
+//! factor which the fit has found on runs it had not seen, so that the interval holds as often as it says (split-conformal
+//! prediction with normalised scores: Vovk, Gammerman and Shafer 2005; Lei et al. 2018).
 
-use migsim_models::profile::{FIELDS, Profile};
+use migsim_models::profile::{FIELDS, Intervals, Profile};
+use migsim_models::units::SimTime;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use statrs::statistics::Statistics;
 
 use crate::migration::Outcome;
-use crate::predict::runs;
+use crate::predict::predict;
 use crate::scenario::Case;
 use crate::world::Fidelity;
 
-/// Draws of the profile and of the writers.
-const DRAWS: usize = 24;
+/// Draws that are always asked: they say how wide the scatter is ...
+const FEW: usize = 6;
+/// ... and where they do not agree whether it converges, so many, for the probability.
+const MANY: usize = 24;
 /// Relative standard deviation of a draw's write rates: chance makes the distinct pages of a pass differ by about as much.
 const WRITERS: f64 = 0.01;
+
+/// Profiles that could be the true one, each with a factor on what guests write.
+#[derive(Debug, Clone)]
+pub struct Draws(Vec<(Profile, f64)>);
+
+/// The scatter that is expected of runs around a prediction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scatter {
+    /// Standard deviation of the total time, ms.
+    pub elapsed_ms: f64,
+    /// The same of the reported downtime.
+    pub downtime_ms: f64,
+    /// The probability of converging.
+    pub p_converge: f64,
+}
 
 /// How sure a prediction is. Times in ms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,60 +51,82 @@ pub struct Quantiles {
     pub p_converge: f64,
 }
 
-/// The quantiles of a case whose prediction is `outcome`. `None`: the profile was not fitted, so nothing is known of its errors.
-pub fn quantiles(case: &Case, profile: &Profile, outcome: &Outcome) -> Option<Quantiles> {
-    let intervals = profile.noise.intervals?;
-    let draws = draws(case, profile);
-    let converged = draws.iter().filter(|draw| draw.is_some()).count();
-    let elapsed = outcome.ended_at.as_millis_f64();
-    let downtime = outcome.reported_downtime().map_or(0.0, migsim_models::units::SimTime::as_millis_f64);
-    let spread = |of: fn(&(f64, f64)) -> f64| {
-        let values: Vec<f64> = draws.iter().flatten().map(of).collect();
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n.max(1.0);
-        let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
-        if n > 1.0 { squares / (n - 1.0) } else { 0.0 }
-    };
-    let around = |centre: f64, noise: f64, variance: f64, factor: f64| {
-        let half = factor * libm::sqrt(noise * noise + variance);
-        [(centre - half).max(0.0), centre, centre + half]
-    };
-    Some(Quantiles {
-        elapsed_ms: around(elapsed, profile.noise.elapsed_sigma_ms(elapsed), spread(|d| d.0), intervals.elapsed_90),
-        downtime_ms: around(
-            downtime,
-            profile.noise.downtime_sigma_ms(downtime),
-            spread(|d| d.1),
-            intervals.downtime_90,
-        ),
-        p_converge: converged as f64 / draws.len() as f64,
-    })
-}
-
-/// Total time and downtime of each draw, ms; `None` where it does not converge.
-fn draws(case: &Case, profile: &Profile) -> Vec<Option<(f64, f64)>> {
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
-    (0..DRAWS)
-        .map(|_| {
+impl Draws {
+    /// Draws around a profile, always the same ones.
+    pub fn around(profile: &Profile) -> Draws {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+        let mut draw = || {
             let mut drawn = profile.clone();
             for field in FIELDS {
                 let slot = (field.slot)(&mut drawn);
                 if let Some(error) = slot.error() {
                     let value = slot.value();
                     // A rate or a time that is hardly known is not drawn below a tenth of itself.
-                    let next = (value + error * normal()).max(value / 10.0);
-                    let next = if field.key.contains("share") { next.min(1.0) } else { next };
-                    slot.set(next, None);
+                    slot.set((value + error * normal()).max(value / 10.0), None);
                 }
             }
-            let mut case = case.clone();
-            if let Some(workload) = case.guest.workload.scaled(libm::exp(WRITERS * normal())) {
-                case.guest.workload = workload;
-            }
-            let outcome = crate::predict::median(runs(&case, &drawn, Fidelity::Flow));
-            let downtime = outcome.reported_downtime()?;
-            Some((outcome.ended_at.as_millis_f64(), downtime.as_millis_f64()))
-        })
-        .collect()
+            (drawn, libm::exp(WRITERS * normal()))
+        };
+        Draws((0..MANY).map(|_| draw()).collect())
+    }
+
+    /// Draws around a fitted profile. `None`: it was not fitted, so nothing is known of its errors.
+    pub fn of_fitted(profile: &Profile) -> Option<Draws> {
+        profile.noise.intervals.map(|_| Draws::around(profile))
+    }
+
+    /// The scatter around the prediction `outcome` of a case by `profile`.
+    pub fn scatter(&self, case: &Case, profile: &Profile, outcome: &Outcome) -> Scatter {
+        let mut case = case.clone();
+        let workload = case.guest.workload.clone();
+        let mut ask = |draws: &[(Profile, f64)]| -> Vec<Option<(f64, f64)>> {
+            let asked = draws.iter().map(|(profile, factor)| {
+                if let Some(scaled) = workload.scaled(*factor) {
+                    case.guest.workload = scaled;
+                }
+                let outcome = predict(&case, profile, Fidelity::Flow);
+                Some((outcome.ended_at.as_millis_f64(), outcome.reported_downtime()?.as_millis_f64()))
+            });
+            asked.collect()
+        };
+        let mut drawn = ask(&self.0[..FEW]);
+        if drawn.iter().any(|one| one.is_some() != outcome.completed()) {
+            drawn.extend(ask(&self.0[FEW..]));
+        }
+        let variance = |of: fn(&(f64, f64)) -> f64| {
+            let values: Vec<f64> = drawn.iter().flatten().map(of).collect();
+            if values.len() > 1 { values.variance() } else { 0.0 }
+        };
+        let (elapsed, downtime) = figures(outcome);
+        let total = |noise: f64, variance: f64| libm::sqrt(noise * noise + variance);
+        Scatter {
+            elapsed_ms: total(profile.noise.elapsed_sigma_ms(elapsed), variance(|d| d.0)),
+            downtime_ms: total(profile.noise.downtime_sigma_ms(downtime), variance(|d| d.1)),
+            p_converge: drawn.iter().flatten().count() as f64 / drawn.len() as f64,
+        }
+    }
+
+    /// The quantiles of a case whose prediction by `profile` is `outcome`.
+    pub fn quantiles(&self, case: &Case, profile: &Profile, outcome: &Outcome) -> Option<Quantiles> {
+        Some(self.scatter(case, profile, outcome).quantiles(outcome, profile.noise.intervals?))
+    }
+}
+
+impl Scatter {
+    /// The quantiles around a prediction, so wide as the fit has found that they have to be.
+    pub fn quantiles(&self, outcome: &Outcome, widths: Intervals) -> Quantiles {
+        let (elapsed, downtime) = figures(outcome);
+        let around = |centre: f64, half: f64| [(centre - half).max(0.0), centre, centre + half];
+        Quantiles {
+            elapsed_ms: around(elapsed, widths.elapsed_90 * self.elapsed_ms),
+            downtime_ms: around(downtime, widths.downtime_90 * self.downtime_ms),
+            p_converge: self.p_converge,
+        }
+    }
+}
+
+/// Total time and reported downtime, ms.
+fn figures(outcome: &Outcome) -> (f64, f64) {
+    (outcome.ended_at.as_millis_f64(), outcome.reported_downtime().map_or(0.0, SimTime::as_millis_f64))
 }

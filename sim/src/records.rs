@@ -19,8 +19,8 @@ use rayon::prelude::*;
 use statrs::statistics::{Data, OrderStatistics};
 
 use crate::migration::Outcome;
-use crate::predict::{median, runs};
-use crate::quantiles::{Quantiles, quantiles};
+use crate::predict::{commoner, median, runs};
+use crate::quantiles::{Draws, Quantiles};
 use crate::scenario::{Case, InputError, Keys};
 use crate::world::Fidelity;
 
@@ -223,13 +223,18 @@ pub struct RowPrediction {
 impl RowPrediction {
     /// Predicts a case.
     pub fn of(case: &Case, profile: &Profile, fidelity: Fidelity) -> RowPrediction {
-        RowPrediction::mean(runs(case, profile, fidelity))
+        RowPrediction::mean(&commoner(runs(case, profile, fidelity)))
     }
 
-    /// The mean over the runs that a row stands for, of those with the commoner ending.
-    fn mean(mut runs: Vec<Outcome>) -> RowPrediction {
-        let completed = 2 * runs.iter().filter(|run| run.completed()).count() >= runs.len();
-        runs.retain(|run| run.completed() == completed);
+    /// Predicts a case; beside it the run that stands for the others.
+    pub fn with_run(case: &Case, profile: &Profile, fidelity: Fidelity) -> (RowPrediction, Outcome) {
+        let runs = commoner(runs(case, profile, fidelity));
+        (RowPrediction::mean(&runs), median(runs))
+    }
+
+    /// The mean over runs that end alike.
+    fn mean(runs: &[Outcome]) -> RowPrediction {
+        let completed = runs.iter().all(Outcome::completed);
         let mean = |of: &dyn Fn(&Outcome) -> f64| runs.iter().map(of).sum::<f64>() / runs.len() as f64;
         let offline = runs.iter().all(|run| run.mode == Mode::Offline);
         RowPrediction {
@@ -276,10 +281,12 @@ impl RowPrediction {
 }
 
 /// Columns that ask the question; runs that agree in all of them are repeats of one configuration.
-const ASKED: [&str; 22] = [
+const ASKED: [&str; 24] = [
     "mode",
     "engine",
+    "guest",
     "transport",
+    "congestion",
     "qemu",
     "vcpus",
     "memory_mib",
@@ -349,15 +356,26 @@ pub fn observations(file: &str, input: impl Read) -> Result<(Vec<Observation>, V
         }
     }
     if found.is_empty() && errors.is_empty() {
-        return Err(InputError::new(file, "has no rows; a run record has one for each migration"));
+        return Err(no_rows(file));
     }
     Ok((found, errors))
 }
 
-fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -> Result<Observation, Fault> {
-    if row.len() != width {
-        return Err(("(all)".to_owned(), format!("the row has {} fields, the header {width}", row.len())));
+/// What is wrong with a file of a header alone.
+pub fn no_rows(file: &str) -> InputError {
+    InputError::new(file, "has no rows; a run record has one for each migration")
+}
+
+/// Refuses a row that has lost fields, or has too many.
+fn whole(row: &StringRecord, width: usize) -> Result<(), Fault> {
+    if row.len() == width {
+        return Ok(());
     }
+    Err(("(all)".to_owned(), format!("the row has {} fields, the header {width}", row.len())))
+}
+
+fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -> Result<Observation, Fault> {
+    whole(row, width)?;
     let number = |column: &str| columns.number(row, column);
     let completed = match columns.text(row, "outcome") {
         Some("completed") => Some(true),
@@ -555,13 +573,14 @@ pub fn predict_records(
     mut complain: impl FnMut(&RowError),
     mut progress: impl FnMut(u64),
 ) -> Result<Report, InputError> {
-    let Job { file, profile, fidelity, interrupted } = *job;
+    let Job { file, profile, interrupted, .. } = *job;
     let unusable = |e: &dyn Display| InputError::new(file, e);
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
     let header = reader.headers().map_err(|e| unusable(&e))?.clone();
     let columns = Columns::new(file, &header)?;
     let mut writer = csv::Writer::from_writer(output);
     let write = |e: csv::Error| InputError::new("output", e);
+    let draws = Draws::of_fitted(profile);
     let mut summary = Summary::default();
     let mut batch: Vec<StringRecord> = Vec::with_capacity(BATCH);
     let mut wrote_header = false;
@@ -584,7 +603,7 @@ pub fn predict_records(
             wrote_header = true;
         }
         let answers: Vec<Result<(Mode, RowPrediction), RowError>> =
-            batch.par_iter().map(|row| answer(file, &columns, header.len(), row, profile, fidelity)).collect();
+            batch.par_iter().map(|row| answer(job, &columns, header.len(), row, draws.as_ref())).collect();
         for (row, answer) in batch.iter().zip(answers) {
             match answer {
                 Ok((mode, prediction)) => {
@@ -602,29 +621,24 @@ pub fn predict_records(
         progress(reader.position().byte());
     }
     if !wrote_header && !interrupted.load(Ordering::Relaxed) {
-        return Err(InputError::new(file, "has no rows; a run record has one for each migration"));
+        return Err(no_rows(file));
     }
     writer.flush().map_err(|e| InputError::new("output", e))?;
     Ok(Report { summary, interrupted: interrupted.load(Ordering::Relaxed) })
 }
 
 fn answer(
-    file: &str,
+    job: &Job,
     columns: &Columns,
     width: usize,
     row: &StringRecord,
-    profile: &Profile,
-    fidelity: Fidelity,
+    draws: Option<&Draws>,
 ) -> Result<(Mode, RowPrediction), RowError> {
     let line = row.position().map_or(0, csv::Position::line);
-    let place = |(column, reason): Fault| RowError { file: file.to_owned(), line, column, reason };
-    if row.len() != width {
-        let reason = format!("the row has {} fields, the header {width}", row.len());
-        return Err(place(("(all)".to_owned(), reason)));
-    }
+    let place = |(column, reason): Fault| RowError { file: job.file.to_owned(), line, column, reason };
+    whole(row, width).map_err(place)?;
     let case = columns.case(row).map_err(place)?;
-    let mode = case.policy.mode;
-    let outcomes = runs(&case, profile, fidelity);
-    let quantiles = quantiles(&case, profile, &median(outcomes.clone()));
-    Ok((mode, RowPrediction { quantiles, ..RowPrediction::mean(outcomes) }))
+    let (mut prediction, run) = RowPrediction::with_run(&case, job.profile, job.fidelity);
+    prediction.quantiles = draws.and_then(|draws| draws.quantiles(&case, job.profile, &run));
+    Ok((case.policy.mode, prediction))
 }

@@ -48,6 +48,14 @@ pub fn read_file(file: &FilePath) -> Result<String, InputError> {
     std::fs::read_to_string(file).map_err(|e| InputError::new(file.display().to_string(), e))
 }
 
+/// The profile of a file, or where none is given the embedded one.
+///
+/// # Errors
+/// Those of [`read_profile`].
+pub fn profile_or_default(file: Option<&FilePath>) -> Result<Profile, InputError> {
+    file.map_or_else(|| Ok(Profile::default()), read_profile)
+}
+
 /// Reads a profile from a file.
 ///
 /// # Errors

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use migcal::campaign::Plan;
 use migcal::hosts::replay::{Replay, Trace};
-use migcal::noise::read_records;
 use migcal::record::Record;
+use migcal::record::read_records;
 use migcal::run::{Label, Nobody, one};
 
 use crate::program::{migcal, text};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::hosts::Hosts;
 use crate::plan::RunPlan;
-use crate::record::Record;
+use crate::record::{Record, now};
 use crate::run::{Label, Nobody, Settled, one};
 
 /// So many runs in a row that could not even be started end the campaign: something is broken for good.
@@ -63,7 +63,7 @@ pub fn make(
         }
         listener.starting(planned);
         let label = Label { id: &planned.id, campaign: name, repeat: planned.repeat };
-        let started_at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let started_at = now();
         let result = one(hosts, &planned.plan, label, interrupted, &mut Nobody, |text| listener.note(text));
         if interrupted.load(Ordering::Relaxed) {
             // It was not let run to its end: it is made again.

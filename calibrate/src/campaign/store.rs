@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hosts::replay::Trace;
 use crate::reach::Reach;
-use crate::record::Record;
+use crate::record::{Record, now};
 
 /// Where and with what a campaign was made.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -144,7 +144,7 @@ impl Store {
         self.rows.flush().context("runs.csv cannot be written")?;
         self.known.insert(record.id.clone());
         self.manifest.runs = self.known.len();
-        self.manifest.ended = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        self.manifest.ended = now();
         self.write_manifest()
     }
 

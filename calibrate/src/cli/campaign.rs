@@ -8,18 +8,17 @@ use clap::Args;
 use indicatif::ProgressBar;
 use migcal::campaign::{Ending, HostFacts, Listener, Plan, Planned, Store, make};
 use migcal::hosts::Hosts;
-use migcal::lab::{Link, Side};
+use migcal::lab::Side;
 use migcal::plan::RunKeys;
-use migcal::record::Record;
+use migcal::record::{Record, now};
 use migsim::scenario::InputError;
 use migsim::terminal::{self, INTERRUPTED};
-use migsim_models::units::BitRate;
 
 use super::site::SiteArgs;
 
 #[derive(Debug, Args)]
 pub(super) struct CampaignArgs {
-    /// Which runs: see docs/campaigns.md
+    /// Which runs: see docs/real-runs.md
     plan: PathBuf,
     /// The campaign's folder; one that has runs of this plan is gone on with
     #[arg(long, value_name = "DIR")]
@@ -85,7 +84,7 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     }
     let mut store = Store::open(&args.out, &text)?;
     let interrupted = terminal::interruptible()?;
-    let link = runs.first().and_then(|r| r.plan.link).unwrap_or(Link::of(BitRate(200_000_000)));
+    let link = runs.first().and_then(|r| r.plan.link).unwrap_or_default();
     let mut opened = args.site.open(link, &interrupted)?;
     let first = runs.first().map(|r| &r.plan).context("the plan has no runs")?;
     let warm_up = RunKeys {
@@ -97,7 +96,7 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     warm_up.link = first.link;
     if store.manifest.began.is_empty() {
         let facts = opened.hosts.path(&warm_up)?;
-        store.manifest.began = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        store.manifest.began = now();
         (store.manifest.qemu, store.manifest.libvirt) = (facts.qemu, facts.libvirt);
         store.manifest.hosts = Side::BOTH
             .into_iter()
@@ -115,7 +114,7 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     let mut listener = Bar(bar);
     let ending = make(&mut opened.hosts, &runs, &plan.name, &warm_up, &mut store, &interrupted, &mut listener);
     listener.0.finish_and_clear();
-    opened.close();
+    drop(opened);
     match ending? {
         Ending::Done => {
             terminal::print(&format!(

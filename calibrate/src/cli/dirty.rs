@@ -3,13 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use migcal::dirty::{Curve, Method, measure, measure_snapshots};
-use migcal::domain::Files;
+use migcal::dirty::{Curve, Method, measure};
 use migcal::lab::{Lab, Side};
 use migcal::reach::Reach;
 use migsim::scenario::InputError;
 use migsim::terminal;
-use migsim_models::units::Pages;
 use virt::connect::Connect;
 
 #[derive(Debug, Args)]
@@ -49,19 +47,12 @@ pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
     let total: u32 = args.windows.iter().sum();
     let bar = terminal::progress(total.into(), "{bar:30} {pos}/{len} s  {msg}");
     let connect = Connect::open(Some(&uri)).map_err(|e| anyhow::anyhow!("{uri} is out of reach: {}", e.message()))?;
-    let curve = if args.method == Some(Method::Snapshots) {
-        let domain = connect.lookup_domain_by_name(&args.domain).map_err(|e| anyhow::anyhow!("{}", e.message()))?;
-        let memory = Pages(domain.info().map_err(|e| anyhow::anyhow!("{}", e.message()))?.memory / 4);
-        let windows: Vec<u64> = args.windows.iter().map(|s| u64::from(*s) * 1000).collect();
-        measure_snapshots(&reach, &Files::of(&args.domain).qmp(), memory, &windows)?.0
-    } else {
-        let mut done = 0;
-        measure(&connect, &args.domain, &args.windows, args.method, |window| {
-            bar.set_position(done);
-            bar.set_message(format!("a window of {window} s"));
-            done += u64::from(window);
-        })?
-    };
+    let mut done = 0;
+    let curve = measure(&connect, &reach, &args.domain, &args.windows, args.method, |window| {
+        bar.set_position(done);
+        bar.set_message(format!("a window of {window} s"));
+        done += u64::from(window);
+    })?;
     bar.finish_and_clear();
     terminal::print(&describe(&args.domain, &curve))?;
     Ok(ExitCode::SUCCESS)

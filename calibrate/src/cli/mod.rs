@@ -10,6 +10,7 @@ mod fit;
 mod lab;
 mod noise;
 mod paper;
+mod records;
 #[cfg(feature = "libvirt")]
 mod run;
 #[cfg(feature = "libvirt")]

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use migcal::noise::{noise, read_records};
+use migcal::noise::noise;
 use migsim::scenario::InputError;
 use migsim::terminal;
+
+use super::records::read;
 
 #[derive(Debug, Args)]
 pub(super) struct NoiseArgs {
@@ -15,7 +17,7 @@ pub(super) struct NoiseArgs {
 }
 
 pub(super) fn run(args: &NoiseArgs) -> anyhow::Result<ExitCode> {
-    let found = noise(&read_records(&args.runs)?);
+    let found = noise(&read(&[&args.runs])?.runs);
     if found.spreads.is_empty() {
         let file = args.runs.display().to_string();
         return Err(

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use migcal::noise::read_records;
-use migcal::paper::{pictures, predicted, table};
-use migsim::scenario::read_profile;
+use migcal::paper::{pictures, table};
+use migcal::validate::judge;
+use migsim::scenario::profile_or_default;
 use migsim::terminal::{self, WholeFile};
-use migsim_models::profile::Profile;
+
+use super::records::read;
 
 #[derive(Debug, Args)]
 pub(super) struct PaperArgs {
@@ -23,11 +24,11 @@ pub(super) struct PaperArgs {
 }
 
 pub(super) fn run(args: &PaperArgs) -> anyhow::Result<ExitCode> {
-    let profile = args.profile.as_ref().map_or(Ok(Profile::default()), |file| read_profile(file))?;
-    let pairs = predicted(&args.runs.display().to_string(), &read_records(&args.runs)?, &profile)?;
-    for (name, svg) in pictures(&pairs) {
+    let profile = profile_or_default(args.profile.as_deref())?;
+    let judged = judge(&read(&[&args.runs])?.runs, &profile);
+    for (name, svg) in pictures(&judged) {
         WholeFile::create(&args.out.join(name))?.write(&svg)?;
     }
-    terminal::print(&table(&pairs))?;
+    terminal::print(&table(&judged))?;
     Ok(ExitCode::SUCCESS)
 }

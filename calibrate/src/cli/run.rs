@@ -1,14 +1,16 @@
 //! `migcal run`.
 
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
 use migcal::hosts::Hosts;
 use migcal::plan::RunKeys;
-use migcal::record::Record;
+use migcal::record::{Record, now};
 use migcal::run::{Label, Nobody, Settled, one};
+use migsim::scenario::InputError;
 use migsim::terminal::{self, INTERRUPTED, SOME_FAILED};
 
 use super::site::SiteArgs;
@@ -29,21 +31,22 @@ pub(super) struct RunArgs {
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let plan = args.keys.plan(args.site.is_lab())?;
+    if args.keep && args.site.is_own_lab() {
+        let why =
+            "the lab that is brought up for this run goes at its end; `migcal lab up` makes one that stays, for --lab";
+        return Err(InputError::new("--keep", why).into());
+    }
+    let writer = args.out.as_deref().map(append_to).transpose()?;
     let interrupted = terminal::interruptible()?;
     let mut opened = args.site.open(args.keys.lab_link(), &interrupted)?;
-    let id = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let started_at = now();
+    let id = started_at.replace(['-', ':'], "");
     let label = Label { id: &id, campaign: "run", repeat: 1 };
-    let result = one(&mut opened.hosts, &plan, label, &interrupted, &mut Nobody, terminal::complain);
-    let mut run = match result {
-        Ok(run) => run,
-        Err(error) => {
-            opened.close();
-            return Err(error);
-        }
-    };
-    run.record.started_at = id.clone();
-    if let Some(place) = &args.out {
-        append(place, &run.record)?;
+    let mut run = one(&mut opened.hosts, &plan, label, &interrupted, &mut Nobody, terminal::complain)?;
+    run.record.started_at = started_at;
+    if let Some(mut writer) = writer {
+        writer.serialize(&run.record)?;
+        writer.flush()?;
     }
     terminal::print(&describe(&run.record))?;
     let mut code = if run.record.outcome == "failed" { ExitCode::from(SOME_FAILED) } else { ExitCode::SUCCESS };
@@ -57,33 +60,28 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             code = ExitCode::from(SOME_FAILED);
         }
     }
-    opened.close();
+    drop(opened);
     if interrupted.load(std::sync::atomic::Ordering::Relaxed) {
         code = ExitCode::from(INTERRUPTED);
     }
     Ok(code)
 }
 
-/// Adds a row to a file of records; a new file gets its header.
-fn append(place: &std::path::Path, record: &Record) -> anyhow::Result<()> {
-    let new = !place.exists();
+/// Opens a file of records for one more row, before the run: a bad place is known first. A new file gets its header.
+fn append_to(place: &Path) -> anyhow::Result<csv::Writer<File>> {
+    let file = place.display().to_string();
+    let unusable = || format!("{file}: cannot be written");
+    let out = OpenOptions::new().create(true).append(true).open(place).with_context(unusable)?;
+    let new = out.metadata().with_context(unusable)?.len() == 0;
     if !new {
-        let known: Vec<String> = csv::Reader::from_path(place)?.headers()?.iter().map(str::to_owned).collect();
+        let known = csv::Reader::from_path(place)?.headers()?.clone();
         let mut ours = csv::Writer::from_writer(Vec::new());
-        ours.serialize(record)?;
-        let ours = String::from_utf8(ours.into_inner()?)?;
-        if ours.lines().next() != Some(known.join(",").as_str()) {
-            anyhow::bail!("{}: has other columns than this version writes; give another --out", place.display());
+        ours.serialize(Record::default())?;
+        if known != *csv::Reader::from_reader(&ours.into_inner()?[..]).headers()? {
+            return Err(InputError::new(file, "has other columns than this version writes; give another --out").into());
         }
     }
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(place)
-        .with_context(|| format!("{}: cannot be written", place.display()))?;
-    let mut writer = csv::WriterBuilder::new().has_headers(new).from_writer(file);
-    writer.serialize(record)?;
-    Ok(writer.flush()?)
+    Ok(csv::WriterBuilder::new().has_headers(new).from_writer(out))
 }
 
 fn describe(record: &Record) -> String {

@@ -10,7 +10,6 @@ use migcal::hosts::libvirt::{LibvirtHosts, Site};
 use migcal::lab::{Lab, Link, down};
 use migcal::run::Settled;
 use migsim::terminal::{self, SOME_FAILED};
-use migsim_models::units::BitRate;
 
 /// The two hosts.
 #[derive(Debug, Args)]
@@ -32,10 +31,10 @@ pub(super) struct SiteArgs {
     pub(super) name: String,
 }
 
-/// The hosts, and the lab that was brought up for them, if one was.
+/// The hosts, and the lab that was brought up for them, if one was. Dropped in this order.
 pub(super) struct Opened {
     pub(super) hosts: LibvirtHosts,
-    own_lab: Option<OwnLab>,
+    _own_lab: Option<OwnLab>,
 }
 
 /// A lab that goes when it is dropped.
@@ -50,6 +49,11 @@ impl Drop for OwnLab {
 }
 
 impl SiteArgs {
+    /// Whether the hosts go away at the end: with them whatever runs there.
+    pub(super) fn is_own_lab(&self) -> bool {
+        self.is_lab() && self.lab.is_none()
+    }
+
     /// Whether the hosts are a lab's, whose link can be shaped.
     pub(super) fn is_lab(&self) -> bool {
         self.source.is_none()
@@ -77,16 +81,7 @@ impl SiteArgs {
                 Site::Lab { lab: Box::new(lab), in_use }
             }
         };
-        Ok(Opened { hosts: LibvirtHosts::open(site, &self.name, interrupted)?, own_lab })
-    }
-}
-
-impl Opened {
-    /// Ends the use of the hosts.
-    pub(super) fn close(self) {
-        let Opened { hosts, own_lab } = self;
-        drop(hosts);
-        drop(own_lab);
+        Ok(Opened { hosts: LibvirtHosts::open(site, &self.name, interrupted)?, _own_lab: own_lab })
     }
 }
 
@@ -98,11 +93,11 @@ pub(super) struct SettleArgs {
 
 /// `migcal settle`.
 pub(super) fn settle(args: &SettleArgs) -> anyhow::Result<ExitCode> {
-    if args.site.is_lab() && args.site.lab.is_none() {
+    if args.site.is_own_lab() {
         anyhow::bail!("which two hosts? It takes --lab NAME, or --source URI --destination URI");
     }
     let interrupted = terminal::interruptible()?;
-    let mut opened = args.site.open(Link::of(BitRate(200_000_000)), &interrupted)?;
+    let mut opened = args.site.open(Link::default(), &interrupted)?;
     let settled = migcal::run::settle(&mut opened.hosts, terminal::complain);
     let (text, code) = match &settled {
         Settled::RunsAt(side) => {
@@ -113,7 +108,7 @@ pub(super) fn settle(args: &SettleArgs) -> anyhow::Result<ExitCode> {
             (format!("{holder}{advice}"), ExitCode::from(SOME_FAILED))
         }
     };
-    opened.close();
+    drop(opened);
     terminal::print(&format!("{text}\n"))?;
     Ok(code)
 }

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use comfy_table::{CellAlignment, Table};
 use migcal::fit::Manner;
 use migcal::hosts::replay::Trace;
 use migcal::validate::{Figures, Report, cross_validate, judge, page, report};
-use migsim::scenario::InputError;
+use migsim::report::table::grid;
+use migsim::scenario::{InputError, profile_or_default};
 use migsim::terminal::{self, WholeFile};
 
-use super::fit::{prior, read};
+use super::records::read;
 
 #[derive(Debug, Args)]
 pub(super) struct ValidateArgs {
@@ -45,7 +45,7 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     if args.cross_validate.is_some_and(|k| k < 2) {
         return Err(InputError::new("--cross-validate", "takes 2 parts or more").into());
     }
-    let profile = prior(args.profile.as_deref())?;
+    let profile = profile_or_default(args.profile.as_deref())?;
     let runs = read(&args.runs)?.runs;
     let page_file = args.report.as_deref().map(WholeFile::create).transpose()?;
     let judged = match args.cross_validate {
@@ -102,9 +102,7 @@ fn row(name: &str, f: &Figures) -> Vec<String> {
 }
 
 fn table(found: &Report) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+    let header = [
         "",
         "runs",
         "total time: median 90 % 95 % worst",
@@ -112,7 +110,8 @@ fn table(found: &Report) -> String {
         "bytes: median 90 %",
         "syncs: exact, within one",
         "wrongly completed, not",
-    ]);
+    ];
+    let mut table = grid(&header, 1..);
     table.add_row(row("plain pre-copy", &found.top));
     for (name, figures) in &found.by_mode {
         table.add_row(row(name, figures));
@@ -128,11 +127,6 @@ fn table(found: &Report) -> String {
     }
     for (name, figures) in &found.models {
         table.add_row(row(&format!("model: {name}"), figures));
-    }
-    for column in 1..7 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
     }
     let mut text = format!("{table}\n");
     if let Some(noise) = found.noise {

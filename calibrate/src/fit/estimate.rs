@@ -147,7 +147,8 @@ impl Problem<'_> {
             }
             let before = cost;
             for _ in 0..6 {
-                let step = step(&jacobian, &residuals, &position, damping)?;
+                let weights: Vec<f64> = residuals.iter().map(|r| weight(r.value)).collect();
+                let step = step(&jacobian, &residuals, &weights, &position, damping)?;
                 let next = &position + step;
                 let at_next = self.residuals(&next);
                 let cost_next = Self::cost(&next, &at_next);
@@ -207,18 +208,19 @@ pub(super) fn curvature(jacobian: &DMatrix<f64>, weights: &[f64]) -> DMatrix<f64
     jacobian.transpose() * weighted + DMatrix::identity(jacobian.ncols(), jacobian.ncols())
 }
 
-fn step(
+/// A damped Newton step of the weighted regression. `None`: the curvature is not that of a minimum.
+pub(super) fn step(
     jacobian: &DMatrix<f64>,
     residuals: &[Residual],
+    weights: &[f64],
     position: &DVector<f64>,
     damping: f64,
 ) -> Option<DVector<f64>> {
-    let weights: Vec<f64> = residuals.iter().map(|r| weight(r.value)).collect();
-    let mut matrix = curvature(jacobian, &weights);
+    let mut matrix = curvature(jacobian, weights);
     for i in 0..matrix.nrows() {
         matrix[(i, i)] *= 1.0 + damping;
     }
-    let pull = DVector::from_iterator(residuals.len(), residuals.iter().zip(&weights).map(|(r, w)| r.value * w));
+    let pull = DVector::from_iterator(residuals.len(), residuals.iter().zip(weights).map(|(r, w)| r.value * w));
     let gradient = jacobian.transpose() * pull + position;
     Some(-matrix.cholesky()?.solve(&gradient))
 }

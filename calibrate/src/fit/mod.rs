@@ -9,16 +9,16 @@ pub use parameters::{Parameter, parameters};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-use estimate::{Estimate, Problem, curvature, weight};
+use estimate::{Estimate, Problem, curvature, step, weight};
 use migsim::records::Observation;
 use migsim_models::profile::{Intervals, Param, Profile};
 use migsim_models::units::SimTime;
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DVector;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use statrs::statistics::{Data, OrderStatistics};
+use statrs::statistics::{Data, OrderStatistics, Statistics};
 
-use crate::noise::DISTURBED_CPU;
+use crate::noise::is_disturbed;
 
 /// Fewer runs, or runs of fewer configurations, say nothing that could be told from chance.
 const FEWEST_RUNS: usize = 3;
@@ -115,7 +115,7 @@ pub fn fit(
     let mut at_prior = Vec::new();
     let searches = (manner.starts + 4) as f64;
     let mut done = 0.0;
-    let mut best = search(&used, prior, &free, manner.starts, &mut rng, interrupted, &mut |_| {
+    let mut best = search(&used, prior, &free, manner.starts, &mut rng, interrupted, &mut || {
         done += 1.0;
         progress(done / searches);
     })?;
@@ -128,7 +128,7 @@ pub fn fit(
         if free.is_empty() {
             return Err(FitError::TooLittle("the runs say nothing about any parameter".to_owned()));
         }
-        best = search(&used, prior, &free, 1, &mut rng, interrupted, &mut |_| {})?;
+        best = search(&used, prior, &free, 1, &mut rng, interrupted, &mut || {})?;
         done = (done + 1.0).min(searches - 1.0);
         progress(done / searches);
     }
@@ -137,10 +137,9 @@ pub fn fit(
     let mut profile = problem.profile(&best.position);
     let mut estimated = Vec::new();
     for (index, parameter) in free.iter().enumerate() {
-        let mut positions = Data::new(samples.iter().map(|s| s[index]).collect::<Vec<f64>>());
-        let mean = samples.iter().map(|s| s[index]).sum::<f64>() / samples.len() as f64;
-        let spread =
-            (samples.iter().map(|s| (s[index] - mean).powi(2)).sum::<f64>() / (samples.len() - 1) as f64).sqrt();
+        let drawn: Vec<f64> = samples.iter().map(|s| s[index]).collect();
+        let spread = (&drawn).std_dev();
+        let mut positions = Data::new(drawn);
         let at = |position: f64| parameter.value_at(prior, position);
         parameter.place(&mut profile, prior, best.position[index], Some(spread));
         estimated.push(Estimated {
@@ -152,7 +151,7 @@ pub fn fit(
     }
     fit_noise(&mut profile, &used, &best);
     if manner.intervals {
-        profile.noise.intervals = intervals(&used, prior, &profile, manner, interrupted)?;
+        profile.noise.intervals = intervals(&used, prior, manner, interrupted)?;
     }
     progress(1.0);
     Ok(Fitted { profile, estimated, at_prior, left_out, used: used.len() })
@@ -162,7 +161,7 @@ pub fn fit(
 fn reason_against(run: &Observation) -> Option<&'static str> {
     if run.completed != Some(true) {
         Some("did not complete")
-    } else if run.background_cpu.is_some_and(|cpu| cpu > DISTURBED_CPU) {
+    } else if is_disturbed(run) {
         Some("disturbed by other work on the machine")
     } else if run.elapsed_ms.is_none() {
         Some("has no elapsed_ms")
@@ -191,7 +190,7 @@ fn search(
     starts: usize,
     rng: &mut ChaCha8Rng,
     interrupted: &AtomicBool,
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(),
 ) -> Result<Estimate, FitError> {
     let problem = Problem { runs, prior, free };
     let mut best: Option<Estimate> = None;
@@ -203,7 +202,7 @@ fn search(
         if best.as_ref().is_none_or(|known| found.cost < known.cost) {
             best = Some(found);
         }
-        progress(start);
+        progress();
     }
     best.ok_or(FitError::Interrupted)
 }
@@ -250,11 +249,7 @@ fn bootstrap(problem: &Problem, best: &Estimate, resamples: usize, rng: &mut Cha
                     weights[row] += weight(best.residuals[row].value);
                 }
             }
-            let matrix: DMatrix<f64> = curvature(&best.jacobian, &weights);
-            let pull =
-                DVector::from_iterator(weights.len(), best.residuals.iter().zip(&weights).map(|(r, w)| r.value * w));
-            let gradient = best.jacobian.transpose() * pull + &best.position;
-            Some(&best.position - matrix.cholesky()?.solve(&gradient))
+            Some(&best.position + step(&best.jacobian, &best.residuals, &weights, &best.position, 0.0)?)
         })
         .collect()
 }
@@ -262,12 +257,11 @@ fn bootstrap(problem: &Problem, best: &Estimate, resamples: usize, rng: &mut Cha
 /// Parts into which runs are dealt to see how far predictions of unseen ones are off.
 const FOLDS: usize = 5;
 
-/// How wide intervals have to be to hold as often as they say: quantiles of the errors, in the noise's standard deviations, of
+/// How wide intervals have to be to hold as often as they say: quantiles of the errors, over the scatter expected, of
 /// predictions of runs that the fit behind them had not seen (cross-conformal prediction: Vovk 2015). `None`: too few runs.
 fn intervals(
     runs: &[Observation],
     prior: &Profile,
-    fitted: &Profile,
     manner: Manner,
     interrupted: &AtomicBool,
 ) -> Result<Option<Intervals>, FitError> {
@@ -280,10 +274,10 @@ fn intervals(
     let (mut elapsed, mut downtime) = (Vec::new(), Vec::new());
     for one in judged.iter().filter(|one| one.said.converges) {
         if let (Some(measured), Some(predicted)) = (one.run.elapsed_ms, one.said.elapsed_ms) {
-            elapsed.push((predicted - measured).abs() / fitted.noise.elapsed_sigma_ms(predicted));
+            elapsed.push((predicted - measured).abs() / one.scatter.elapsed_ms);
         }
         if let (Some(measured), Some(predicted)) = (one.run.downtime_ms, one.said.downtime_ms) {
-            downtime.push((predicted - measured).abs() / fitted.noise.downtime_sigma_ms(predicted));
+            downtime.push((predicted - measured).abs() / one.scatter.downtime_ms);
         }
     }
     let (Some(elapsed), Some(downtime)) = (conformal(&mut elapsed), conformal(&mut downtime)) else { return Ok(None) };

@@ -75,7 +75,7 @@ impl Parameter {
             Prior::Log(width) => before.max(LEAST) * (position * width).exp(),
             Prior::Linear(width) => before + position * width,
         };
-        if self.key.contains("share") { value.clamp(0.01, 1.0) } else { value }
+        (self.field.slot)(&mut prior.clone()).nearest(value)
     }
 
     /// Puts that value into a profile, with a standard error of `spread` in the same measure.

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "libvirt is a C library")]
 
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
+use std::fmt::Display;
 use std::ptr;
 use std::sync::Once;
 use std::sync::mpsc::Sender;
@@ -20,6 +21,18 @@ pub(crate) enum Event {
     Iteration(u64),
     /// The job has ended well, with its statistics.
     Completed(JobStats),
+}
+
+/// Says what was being done when libvirt refused.
+pub(crate) trait Doing<T> {
+    /// The result, its error after `what`.
+    fn doing(self, what: impl Display) -> anyhow::Result<T>;
+}
+
+impl<T> Doing<T> for Result<T, Error> {
+    fn doing(self, what: impl Display) -> anyhow::Result<T> {
+        self.map_err(|error| anyhow::anyhow!("{what}: {}", error.message()))
+    }
 }
 
 fn checked(result: c_int) -> Result<(), Error> {

@@ -17,7 +17,7 @@ use virt::error::ErrorNumber;
 use virt::sys;
 
 use super::beats::Beats;
-use super::ffi::{self, Event, Listening};
+use super::ffi::{self, Doing, Event, Listening};
 use super::observed::{observed_from, was_killed};
 use super::{Facts, Hosts, JobStats, Observed, Pause, Presence, Progress};
 use crate::dirty::measure_snapshots;
@@ -187,12 +187,11 @@ impl LibvirtHosts {
     }
 
     fn connect(&mut self, side: Side) -> anyhow::Result<&Connect> {
-        let slot = usize::from(side == Side::Destination);
+        let slot = side.index();
         let alive = self.connects[slot].as_ref().is_some_and(|connect| connect.is_alive().unwrap_or(false));
         if !alive {
             let uri = self.tool_uri(side);
-            let connect = Connect::open(Some(&uri))
-                .map_err(|e| anyhow::anyhow!("the {side}, {uri}, is out of reach: {}", e.message()))?;
+            let connect = Connect::open(Some(&uri)).doing(format!("the {side}, {uri}, is out of reach"))?;
             // A host that has vanished is noticed within 20 s.
             let _ = connect.set_keep_alive(5, 3);
             self.connects[slot] = Some(connect);
@@ -389,26 +388,20 @@ impl Hosts for LibvirtHosts {
         };
         self.beats = Beats::listen(&namespaces, port).ok();
         let xml = xml(&self.name, &self.uuid, plan, Some((&observer, port)));
+        let image = if plan.kind == Kind::Freestanding { None } else { Some(linux::image()?) };
+        // Each host boots from its own copy, also after an offline move.
         for side in Side::BOTH {
             let reach = self.reach(side)?;
-            match plan.kind {
-                // Each host boots from its own copy, also after an offline move.
-                Kind::Freestanding => reach.write_file(&files.kernel(), FREESTANDING)?,
-                _ => {
-                    let image = linux::image()?;
-                    reach.write_file(&files.kernel(), &image.kernel)?;
-                    reach.write_file(&files.initrd(), &image.initrd)?;
-                }
+            reach.write_file(&files.kernel(), image.as_ref().map_or(FREESTANDING, |image| &image.kernel))?;
+            if let Some(image) = &image {
+                reach.write_file(&files.initrd(), &image.initrd)?;
             }
         }
         let connect = self.connect(Side::Source)?;
-        let domain =
-            connect.define_domain_xml(&xml).map_err(|e| anyhow::anyhow!("defining the guest: {}", e.message()))?;
-        domain.create().map_err(|e| anyhow::anyhow!("starting the guest: {}", e.message()))?;
+        let domain = connect.define_domain_xml(&xml).doing("defining the guest")?;
+        domain.create().doing("starting the guest")?;
         let limit = plan.policy.downtime_limit.0 / 1_000_000;
-        domain
-            .migrate_set_max_downtime(limit, 0)
-            .map_err(|e| anyhow::anyhow!("setting the downtime limit: {}", e.message()))?;
+        domain.migrate_set_max_downtime(limit, 0).doing("setting the downtime limit")?;
         self.wait_for_guest(plan)?;
         // The first turns fill caches.
         std::thread::sleep(Duration::from_millis(500));
@@ -436,8 +429,8 @@ impl Hosts for LibvirtHosts {
         (self.passes, self.completed, self.watched) = (0, None, Vec::new());
         let sender = self.events.0.clone();
         self.listening = None;
-        let listening = ffi::listen(self.connect(Side::Source)?, &domain, &sender)
-            .map_err(|e| anyhow::anyhow!("listening to libvirt's events: {}", e.message()))?;
+        let listening =
+            ffi::listen(self.connect(Side::Source)?, &domain, &sender).doing("listening to libvirt's events")?;
         self.listening = Some(listening);
         let reach = self.reach(Side::Source)?;
         let device = if self.lab().is_some() { DEVICE } else { "" };
@@ -498,12 +491,12 @@ impl Hosts for LibvirtHosts {
 
     fn start_postcopy(&mut self) -> anyhow::Result<()> {
         let domain = self.domain(Side::Source)?;
-        ffi::start_postcopy(&domain).map_err(|e| anyhow::anyhow!("switching to post-copy: {}", e.message()))
+        ffi::start_postcopy(&domain).doing("switching to post-copy")
     }
 
     fn abort(&mut self) -> anyhow::Result<()> {
         let domain = self.domain(Side::Source)?;
-        ffi::abort_job(&domain).map_err(|e| anyhow::anyhow!("aborting the migration: {}", e.message()))
+        ffi::abort_job(&domain).doing("aborting the migration")
     }
 
     fn completed(&mut self) -> Option<JobStats> {
@@ -547,8 +540,7 @@ impl Hosts for LibvirtHosts {
     fn save(&mut self) -> anyhow::Result<()> {
         let domain = self.domain(Side::Source)?;
         let image = Files::of(&self.name).image().display().to_string();
-        ffi::save(&domain, &image)
-            .map_err(|e| anyhow::anyhow!("saving the guest to {image} at the source: {}", e.message()))
+        ffi::save(&domain, &image).doing(format!("saving the guest to {image} at the source"))
     }
 
     fn copy(&mut self) -> anyhow::Result<()> {
@@ -586,9 +578,7 @@ impl Hosts for LibvirtHosts {
     fn restore(&mut self, side: Side) -> anyhow::Result<()> {
         let image = Files::of(&self.name).image().display().to_string();
         let connect = self.connect(side)?;
-        connect
-            .restore_domain(&image)
-            .map_err(|e| anyhow::anyhow!("restoring the guest from {image} at the {side}: {}", e.message()))
+        connect.restore_domain(&image).doing(format!("restoring the guest from {image} at the {side}"))
     }
 
     fn has_image(&mut self, side: Side) -> bool {
@@ -628,7 +618,7 @@ impl Hosts for LibvirtHosts {
 
     fn resume(&mut self, side: Side) -> anyhow::Result<()> {
         let domain = self.domain(side)?;
-        domain.resume().map_err(|e| anyhow::anyhow!("letting the guest go on at the {side}: {}", e.message()))
+        domain.resume().doing(format!("letting the guest go on at the {side}"))
     }
 
     fn destroy(&mut self, side: Side) -> anyhow::Result<()> {
@@ -691,9 +681,7 @@ impl Hosts for LibvirtHosts {
         for side in Side::BOTH {
             self.destroy(side)?;
             if let Some(domain) = self.find(side)? {
-                domain
-                    .undefine()
-                    .map_err(|e| anyhow::anyhow!("removing the guest from the {side}: {}", e.message()))?;
+                domain.undefine().doing(format!("removing the guest from the {side}"))?;
             }
             let places: Vec<String> = files.all().iter().map(|p| p.display().to_string()).collect();
             let mut words = vec!["rm", "-f"];

@@ -69,7 +69,7 @@ impl Replay {
     }
 
     fn slot(side: Side) -> usize {
-        usize::from(side == Side::Destination)
+        side.index()
     }
 
     fn at_ms(&self) -> f64 {

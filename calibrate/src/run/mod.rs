@@ -91,7 +91,7 @@ pub fn one(
     if plan.content == Content::Zero
         && let Some(worked) = hosts.worked()
     {
-        trace.worked_ms = Some(round(worked.as_secs_f64() * 1e3, 3));
+        trace.worked_ms = Some(ms(worked));
         let worked = SimTime::from_secs_f64(worked.as_secs_f64());
         record.touched_pages = plan.workload.distinct(worked, SimTime::ZERO).round() as u64;
     }
@@ -119,10 +119,7 @@ pub fn one(
         record.downtime_ms = record.elapsed_ms;
     }
     record.wall_ms = Some(round(trace.calls_ms.iter().sum(), 1));
-    let settled = match result {
-        // A migration that worked is only looked at.
-        Ended::Completed | Ended::GaveUp | Ended::Failed(_) => settle(hosts, &mut note),
-    };
+    let settled = settle(hosts, &mut note);
     record.outcome = match (&result, &settled) {
         (Ended::Completed, Settled::RunsAt(Side::Destination)) => "completed",
         (Ended::GaveUp, Settled::RunsAt(Side::Source)) => "not-converged",
@@ -139,6 +136,22 @@ pub fn one(
         }
     };
     Ok(Run { record, trace, settled })
+}
+
+/// Why a migration is given up before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Timeout,
+    Interrupted,
+}
+
+impl Why {
+    fn words(self) -> &'static str {
+        match self {
+            Why::Timeout => "timeout",
+            Why::Interrupted => "interrupted",
+        }
+    }
 }
 
 enum Ended {
@@ -162,25 +175,23 @@ fn migrate(
     let begun = hosts.now();
     let mut sampled = Duration::ZERO;
     let mut switched = plan.policy.mode != Mode::Postcopy;
-    let mut given_up: Option<(Duration, &str)> = None;
+    let mut given_up: Option<(Duration, Why)> = None;
     loop {
         let since = hosts.now() - begun;
         meddler.look(since, 0);
         if let Progress::Ended(result) = hosts.progress() {
-            trace.calls_ms.push(round(since.as_secs_f64() * 1e3, 3));
+            trace.calls_ms.push(ms(since));
             return match (result, given_up) {
                 (Ok(()), _) => Ended::Completed,
-                (Err(_), Some((_, "timeout"))) => Ended::GaveUp,
-                (Err(_), Some((_, why))) => Ended::Failed(why.to_owned()),
+                (Err(_), Some((_, Why::Timeout))) => Ended::GaveUp,
+                (Err(_), Some((_, why))) => Ended::Failed(why.words().to_owned()),
                 (Err(error), None) => Ended::Failed(error),
             };
         }
         // A job that is being given up no longer says how far it had come.
         if given_up.is_none() && since >= sampled + SAMPLE {
             sampled = since;
-            if let Some(stats) = hosts.sample() {
-                trace.samples.push(Sample { at_ms: round(since.as_secs_f64() * 1e3, 3), stats });
-            }
+            take_sample(hosts, trace, since);
         }
         // libvirt's --postcopy-after-precopy: when the second pass begins.
         if !switched && hosts.passes() >= 2 {
@@ -193,24 +204,35 @@ fn migrate(
             None => {
                 let timeout = plan.policy.timeout.filter(|_| plan.policy.on_timeout == OnTimeout::Abort);
                 let late = timeout.is_some_and(|limit| since >= Duration::from_nanos(limit.0));
-                let why = if interrupted.load(Ordering::Relaxed) { "interrupted" } else { "timeout" };
-                if late || why == "interrupted" {
-                    given_up = Some((since, why));
-                    if let Some(stats) = hosts.sample() {
-                        trace.samples.push(Sample { at_ms: round(since.as_secs_f64() * 1e3, 3), stats });
-                    }
+                let interrupted = interrupted.load(Ordering::Relaxed);
+                if late || interrupted {
+                    given_up = Some((since, if interrupted { Why::Interrupted } else { Why::Timeout }));
+                    take_sample(hosts, trace, since);
                     if let Err(error) = hosts.abort() {
                         note(&format!("{error:#}"));
                     }
                 }
             }
             Some((at, why)) if since > at + AFTER_ABORT => {
-                trace.calls_ms.push(round(since.as_secs_f64() * 1e3, 3));
-                return Ended::Failed(format!("{why}; libvirt's call did not come back after it was given up"));
+                trace.calls_ms.push(ms(since));
+                return Ended::Failed(format!(
+                    "{}; libvirt's call did not come back after it was given up",
+                    why.words()
+                ));
             }
             Some(_) => {}
         }
         hosts.wait(LOOK);
+    }
+}
+
+fn ms(time: Duration) -> f64 {
+    round(time.as_secs_f64() * 1e3, 3)
+}
+
+fn take_sample(hosts: &mut dyn Hosts, trace: &mut Trace, since: Duration) {
+    if let Some(stats) = hosts.sample() {
+        trace.samples.push(Sample { at_ms: ms(since), stats });
     }
 }
 
@@ -233,12 +255,12 @@ fn offline(
             1 => hosts.copy(),
             _ => hosts.restore(Side::Destination),
         };
-        let ms = round((hosts.now() - from).as_secs_f64() * 1e3, 3);
-        trace.calls_ms.push(ms);
+        let took = ms(hosts.now() - from);
+        trace.calls_ms.push(took);
         if let Err(error) = result {
             return Ended::Failed(format!("{error:#}"));
         }
-        *[&mut record.suspend_ms, &mut record.copy_ms, &mut record.resume_ms][phase] = Some(ms);
+        *[&mut record.suspend_ms, &mut record.copy_ms, &mut record.resume_ms][phase] = Some(took);
     }
     Ended::Completed
 }

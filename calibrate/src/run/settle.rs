@@ -213,10 +213,9 @@ mod tests {
                 let mut at = [source.clone(), destination.clone()];
                 let mut steps = 0;
                 let end = loop {
-                    let slot = |side: Side| usize::from(side == Side::Destination);
                     match decide(&at[0], &at[1], images) {
-                        Decision::Destroy(side) => at[slot(side)] = Absent,
-                        Decision::Resume(side) | Decision::Restore(side) => at[slot(side)] = Running,
+                        Decision::Destroy(side) => at[side.index()] = Absent,
+                        Decision::Resume(side) | Decision::Restore(side) => at[side.index()] = Running,
                         Decision::RecoverPostcopy => at = [Absent, Running],
                         end => break end,
                     }

@@ -1,13 +1,11 @@
 //! How far predictions are from runs, in figures.
 
-use std::collections::BTreeMap;
-
 use migsim::records::Observation;
 use migsim_models::spec::Mode;
 use serde::Serialize;
 use statrs::statistics::{Data, OrderStatistics};
 
-use crate::noise::DISTURBED_CPU;
+use crate::noise::{Spread, noise};
 
 /// What a predictor, ours or a published one, says of a run. `None`: it does not speak of that figure.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -24,10 +22,10 @@ pub struct Said {
     pub rounds: Option<f64>,
     /// Offline phases, ms.
     pub offline_ms: Option<[f64; 3]>,
-    /// 90 % interval of the total time, ms.
-    pub elapsed_interval: Option<[f64; 2]>,
-    /// 90 % interval of the downtime, ms.
-    pub downtime_interval: Option<[f64; 2]>,
+    /// Half of the total times are within so many ms, and nine of ten.
+    pub elapsed_within: Option<[f64; 2]>,
+    /// The same of downtimes.
+    pub downtime_within: Option<[f64; 2]>,
 }
 
 /// Quantiles of relative errors, as shares.
@@ -87,7 +85,7 @@ pub struct Outcomes {
     pub false_not_converged: usize,
 }
 
-/// The share of runs within their 90 % interval, with the interval of that share.
+/// The share of runs within their interval, with the interval of that share.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Coverage {
     /// Of total times.
@@ -131,6 +129,9 @@ pub struct Figures {
     pub phases: Option<[Relative; 3]>,
     /// Verdicts.
     pub outcome: Outcomes,
+    /// Coverage of the 50 % intervals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage50: Option<Coverage>,
     /// Coverage of the 90 % intervals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage90: Option<Coverage>,
@@ -164,7 +165,8 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
     let (mut elapsed, mut down_abs, mut down_rel, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut exact, mut near, mut counted) = (0, 0, 0);
     let mut phases: [Vec<f64>; 3] = Default::default();
-    let (mut in_elapsed, mut of_elapsed, mut in_downtime, mut of_downtime) = (0, 0, 0, 0);
+    // How far each run is off, over the half-widths of its two intervals.
+    let (mut elapsed_over, mut downtime_over) = (Vec::new(), Vec::new());
     for (run, said) in pairs {
         let slot = match (said.converges, run.completed) {
             (true, Some(true)) => &mut found.outcome.true_completed,
@@ -204,13 +206,15 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
                 errors.push((predicted / measured - 1.0).abs());
             }
         }
-        if let (Some(measured), Some([low, high])) = (run.elapsed_ms, said.elapsed_interval) {
-            of_elapsed += 1;
-            in_elapsed += usize::from((low..=high).contains(&measured));
+        if let (Some((measured, predicted)), Some(within)) =
+            (pair(run.elapsed_ms, said.elapsed_ms), said.elapsed_within)
+        {
+            elapsed_over.push(within.map(|half| (measured - predicted).abs() / half));
         }
-        if let (Some(measured), Some([low, high])) = (run.downtime_ms, said.downtime_interval) {
-            of_downtime += 1;
-            in_downtime += usize::from((low..=high).contains(&measured));
+        if let (Some((measured, predicted)), Some(within)) =
+            (pair(run.downtime_ms, said.downtime_ms), said.downtime_within)
+        {
+            downtime_over.push(within.map(|half| (measured - predicted).abs() / half));
         }
     }
     found.elapsed = relative(&elapsed);
@@ -229,38 +233,30 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
     if let [Some(suspend), Some(copy), Some(resume)] = phases.each_ref().map(|errors| relative(errors)) {
         found.phases = Some([suspend, copy, resume]);
     }
-    found.coverage90 = (of_elapsed > 0 && of_downtime > 0).then(|| Coverage {
-        elapsed: in_elapsed as f64 / of_elapsed as f64,
-        downtime: in_downtime as f64 / of_downtime as f64,
-        elapsed_by_chance: wilson(in_elapsed, of_elapsed),
-        downtime_by_chance: wilson(in_downtime, of_downtime),
-    });
+    let coverage = |interval: usize| {
+        let inside = |over: &[[f64; 2]]| over.iter().filter(|over| over[interval] <= 1.0).count();
+        let (elapsed, downtime) = (inside(&elapsed_over), inside(&downtime_over));
+        (!elapsed_over.is_empty() && !downtime_over.is_empty()).then(|| Coverage {
+            elapsed: elapsed as f64 / elapsed_over.len() as f64,
+            downtime: downtime as f64 / downtime_over.len() as f64,
+            elapsed_by_chance: wilson(elapsed, elapsed_over.len()),
+            downtime_by_chance: wilson(downtime, downtime_over.len()),
+        })
+    };
+    (found.coverage50, found.coverage90) = (coverage(0), coverage(1));
     found
 }
 
-/// The scatter of the repeats among completed runs, pooled over configurations; `None`: there are no repeats.
+/// The scatter of the repeats among runs, pooled over configurations; `None`: there are no repeats.
 pub fn noise_floor(runs: &[&Observation]) -> Option<NoiseFloor> {
-    let mut groups: BTreeMap<&str, Vec<&Observation>> = BTreeMap::new();
-    for run in runs.iter().filter(|run| run.completed == Some(true)) {
-        groups.entry(&run.configuration).or_default().push(run);
-    }
-    let pooled = |of: &dyn Fn(&Observation) -> Option<f64>, relative: bool| {
-        let (mut squares, mut freedom) = (0.0, 0.0);
-        for group in groups.values() {
-            let values: Vec<f64> = group.iter().filter_map(|run| of(run)).collect();
-            if values.len() < 2 {
-                continue;
-            }
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            let scale = if relative { mean } else { 1.0 };
-            squares += values.iter().map(|v| ((v - mean) / scale).powi(2)).sum::<f64>();
-            freedom += values.len() as f64 - 1.0;
-        }
-        (freedom > 0.0).then(|| (squares / freedom).sqrt())
+    let spreads = noise(runs.iter().copied()).spreads;
+    let freedom: f64 = spreads.iter().map(|s| s.runs as f64 - 1.0).sum();
+    let pooled = |of: &dyn Fn(&Spread) -> f64| {
+        (spreads.iter().map(|s| (s.runs as f64 - 1.0) * of(s).powi(2)).sum::<f64>() / freedom).sqrt()
     };
-    Some(NoiseFloor {
-        elapsed_rel: pooled(&|run| run.elapsed_ms, true)?,
-        downtime_abs_ms: pooled(&|run| run.downtime_ms, false)?,
+    (freedom > 0.0).then(|| NoiseFloor {
+        elapsed_rel: pooled(&|s| s.elapsed.1 / s.elapsed.0),
+        downtime_abs_ms: pooled(&|s| s.downtime.1),
     })
 }
 
@@ -284,11 +280,6 @@ pub fn lever(run: &Observation) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// Whether something else kept the machine busy.
-pub fn is_disturbed(run: &Observation) -> bool {
-    run.background_cpu.is_some_and(|cpu| cpu > DISTURBED_CPU)
 }
 
 #[cfg(test)]

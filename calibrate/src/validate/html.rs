@@ -9,6 +9,7 @@ use migsim_models::units::PAGE_BYTES;
 use super::{Judged, Report, is_plain};
 use crate::chart::{BLUE, GREY, ORANGE, Panel, draw};
 use crate::hosts::replay::Trace;
+use crate::noise::is_disturbed;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\
     pre{overflow-x:auto;background:#f6f6f6;padding:1rem;font-size:12px;line-height:1.3}svg{max-width:100%;height:auto}h2{margin-top:2.5rem}";
@@ -21,10 +22,7 @@ pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &
     let plain: Vec<&Judged> = judged
         .iter()
         .filter(|one| {
-            is_plain(&one.run)
-                && one.run.completed == Some(true)
-                && one.said.converges
-                && !super::is_disturbed(&one.run)
+            is_plain(&one.run) && one.run.completed == Some(true) && one.said.converges && !is_disturbed(&one.run)
         })
         .collect();
     let mut html = format!(

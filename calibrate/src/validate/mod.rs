@@ -3,15 +3,14 @@
 mod figures;
 mod html;
 
-pub use figures::{Figures, NoiseFloor, Said, figures, is_disturbed, is_plain, lever, noise_floor, wilson};
+pub use figures::{Figures, NoiseFloor, Said, figures, is_plain, lever, noise_floor, wilson};
 pub use html::page;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
 use migsim::migration::Outcome;
-use migsim::predict::predict;
-use migsim::quantiles::quantiles;
+use migsim::quantiles::{Draws, Scatter};
 use migsim::records::{Observation, RowPrediction};
 use migsim::world::Fidelity;
 use migsim_models::profile::Profile;
@@ -23,6 +22,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::fit::{FitError, Manner, fit};
+use crate::noise::is_disturbed;
 
 /// A run and what was said of it by a profile that had not seen it, or had: the caller knows.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Judged {
     pub said: Said,
     /// The simulator's passes.
     pub outcome: Outcome,
+    /// The scatter that is expected around it.
+    pub scatter: Scatter,
 }
 
 /// Everything that a validation finds.
@@ -55,13 +57,13 @@ pub struct Report {
 }
 
 /// Predicts a run.
-fn judged(run: &Observation, profile: &Profile) -> Judged {
-    let prediction = RowPrediction::of(&run.case, profile, Fidelity::Flow);
-    let outcome = predict(&run.case, profile, Fidelity::Flow);
-    let sure = quantiles(&run.case, profile, &outcome);
+fn judged(run: &Observation, profile: &Profile, draws: &Draws) -> Judged {
+    let (prediction, outcome) = RowPrediction::with_run(&run.case, profile, Fidelity::Flow);
+    let scatter = draws.scatter(&run.case, profile, &outcome);
+    let widths = profile.noise.intervals;
     let said = Said {
-        elapsed_interval: sure.map(|q| [q.elapsed_ms[0], q.elapsed_ms[2]]),
-        downtime_interval: sure.map(|q| [q.downtime_ms[0], q.downtime_ms[2]]),
+        elapsed_within: widths.map(|w| [w.elapsed_50, w.elapsed_90].map(|factor| factor * scatter.elapsed_ms)),
+        downtime_within: widths.map(|w| [w.downtime_50, w.downtime_90].map(|factor| factor * scatter.downtime_ms)),
         converges: prediction.completed,
         elapsed_ms: Some(prediction.elapsed_ms),
         downtime_ms: prediction.downtime_ms,
@@ -69,12 +71,13 @@ fn judged(run: &Observation, profile: &Profile) -> Judged {
         rounds: prediction.rounds,
         offline_ms: prediction.offline_ms,
     };
-    Judged { run: run.clone(), said, outcome }
+    Judged { run: run.clone(), said, outcome, scatter }
 }
 
 /// Predicts runs by one profile.
 pub fn judge(runs: &[Observation], profile: &Profile) -> Vec<Judged> {
-    runs.par_iter().map(|run| judged(run, profile)).collect()
+    let draws = Draws::around(profile);
+    runs.par_iter().map(|run| judged(run, profile, &draws)).collect()
 }
 
 /// Predicts each run by a profile fitted to the others: configurations are dealt into `folds` parts, and repeats are never parted.

@@ -14,7 +14,9 @@ pub enum Slot<'a> {
     Rate(&'a mut Param<BitRate>),
     /// Bytes.
     Bytes(&'a mut Param<Bytes>),
-    /// A share or a number.
+    /// A share, above 0 up to 1.
+    Share(&'a mut Param<f64>),
+    /// A number.
     Number(&'a mut Param<f64>),
     /// A whole number.
     Count(&'a mut Param<u64>),
@@ -28,7 +30,7 @@ impl Slot<'_> {
             Slot::Pages(p) => p.value.pages_per_s(),
             Slot::Rate(p) => p.value.bytes_per_s(),
             Slot::Bytes(p) => p.value.as_f64(),
-            Slot::Number(p) => p.value,
+            Slot::Share(p) | Slot::Number(p) => p.value,
             Slot::Count(p) => p.value as f64,
         }
     }
@@ -40,23 +42,35 @@ impl Slot<'_> {
             Slot::Pages(p) => p.error.map(PageRate::pages_per_s),
             Slot::Rate(p) => p.error.map(BitRate::bytes_per_s),
             Slot::Bytes(p) => p.error.map(Bytes::as_f64),
-            Slot::Number(p) => p.error,
+            Slot::Share(p) | Slot::Number(p) => p.error,
             Slot::Count(p) => p.error.map(|e| e as f64),
         }
     }
 
-    /// Sets both. What a parameter cannot be, below zero or a rate of nothing, becomes the nearest that it can.
+    /// The nearest that it can be: no time is below zero, no rate is nothing, no share above all.
+    pub fn nearest(&self, value: f64) -> f64 {
+        match self {
+            Slot::Time(_) | Slot::Bytes(_) | Slot::Number(_) => value.max(0.0),
+            Slot::Share(_) => value.clamp(0.01, 1.0),
+            Slot::Pages(_) => value.clamp(1.0, 1e15),
+            Slot::Rate(_) => value.max(0.125),
+            Slot::Count(_) => libm::round(value.max(0.0)),
+        }
+    }
+
+    /// Sets both, the value to the nearest that it can be.
     pub fn set(self, value: f64, error: Option<f64>) {
+        let value = self.nearest(value);
         fn put<T>(param: &mut Param<T>, make: impl Fn(f64) -> T, value: f64, error: Option<f64>) {
             *param = Param { value: make(value), error: error.map(make) };
         }
         match self {
-            Slot::Time(p) => put(p, |v| SimTime::from_secs_f64(v.max(0.0)), value, error),
-            Slot::Pages(p) => put(p, |v| PageRate::new(v.clamp(1.0, 1e15)).unwrap_or_default(), value, error),
-            Slot::Rate(p) => put(p, |v| BitRate((v * 8.0).max(1.0) as u64), value, error),
-            Slot::Bytes(p) => put(p, |v| Bytes(v.max(0.0) as u64), value, error),
-            Slot::Number(p) => put(p, |v| v.max(0.0), value, error),
-            Slot::Count(p) => put(p, |v| libm::round(v.max(0.0)) as u64, value, error),
+            Slot::Time(p) => put(p, SimTime::from_secs_f64, value, error),
+            Slot::Pages(p) => put(p, |v| PageRate::new(v).unwrap_or_default(), value, error),
+            Slot::Rate(p) => put(p, |v| BitRate((v * 8.0) as u64), value, error),
+            Slot::Bytes(p) => put(p, |v| Bytes(v as u64), value, error),
+            Slot::Share(p) | Slot::Number(p) => put(p, |v| v, value, error),
+            Slot::Count(p) => put(p, |v| v as u64, value, error),
         }
     }
 }
@@ -86,14 +100,14 @@ fields! {
     Time software.qemu_setup_per_gib;
     Time software.round;
     Time software.sync_per_gib;
-    Number network.share_tcp;
-    Number network.share_tls;
-    Number network.share_tunnelled;
-    Number network.share_ssh;
+    Share network.share_tcp;
+    Share network.share_tls;
+    Share network.share_tunnelled;
+    Share network.share_ssh;
     Bytes network.queue_fixed;
     Time network.queue_time;
     Bytes network.queue_bytes;
-    Number network.queue_share;
+    Share network.queue_share;
     Pages cpu.page_rate;
     Pages cpu.zero_page_rate;
     Pages cpu.xbzrle_page_rate;

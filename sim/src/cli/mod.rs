@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use migsim::scenario::read_profile;
+use migsim::scenario::profile_or_default;
 use migsim::terminal;
 use migsim::world::Fidelity;
 use migsim_models::profile::{DEFAULT_TOML, Profile};
@@ -88,10 +88,7 @@ impl Manner {
     }
 
     fn profile(&self) -> anyhow::Result<Profile> {
-        match &self.profile {
-            Some(file) => Ok(read_profile(file)?),
-            None => Ok(Profile::default()),
-        }
+        Ok(profile_or_default(self.profile.as_deref())?)
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use migsim::advice::advise;
 use migsim::predict::predict;
-use migsim::quantiles::quantiles;
+use migsim::quantiles::Draws;
 use migsim::records::{Job, Report, predict_records};
 use migsim::report::{Answer, csv, json, plot, table};
 use migsim::scenario::{Case, InputError, Keys, Scenario};
@@ -63,8 +63,9 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         Some(file) => Some(WholeFile::create(file)?),
         None => None,
     };
+    let draws = Draws::of_fitted(&profile);
     let answers: Vec<Answer> =
-        cases.into_iter().map(|case| answer(case, &profile, args.manner.fidelity(), &models)).collect();
+        cases.into_iter().map(|case| answer(case, &profile, draws.as_ref(), args.manner.fidelity(), &models)).collect();
     terminal::print(&match args.format {
         Format::Table => text(&answers, args, &profile),
         Format::Json => json::answers(&answers),
@@ -76,11 +77,17 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn answer(case: Case, profile: &Profile, fidelity: Fidelity, models: &[&'static Model]) -> Answer {
+fn answer(
+    case: Case,
+    profile: &Profile,
+    draws: Option<&Draws>,
+    fidelity: Fidelity,
+    models: &[&'static Model],
+) -> Answer {
     let outcome = predict(&case, profile, fidelity);
     let advisable = !outcome.completed() && case.policy.mode == Mode::Precopy;
     let advice = advisable.then(|| advise(&case, profile));
-    let quantiles = quantiles(&case, profile, &outcome);
+    let quantiles = draws.and_then(|draws| draws.quantiles(&case, profile, &outcome));
     let mut answer = Answer { case, outcome, quantiles, advice, models: Vec::new() };
     answer.ask(models, profile);
     answer

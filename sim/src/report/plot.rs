@@ -54,6 +54,8 @@ pub fn rounds(answer: &Answer) -> String {
         }
     }
     let end = outcome.ended_at.as_secs_f64();
+    let interval = answer.quantiles.map(|sure| (sure.elapsed_ms[0] / 1e3, sure.elapsed_ms[2] / 1e3));
+    let last = interval.map_or(end, |(_, late)| late.max(end));
     let down = outcome.downtime().map(|down| {
         let resumed = outcome.resumed_at.unwrap_or(outcome.ended_at).as_secs_f64();
         (resumed - down.as_secs_f64(), resumed)
@@ -65,13 +67,21 @@ pub fn rounds(answer: &Answer) -> String {
         let top = from_on(&left, from).iter().chain(&seen(&dirtied)).map(|p| p.1).fold(1.0, f64::max);
         let mut layout = Layout::auto_from_plots(&plots)
             .with_title(title)
-            .with_x_label("time since the start, s")
+            .with_x_label(if interval.is_some() {
+                "time since the start, s (blue: where nine of ten such migrations end)"
+            } else {
+                "time since the start, s"
+            })
             .with_y_label("MiB of guest memory")
             .with_x_axis_min(from)
-            .with_x_axis_max(end)
+            .with_x_axis_max(last)
             .with_y_axis_min(0.0)
             .with_y_axis_max(top * 1.08)
             .with_legend_position(LegendPosition::OutsideRightTop);
+        if let Some((early, late)) = interval {
+            let span = ShadedRegion::vertical(early.max(from), late).with_color(BLUE).with_opacity(0.15);
+            layout = layout.with_shaded_region(span);
+        }
         if let Some((stop, resume)) = down {
             layout = layout
                 .with_shaded_region(ShadedRegion::vertical(stop.max(from), resume).with_color(GREY).with_opacity(0.25))
