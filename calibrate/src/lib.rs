@@ -24,4 +24,5 @@ pub mod plan;
 pub mod reach;
 pub mod record;
 pub mod run;
+pub mod transfer;
 pub mod validate;

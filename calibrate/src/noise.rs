@@ -27,6 +27,10 @@ pub struct Spread {
     pub elapsed: (f64, f64),
     /// The same of downtime.
     pub downtime: (f64, f64),
+    /// The same of each offline phase.
+    pub phases: Option<[(f64, f64); 3]>,
+    /// How many of the repeats have the commonest count of dirty syncs.
+    pub same_rounds: usize,
 }
 
 /// What was found in a file.
@@ -54,10 +58,11 @@ pub fn noise<'a>(runs: impl IntoIterator<Item = &'a Observation>) -> Noise {
         }
     }
     for runs in groups.into_values().filter(|runs| runs.len() >= 2) {
-        let spread = |of: fn(&Observation) -> Option<f64>| {
+        let spread = |of: &dyn Fn(&Observation) -> Option<f64>| {
             let values: Vec<f64> = runs.iter().filter_map(|r| of(r)).collect();
             ((&values).mean(), (&values).std_dev())
         };
+        let offline = runs.iter().all(|run| run.offline_ms.is_some());
         let Some(first) = runs.iter().min_by_key(|r| &r.id) else { continue };
         let (guest, path) = (&first.case.guest, &first.case.path);
         found.spreads.push(Spread {
@@ -70,12 +75,23 @@ pub fn noise<'a>(runs: impl IntoIterator<Item = &'a Observation>) -> Noise {
                 path.capacity
             ),
             runs: runs.len(),
-            elapsed: spread(|r| r.elapsed_ms),
-            downtime: spread(|r| r.downtime_ms),
+            elapsed: spread(&|r| r.elapsed_ms),
+            downtime: spread(&|r| r.downtime_ms),
+            same_rounds: commonest(runs.iter().filter_map(|r| r.rounds)),
+            phases: offline.then(|| [0, 1, 2].map(|phase| spread(&|r| r.offline_ms.map(|p| p[phase])))),
         });
     }
     found.spreads.sort_by(|a, b| a.first.cmp(&b.first));
     found
+}
+
+/// How often the commonest value occurs.
+fn commonest(values: impl Iterator<Item = f64>) -> usize {
+    let mut counts: BTreeMap<u64, usize> = BTreeMap::new();
+    for value in values {
+        *counts.entry(value as u64).or_default() += 1;
+    }
+    counts.into_values().max().unwrap_or(0)
 }
 
 impl Noise {
@@ -84,8 +100,13 @@ impl Noise {
         let mut table = grid(&["configuration", "runs", "elapsed", "spread", "downtime", "spread"], 1..);
         for s in &self.spreads {
             let share = |(mean, deviation): (f64, f64)| format!("{:.1} %  {deviation:.0} ms", 100.0 * deviation / mean);
+            let mut words = format!("{}\n{}", s.first, s.words);
+            if let Some(phases) = s.phases {
+                let parts = phases.map(|(mean, deviation)| format!("{:.1} %", 100.0 * deviation / mean));
+                words.push_str(&format!("\nspread of suspend {}, copy {}, resume {}", parts[0], parts[1], parts[2]));
+            }
             table.add_row([
-                format!("{}\n{}", s.first, s.words),
+                words,
                 s.runs.to_string(),
                 format!("{:.0} ms", s.elapsed.0),
                 share(s.elapsed),

@@ -3,10 +3,10 @@
 //! Three things make a prediction unsure. The profile's parameters are estimates: profiles drawn within their standard
 //! errors are asked as well. What a guest dirties is random: each draw's writers are a little faster or slower. And runs
 //! scatter: the profile's noise. The scatter of a figure is their sum in squares; the width of an interval is that times a
-//! factor which the fit has found on runs it had not seen, so that the interval holds as often as it says (split-conformal
-//! prediction with normalised scores: Vovk, Gammerman and Shafer 2005; Lei et al. 2018).
+//! factor which the fit has found on runs of the same mode that it had not seen, so that the interval holds as often as it
+//! says (split-conformal prediction with normalised scores, mode by mode: Vovk, Gammerman and Shafer 2005; Lei et al. 2018).
 
-use migsim_models::profile::{FIELDS, Intervals, Profile};
+use migsim_models::profile::{FIELDS, Profile, Widths};
 use migsim_models::units::SimTime;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -109,13 +109,13 @@ impl Draws {
 
     /// The quantiles of a case whose prediction by `profile` is `outcome`.
     pub fn quantiles(&self, case: &Case, profile: &Profile, outcome: &Outcome) -> Option<Quantiles> {
-        Some(self.scatter(case, profile, outcome).quantiles(outcome, profile.noise.intervals?))
+        Some(self.scatter(case, profile, outcome).quantiles(outcome, profile.noise.intervals?.of(case.policy.mode)))
     }
 }
 
 impl Scatter {
     /// The quantiles around a prediction, so wide as the fit has found that they have to be.
-    pub fn quantiles(&self, outcome: &Outcome, widths: Intervals) -> Quantiles {
+    pub fn quantiles(&self, outcome: &Outcome, widths: Widths) -> Quantiles {
         let (elapsed, downtime) = figures(outcome);
         let around = |centre: f64, half: f64| [(centre - half).max(0.0), centre, centre + half];
         Quantiles {

@@ -92,7 +92,7 @@ proptest! {
 
     #[test]
     fn terms_add_up_and_nothing_is_lost(case in any_case()) {
-        let profile = Profile::default();
+        let profile = Profile::assumed();
         let outcome = case.question(&profile).answer(Fidelity::Flow, SimTime::ZERO);
         check(&case, &outcome)?;
     }
@@ -103,7 +103,7 @@ proptest! {
 
     #[test]
     fn they_do_page_by_page_as_well(case in any_case(), seed: u64) {
-        let profile = Profile::default();
+        let profile = Profile::assumed();
         let outcome = case.question(&profile).answer(Fidelity::Page { seed }, SimTime::ZERO);
         check(&case, &outcome)?;
     }

@@ -59,7 +59,7 @@ fn two_migrations_on_one_link_take_twice_as_long_and_the_shorter_frees_the_longe
 
 #[test]
 fn a_fleet_of_one_equals_predict_to_the_last_digit() {
-    let profile = Profile::default();
+    let profile = Profile::assumed();
     for workload in ["idle", "uniform(wss=512MiB, rate=8000p/s)", "sweep(wss=256MiB, rate=40000p/s)"] {
         let case = case("4GiB", "3GiB", workload, "1Gbit/s");
         let fleet = together(&[&case], case.path.capacity, &profile);
@@ -69,7 +69,7 @@ fn a_fleet_of_one_equals_predict_to_the_last_digit() {
 
 #[test]
 fn migrations_that_share_no_link_do_not_touch_each_other() {
-    let profile = Profile::default();
+    let profile = Profile::assumed();
     let case = case("2GiB", "2GiB", "uniform(wss=256MiB, rate=8000p/s)", "1Gbit/s");
     let mut world = World::default();
     for _ in 0..2 {

@@ -19,9 +19,9 @@ pub(crate) fn case(memory: &str, touched: &str, workload: &str, link: &str) -> C
     Case::build(&keys).unwrap()
 }
 
-/// Its answer with the default profile.
+/// Its answer with the assumed profile, which no fit changes.
 pub(crate) fn answer(case: &Case) -> Outcome {
-    predict(case, &Profile::default(), Fidelity::Flow)
+    predict(case, &Profile::assumed(), Fidelity::Flow)
 }
 
 /// The folder of the workspace.

@@ -83,6 +83,9 @@ fn plans_that_cannot_be_are_refused_before_anything_starts() {
         (&["lab", "up", "--name", "../x"], "no name of a lab"),
         (&["dirty", "g", "--windows", "0,5"], "1 to 60"),
         (&["settle"], "which two hosts"),
+        (&["run", "--keep"], "--lab"),
+        (&["transfer", "no/such/runs.csv"], "no/such/runs.csv"),
+        (&["transfer", "no/such/runs.csv", "--sizes", "2"], "a fit takes 3 runs or more"),
     ] {
         let output = migcal(arguments);
         let error = text(&output.stderr);

@@ -128,3 +128,33 @@ fn a_validation_has_every_figure_that_readers_of_its_json_rely_on() {
         assert!(figures["elapsed"]["p90_rel"].as_f64().unwrap() > p90("/elapsed/p90_rel"), "{name}: {figures}");
     }
 }
+
+#[test]
+fn the_shipped_profile_is_right_on_runs_that_no_fit_has_seen() {
+    let output = migcal(&["validate", &records("validation"), "--format", "json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let figure = |path: &str| found.pointer(path).and_then(serde_json::Value::as_f64).unwrap();
+    assert!(figure("/n") >= 100.0, "{found}");
+    for (path, most) in [
+        ("/elapsed/median_rel", 0.02),
+        ("/elapsed/p90_rel", 0.05),
+        ("/downtime/p90_abs_ms", 50.0),
+        ("/wire_bytes/p90_rel", 0.02),
+    ] {
+        assert!(figure(path) <= most, "{path} is {}", figure(path));
+    }
+    assert!(figure("/rounds/within_one_share") >= 0.95, "{found}");
+    let wrong = found["wrong"].as_array().unwrap();
+    assert!(wrong.iter().all(|one| one["near_border"] == true), "{wrong:?}");
+}
+
+#[test]
+fn a_transfer_needs_no_more_than_a_handful_of_runs() {
+    let output = migcal(&["transfer", &records("tcg"), "--sizes", "8", "--format", "json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let steps: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let p90 = |step: usize| steps[step]["figures"]["elapsed"]["p90_rel"].as_f64().unwrap();
+    assert_eq!(steps[1]["runs"], 8);
+    assert!(p90(1) <= 1.5 * p90(2), "{} with 8 runs, {} with all", p90(1), p90(2));
+}

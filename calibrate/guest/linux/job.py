@@ -58,7 +58,7 @@ def python():
             row["values"] = [work["done"] + i for i in range(40)]
             row["name"] = "row %d of %d" % (row["id"], work["done"])
 
-    return 1500, step
+    return 700, step
 
 
 def sqlite():

@@ -50,6 +50,13 @@ pub struct HostFacts {
     pub memory_mib: u64,
 }
 
+impl std::fmt::Display for HostFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let HostFacts { side, kernel, cpu, cpus, memory_mib } = self;
+        write!(f, "{side}: {cpu}, {cpus} processors, {memory_mib} MiB, Linux {kernel}")
+    }
+}
+
 impl HostFacts {
     /// Looks a host up.
     pub fn of(side: &str, reach: &Reach) -> HostFacts {

@@ -8,9 +8,9 @@ use anyhow::Context;
 use clap::Args;
 use migcal::fit::{Fitted, Manner, fit};
 use migsim::report::table::grid;
-use migsim::scenario::profile_or_default;
+use migsim::scenario::read_profile;
 use migsim::terminal::{self, WholeFile};
-use migsim_models::profile::Provenance;
+use migsim_models::profile::{Profile, Provenance};
 
 use super::records::read;
 
@@ -22,7 +22,7 @@ pub(super) struct FitArgs {
     /// Where the profile goes
     #[arg(long, value_name = "PROFILE.toml")]
     out: PathBuf,
-    /// The profile that is believed beforehand [default: the embedded one]
+    /// The profile that is believed beforehand: of other hosts, say [default: what `migsim profile assumed` prints]
     #[arg(long, value_name = "PROFILE.toml")]
     from: Option<PathBuf>,
     /// Of the starts and the bootstrap
@@ -34,7 +34,7 @@ pub(super) struct FitArgs {
 }
 
 pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
-    let prior = profile_or_default(args.from.as_deref())?;
+    let prior = args.from.as_deref().map_or_else(|| Ok(Profile::assumed()), read_profile)?;
     let read = read(&args.runs)?;
     let interrupted = terminal::interruptible()?;
     let out = WholeFile::create(&args.out)?;
@@ -52,11 +52,12 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
         data: read.data,
         runs: fitted.used as u64,
         campaigns,
+        hosts: read.hosts.into_iter().collect(),
         versions: read.versions.into_iter().collect(),
         left_out: fitted.left_out.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
         at_prior: fitted.at_prior.iter().map(|(key, why)| format!("{key}: {why}")).collect(),
     });
-    out.write(&toml::to_string(&profile)?)?;
+    out.write(&profile.to_commented_toml()?)?;
     terminal::print(&describe(&fitted, &args.out))?;
     Ok(ExitCode::SUCCESS)
 }

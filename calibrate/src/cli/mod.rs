@@ -15,6 +15,8 @@ mod records;
 mod run;
 #[cfg(feature = "libvirt")]
 mod site;
+mod table;
+mod transfer;
 mod validate;
 
 use std::process::ExitCode;
@@ -54,6 +56,8 @@ enum Command {
     Fit(fit::FitArgs),
     /// Compare predictions with run records, beside the noise of the runs and every published model
     Validate(validate::ValidateArgs),
+    /// Say how many runs of new hosts a profile of other hosts needs to be right there
+    Transfer(transfer::TransferArgs),
     /// Say how much repeats of one configuration scatter
     Noise(noise::NoiseArgs),
     /// Draw the study's figures from real runs, with the predictions beside them
@@ -81,6 +85,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Dirty(args) => dirty::run(&args),
         Command::Fit(args) => fit::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Transfer(args) => transfer::run(&args),
         Command::Noise(args) => noise::run(&args),
         Command::Paper(args) => paper::run(&args),
         Command::Doctor => doctor(),

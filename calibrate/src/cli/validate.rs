@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use migcal::fit::Manner;
 use migcal::hosts::replay::Trace;
-use migcal::validate::{Figures, Report, cross_validate, judge, page, report};
-use migsim::report::table::grid;
+use migcal::validate::{Figures, Report, cross_validate, judge, page, pictures, report};
 use migsim::scenario::{InputError, profile_or_default};
 use migsim::terminal::{self, WholeFile};
+use migsim_models::profile::Profile;
 
 use super::records::read;
+use super::table::{Format, percent, render};
 
 #[derive(Debug, Args)]
 pub(super) struct ValidateArgs {
     /// Run records
     #[arg(required = true, value_name = "RUNS.csv")]
     runs: Vec<PathBuf>,
-    /// The profile that predicts them; with --cross-validate, what fits start from [default: the embedded one]
+    /// The profile that predicts them; with --cross-validate, what fits start from [default: the embedded ones]
     #[arg(long, value_name = "PROFILE.toml")]
     profile: Option<PathBuf>,
     /// Predict each run by a fit to the others, in so many parts
@@ -33,20 +34,22 @@ pub(super) struct ValidateArgs {
     /// Write everything, with pictures, into one page
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Table,
-    Json,
+    /// Draw predicted against measured, and what is left against what went in
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     if args.cross_validate.is_some_and(|k| k < 2) {
         return Err(InputError::new("--cross-validate", "takes 2 parts or more").into());
     }
-    let profile = profile_or_default(args.profile.as_deref())?;
+    // A cross-validation starts where fits start.
+    let profile = match (&args.profile, args.cross_validate) {
+        (None, Some(_)) => Profile::assumed(),
+        (file, _) => profile_or_default(file.as_deref())?,
+    };
     let runs = read(&args.runs)?.runs;
+    let picture = args.plot.as_deref().map(WholeFile::create).transpose()?;
     let page_file = args.report.as_deref().map(WholeFile::create).transpose()?;
     let judged = match args.cross_validate {
         None => judge(&runs, &profile),
@@ -63,15 +66,18 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     };
     let found = report(&judged, &profile);
     terminal::print(&match args.format {
-        Format::Table => table(&found),
         Format::Json => serde_json::to_string_pretty(&found)? + "\n",
+        format => describe(&found, format),
     })?;
     let by = match args.cross_validate {
         Some(folds) => format!("fits to the others, in {folds} parts"),
         None => profile.name.clone(),
     };
+    if let Some(file) = picture {
+        file.write(&pictures(&judged))?;
+    }
     if let Some(file) = page_file {
-        file.write(&page(&found, &judged, &by, &table(&found), &traces(&args.runs)))?;
+        file.write(&page(&found, &judged, &by, &describe(&found, Format::Table), &traces(&args.runs)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -88,7 +94,6 @@ fn traces(files: &[PathBuf]) -> BTreeMap<String, Trace> {
 }
 
 fn row(name: &str, f: &Figures) -> Vec<String> {
-    let percent = |share: f64| format!("{:.1} %", share * 100.0);
     let dash = || "-".to_owned();
     vec![
         name.to_owned(),
@@ -101,7 +106,34 @@ fn row(name: &str, f: &Figures) -> Vec<String> {
     ]
 }
 
-fn table(found: &Report) -> String {
+/// A row of figures, one for each offline phase, and one for the scatter of the repeats among them.
+fn rows(name: &str, f: &Figures) -> Vec<Vec<String>> {
+    let mut rows = vec![row(name, f)];
+    for (index, phase) in ["suspend", "copy", "resume"].into_iter().enumerate() {
+        if let Some(phases) = f.phases {
+            let only = Figures { n: f.n, elapsed: Some(phases[index]), ..Figures::default() };
+            rows.push(row(&format!("- {phase}"), &only));
+        }
+        if let Some(noise) = f.noise.and_then(|noise| noise.phases_rel) {
+            rows.push(scatter(&format!("- {phase}"), noise[index], None, None));
+        }
+    }
+    if let Some(noise) = f.noise {
+        rows.push(scatter(name, noise.elapsed_rel, Some(noise.downtime_abs_ms), Some(noise.same_rounds_share)));
+    }
+    rows
+}
+
+fn scatter(name: &str, elapsed_rel: f64, downtime_ms: Option<f64>, same_rounds: Option<f64>) -> Vec<String> {
+    let mut row = vec![format!("{name}: scatter of repeats"), String::new(), format!("{:.2} %", elapsed_rel * 100.0)];
+    row.push(downtime_ms.map_or(String::new(), |ms| format!("{ms:.0}")));
+    row.push(String::new());
+    row.push(same_rounds.map_or(String::new(), |share| format!("{} alike", percent(share))));
+    row.resize(7, String::new());
+    row
+}
+
+fn describe(found: &Report, format: Format) -> String {
     let header = [
         "",
         "runs",
@@ -111,33 +143,35 @@ fn table(found: &Report) -> String {
         "syncs: exact, within one",
         "wrongly completed, not",
     ];
-    let mut table = grid(&header, 1..);
-    table.add_row(row("plain pre-copy", &found.top));
-    for (name, figures) in &found.by_mode {
-        table.add_row(row(name, figures));
-        if let Some(phases) = figures.phases {
-            for (phase, relative) in ["suspend", "copy", "resume"].into_iter().zip(phases) {
-                let only = Figures { n: figures.n, elapsed: Some(relative), ..Figures::default() };
-                table.add_row(row(&format!("  {phase}"), &only));
-            }
+    let mut all = rows("plain pre-copy", &found.top);
+    all.extend(found.by_mode.iter().flat_map(|(name, figures)| rows(name, figures)));
+    all.extend(found.by_lever.iter().flat_map(|(name, figures)| rows(name, figures)));
+    all.extend(found.models.iter().map(|(name, figures)| row(&format!("model: {name}"), figures)));
+    let mut lines = vec![format!(
+        "{} of the total times of plain pre-copy are within 5 % or twice the repeats' scatter (a standard deviation).",
+        percent(found.elapsed_pass_share)
+    )];
+    let hold = |share: f64, [low, high]: [f64; 2]| {
+        format!("{} ({} to {} by chance)", percent(share), percent(low), percent(high))
+    };
+    for (width, coverage) in [("90 %", found.top.coverage90), ("50 %", found.top.coverage50)] {
+        if let Some(c) = coverage {
+            lines.push(format!(
+                "The {width} intervals hold for {} of total times and {} of downtimes.",
+                hold(c.elapsed, c.elapsed_by_chance),
+                hold(c.downtime, c.downtime_by_chance)
+            ));
         }
     }
-    for (name, figures) in &found.by_lever {
-        table.add_row(row(name, figures));
-    }
-    for (name, figures) in &found.models {
-        table.add_row(row(&format!("model: {name}"), figures));
-    }
-    let mut text = format!("{table}\n");
-    if let Some(noise) = found.noise {
-        text.push_str(&format!(
-            "the repeats themselves scatter by {:.2} % in total time and {:.1} ms in downtime (standard deviation)\n",
-            noise.elapsed_rel * 100.0,
-            noise.downtime_abs_ms
+    for wrong in &found.wrong {
+        lines.push(format!(
+            "Wrong verdict: {}, said {}converge{}.",
+            wrong.id,
+            if wrong.said_converges { "to " } else { "not to " },
+            if wrong.near_border { "; writes slower or faster by 3 % change it" } else { "" }
         ));
     }
-    for (why, count) in &found.left_out {
-        text.push_str(&format!("left out: {count} runs: {why}\n"));
-    }
-    text
+    lines.extend(found.left_out.iter().map(|(why, count)| format!("Left out: {count} runs: {why}.")));
+    let gap = if format == Format::Markdown { "\n\n" } else { "\n" };
+    format!("{}{gap}{}\n", render(&header, &all, format).trim_end(), lines.join(gap))
 }

@@ -67,6 +67,8 @@ const HUBER: f64 = 2.0;
 /// Step of a finite difference, in prior standard deviations: wide enough to reach across the steps that whole rounds make.
 const STEP: f64 = 0.08;
 const MOST_ITERATIONS: usize = 12;
+/// A look along an axis goes so far to either side, in prior standard deviations, in steps of a half.
+const REACH: i32 = 5;
 
 /// Runs, and the profile that the fit starts from.
 #[derive(Debug, Clone, Copy)]
@@ -132,6 +134,29 @@ impl Problem<'_> {
     fn cost(position: &DVector<f64>, residuals: &[Residual]) -> f64 {
         let huber = |r: f64| if r.abs() <= HUBER { r * r / 2.0 } else { HUBER * (r.abs() - HUBER / 2.0) };
         residuals.iter().map(|r| huber(r.value)).sum::<f64>() + position.norm_squared() / 2.0
+    }
+
+    /// Looks along each axis in turn for a lower place: where verdicts are wrong the objective is flat, and a search that
+    /// follows the slope stays on the wrong side.
+    pub(super) fn along_axes(&self, from: &DVector<f64>) -> DVector<f64> {
+        let cost = |position: &DVector<f64>| Self::cost(position, &self.residuals(position));
+        let (mut best, mut lowest) = (from.clone(), cost(from));
+        for axis in 0..self.free.len() {
+            let tried: Vec<(f64, f64)> = (-REACH..=REACH)
+                .into_par_iter()
+                .map(|half| {
+                    let mut position = best.clone();
+                    position[axis] = f64::from(half) / 2.0;
+                    (cost(&position), position[axis])
+                })
+                .collect();
+            if let Some((found, at)) = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0))
+                && found < lowest
+            {
+                (lowest, best[axis]) = (found, at);
+            }
+        }
+        best
     }
 
     /// Searches from a position. `None`: interrupted.

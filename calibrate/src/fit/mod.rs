@@ -11,7 +11,8 @@ use std::sync::atomic::AtomicBool;
 
 use estimate::{Estimate, Problem, curvature, step, weight};
 use migsim::records::Observation;
-use migsim_models::profile::{Intervals, Param, Profile};
+use migsim_models::profile::{Intervals, Param, Profile, Widths};
+use migsim_models::spec::Mode;
 use migsim_models::units::SimTime;
 use nalgebra::DVector;
 use rand::{RngExt, SeedableRng};
@@ -19,6 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use statrs::statistics::{Data, OrderStatistics, Statistics};
 
 use crate::noise::is_disturbed;
+use crate::validate::Judged;
 
 /// Fewer runs, or runs of fewer configurations, say nothing that could be told from chance.
 const FEWEST_RUNS: usize = 3;
@@ -204,7 +206,10 @@ fn search(
         }
         progress();
     }
-    best.ok_or(FitError::Interrupted)
+    let best = best.ok_or(FitError::Interrupted)?;
+    let lower = problem.along_axes(&best.position);
+    let found = problem.search(lower, interrupted).ok_or(FitError::Interrupted)?;
+    Ok(if found.cost < best.cost { found } else { best })
 }
 
 /// Parameters that the runs do not determine, each with the reason.
@@ -271,8 +276,14 @@ fn intervals(
         Err(FitError::TooLittle(_)) => return Ok(None),
         Err(error) => return Err(error),
     };
+    let of = |mode: Mode| widths(judged.iter().filter(|one| one.run.case.policy.mode == mode));
+    let Some(precopy) = of(Mode::Precopy) else { return Ok(None) };
+    Ok(Some(Intervals { precopy, postcopy: of(Mode::Postcopy), offline: of(Mode::Offline) }))
+}
+
+fn widths<'a>(judged: impl Iterator<Item = &'a Judged>) -> Option<Widths> {
     let (mut elapsed, mut downtime) = (Vec::new(), Vec::new());
-    for one in judged.iter().filter(|one| one.said.converges) {
+    for one in judged.filter(|one| one.said.converges) {
         if let (Some(measured), Some(predicted)) = (one.run.elapsed_ms, one.said.elapsed_ms) {
             elapsed.push((predicted - measured).abs() / one.scatter.elapsed_ms);
         }
@@ -280,10 +291,9 @@ fn intervals(
             downtime.push((predicted - measured).abs() / one.scatter.downtime_ms);
         }
     }
-    let (Some(elapsed), Some(downtime)) = (conformal(&mut elapsed), conformal(&mut downtime)) else { return Ok(None) };
-    let [elapsed_50, elapsed_90] = elapsed;
-    let [downtime_50, downtime_90] = downtime;
-    Ok(Some(Intervals { elapsed_50, elapsed_90, downtime_50, downtime_90 }))
+    let [elapsed_50, elapsed_90] = conformal(&mut elapsed)?;
+    let [downtime_50, downtime_90] = conformal(&mut downtime)?;
+    Some(Widths { elapsed_50, elapsed_90, downtime_50, downtime_90 })
 }
 
 /// The scores that 50 % and 90 % of new ones stay below: the k-th smallest of n, k = (n + 1) p rounded up. `None`: n is too small for that.

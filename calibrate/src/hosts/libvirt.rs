@@ -79,6 +79,7 @@ pub struct LibvirtHosts {
     /// When the migration was asked for: since the epoch.
     begun: Option<f64>,
     ready_at: Option<Instant>,
+    worked: Option<Duration>,
     interrupted: Arc<AtomicBool>,
     measured: HashMap<String, LinkMeasure>,
     versions: Option<(String, String)>,
@@ -113,6 +114,7 @@ impl LibvirtHosts {
             clock: Instant::now(),
             begun: None,
             ready_at: None,
+            worked: None,
             interrupted: Arc::clone(interrupted),
             measured: HashMap::new(),
             versions: None,
@@ -420,7 +422,7 @@ impl Hosts for LibvirtHosts {
     }
 
     fn worked(&mut self) -> Option<Duration> {
-        self.ready_at.map(|at| at.elapsed())
+        self.worked
     }
 
     fn begin(&mut self, plan: &RunPlan) -> anyhow::Result<()> {
@@ -453,6 +455,7 @@ impl Hosts for LibvirtHosts {
         if let Some(beats) = &self.beats {
             beats.restart();
         }
+        self.worked = self.ready_at.map(|at| at.elapsed());
         self.begun = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs_f64());
         if plan.policy.mode != Mode::Offline {
             let (peer, parameters) = (self.peer(plan.transport)?, self.parameters(plan)?);

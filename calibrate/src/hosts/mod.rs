@@ -117,7 +117,7 @@ pub trait Hosts {
     fn start_guest(&mut self, plan: &RunPlan) -> anyhow::Result<()>;
     /// What the guest writes, measured, and how many of its pages hold something; `None`: it follows the plan's workload.
     fn curve(&mut self, plan: &RunPlan) -> anyhow::Result<Option<(Workload, Pages)>>;
-    /// How long the guest has been at work; `None`: that is not known.
+    /// How long the guest had been at work when the migration was asked for; `None`: that is not known.
     fn worked(&mut self) -> Option<Duration>;
     /// Starts the migration; it goes on in the background.
     fn begin(&mut self, plan: &RunPlan) -> anyhow::Result<()>;

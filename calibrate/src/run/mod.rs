@@ -87,6 +87,10 @@ pub fn one(
         (record.workload, record.touched_pages) = (workload.to_string(), touched.0);
         trace.curve = Some((record.workload.clone(), touched.0));
     }
+    let result = match plan.policy.mode {
+        Mode::Offline => offline(hosts, plan, &mut record, &mut trace, meddler),
+        _ => migrate(hosts, plan, &mut trace, interrupted, meddler, &mut note),
+    };
     // Memory filled with zeros counts as touched where the workload has been.
     if plan.content == Content::Zero
         && let Some(worked) = hosts.worked()
@@ -95,10 +99,6 @@ pub fn one(
         let worked = SimTime::from_secs_f64(worked.as_secs_f64());
         record.touched_pages = plan.workload.distinct(worked, SimTime::ZERO).round() as u64;
     }
-    let result = match plan.policy.mode {
-        Mode::Offline => offline(hosts, plan, &mut record, &mut trace, meddler),
-        _ => migrate(hosts, plan, &mut trace, interrupted, meddler, &mut note),
-    };
     let gave_up = matches!(result, Ended::GaveUp);
     if let Ended::Failed(error) = &result {
         trace.diagnosis = hosts.diagnose();
@@ -188,8 +188,9 @@ fn migrate(
                 (Err(error), None) => Ended::Failed(error),
             };
         }
-        // A job that is being given up no longer says how far it had come.
-        if given_up.is_none() && since >= sampled + SAMPLE {
+        // A job that is being given up no longer says how far it had come; and asking has been seen to take seconds, for
+        // which a switch to post-copy is not to wait.
+        if given_up.is_none() && switched && since >= sampled + SAMPLE {
             sampled = since;
             take_sample(hosts, trace, since);
         }

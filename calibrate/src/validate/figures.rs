@@ -105,6 +105,12 @@ pub struct NoiseFloor {
     pub elapsed_rel: f64,
     /// Standard deviation of the downtime, pooled, ms.
     pub downtime_abs_ms: f64,
+    /// The share of repeats that have the commonest count of dirty syncs of their configuration: who knew it would be exact
+    /// so often.
+    pub same_rounds_share: f64,
+    /// Standard deviation over mean of each offline phase, pooled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phases_rel: Option<[f64; 3]>,
 }
 
 /// All figures of one predictor on one set of runs.
@@ -127,6 +133,9 @@ pub struct Figures {
     /// Offline: suspend, copy, resume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phases: Option<[Relative; 3]>,
+    /// The scatter of repeats of the same runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoiseFloor>,
     /// Verdicts.
     pub outcome: Outcomes,
     /// Coverage of the 50 % intervals.
@@ -161,7 +170,7 @@ pub fn wilson(hits: usize, n: usize) -> [f64; 2] {
 
 /// Compares what was said with what was measured.
 pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
-    let mut found = Figures::default();
+    let mut found = Figures { noise: noise_floor(pairs.iter().map(|(run, _)| *run)), ..Figures::default() };
     let (mut elapsed, mut down_abs, mut down_rel, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut exact, mut near, mut counted) = (0, 0, 0);
     let mut phases: [Vec<f64>; 3] = Default::default();
@@ -248,15 +257,19 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
 }
 
 /// The scatter of the repeats among runs, pooled over configurations; `None`: there are no repeats.
-pub fn noise_floor(runs: &[&Observation]) -> Option<NoiseFloor> {
-    let spreads = noise(runs.iter().copied()).spreads;
+fn noise_floor<'a>(runs: impl Iterator<Item = &'a Observation>) -> Option<NoiseFloor> {
+    let spreads = noise(runs).spreads;
     let freedom: f64 = spreads.iter().map(|s| s.runs as f64 - 1.0).sum();
     let pooled = |of: &dyn Fn(&Spread) -> f64| {
         (spreads.iter().map(|s| (s.runs as f64 - 1.0) * of(s).powi(2)).sum::<f64>() / freedom).sqrt()
     };
+    let phase = |i: usize| pooled(&|s: &Spread| s.phases.map_or(f64::NAN, |p| p[i].1 / p[i].0));
     (freedom > 0.0).then(|| NoiseFloor {
+        phases_rel: spreads.iter().all(|s| s.phases.is_some()).then(|| [phase(0), phase(1), phase(2)]),
         elapsed_rel: pooled(&|s| s.elapsed.1 / s.elapsed.0),
         downtime_abs_ms: pooled(&|s| s.downtime.1),
+        same_rounds_share: spreads.iter().map(|s| s.same_rounds as f64).sum::<f64>()
+            / spreads.iter().map(|s| s.runs as f64).sum::<f64>(),
     })
 }
 

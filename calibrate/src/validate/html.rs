@@ -19,12 +19,7 @@ const MIB: f64 = (1_u64 << 20) as f64;
 
 /// The page. `by` says what predicted; `table` is the report as text; `traces` what was seen of the runs, by id.
 pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &BTreeMap<String, Trace>) -> String {
-    let plain: Vec<&Judged> = judged
-        .iter()
-        .filter(|one| {
-            is_plain(&one.run) && one.run.completed == Some(true) && one.said.converges && !is_disturbed(&one.run)
-        })
-        .collect();
+    let plain = shown(judged);
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Validation</title><style>{STYLE}</style>\n<h1>Predictions against runs</h1>\n\
          <p>{} runs, predicted by {}.</p>\n<pre>{}</pre>\n<h2>Predicted against measured</h2>\n<p>Completed plain pre-copy. On the line the two agree.</p>\n",
@@ -32,18 +27,12 @@ pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &
         escaped(by),
         escaped(table)
     );
-    html.push_str(&draw(
-        2,
-        &[
-            agreement("total time, s", &plain, |one| Some((one.run.elapsed_ms?, one.said.elapsed_ms?))),
-            agreement("downtime, s", &plain, |one| Some((one.run.downtime_ms?, one.said.downtime_ms?))),
-        ],
-    ));
+    html.push_str(&draw(2, &agreements(&plain)));
     html.push_str("\n<h2>What is left, against what went in</h2>\n<p>Predicted less measured.</p>\n");
     html.push_str(&draw(2, &residuals(&plain)));
     html.push_str("\n<h2>The worst</h2>\n<p>Memory left to send: as predicted, and as libvirt reported it while the run went on.</p>\n");
     let mut worst = plain;
-    worst.sort_by(|a, b| error(b).total_cmp(&error(a)));
+    worst.sort_by(|a, b| b.elapsed_error().unwrap_or(0.0).total_cmp(&a.elapsed_error().unwrap_or(0.0)));
     for one in worst.iter().take(WORST) {
         let (measured, said) = (one.run.elapsed_ms.unwrap_or(0.0), one.said.elapsed_ms.unwrap_or(0.0));
         let _ = write!(
@@ -62,7 +51,7 @@ pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &
         );
         html.push_str(&draw(1, &[over_time(&one.outcome, traces.get(&one.run.id))]));
     }
-    if let Some(noise) = report.noise {
+    if let Some(noise) = report.top.noise {
         let _ = write!(
             html,
             "\n<p>Repeats of one configuration scatter by {:.2} % and {:.1} ms.</p>",
@@ -74,9 +63,25 @@ pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &
     html
 }
 
-fn error(one: &Judged) -> f64 {
-    let pair = one.run.elapsed_ms.zip(one.said.elapsed_ms);
-    pair.map_or(0.0, |(measured, said)| (said / measured - 1.0).abs())
+/// The runs that pictures show: completed plain pre-copy, undisturbed.
+fn shown(judged: &[Judged]) -> Vec<&Judged> {
+    let counts = |one: &&Judged| is_plain(&one.run) && one.elapsed_error().is_some() && !is_disturbed(&one.run);
+    judged.iter().filter(counts).collect()
+}
+
+/// Predicted against measured, and what is left against what went in, as one picture.
+pub fn pictures(judged: &[Judged]) -> String {
+    let plain = shown(judged);
+    let mut panels = agreements(&plain);
+    panels.extend(residuals(&plain));
+    draw(2, &panels)
+}
+
+fn agreements(runs: &[&Judged]) -> Vec<Panel> {
+    vec![
+        agreement("total time, s", runs, |one| Some((one.run.elapsed_ms?, one.said.elapsed_ms?))),
+        agreement("downtime, s", runs, |one| Some((one.run.downtime_ms?, one.said.downtime_ms?))),
+    ]
 }
 
 fn agreement(what: &str, runs: &[&Judged], of: fn(&Judged) -> Option<(f64, f64)>) -> Panel {

@@ -3,8 +3,8 @@
 mod figures;
 mod html;
 
-pub use figures::{Figures, NoiseFloor, Said, figures, is_plain, lever, noise_floor, wilson};
-pub use html::page;
+pub use figures::{Coverage, Figures, NoiseFloor, Said, figures, is_plain, lever, wilson};
+pub use html::{page, pictures};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
@@ -35,6 +35,16 @@ pub struct Judged {
     pub outcome: Outcome,
     /// The scatter that is expected around it.
     pub scatter: Scatter,
+    /// Whether a wrong verdict is one that a little less or more writing changes.
+    pub near_border: bool,
+}
+
+impl Judged {
+    /// How far the total time of a completed run is off, as a share; `None`: it was said not to complete.
+    pub fn elapsed_error(&self) -> Option<f64> {
+        let said = self.said.elapsed_ms.filter(|_| self.said.converges && self.run.completed == Some(true))?;
+        Some((said / self.run.elapsed_ms? - 1.0).abs())
+    }
 }
 
 /// Everything that a validation finds.
@@ -43,9 +53,10 @@ pub struct Report {
     /// Completed plain pre-copy, by the simulator.
     #[serde(flatten)]
     pub top: Figures,
-    /// The scatter of repeats of the same runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub noise: Option<NoiseFloor>,
+    /// Of them, the share whose total time is within 5 %, or within twice the standard deviation of the repeats.
+    pub elapsed_pass_share: f64,
+    /// Verdicts that were wrong.
+    pub wrong: Vec<Wrong>,
     /// Published models on the same runs.
     pub models: BTreeMap<&'static str, Figures>,
     /// The other modes.
@@ -56,11 +67,34 @@ pub struct Report {
     pub left_out: BTreeMap<&'static str, usize>,
 }
 
+/// A wrong verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Wrong {
+    /// The run.
+    pub id: String,
+    /// Whether it was said to converge.
+    pub said_converges: bool,
+    /// Whether writes slower or faster by 3 % would have changed the verdict.
+    pub near_border: bool,
+}
+
+/// How much slower or faster a guest may write before a wrong verdict counts as one.
+const BORDER: [f64; 2] = [0.97, 1.03];
+
+/// Whether a little less or more writing changes the verdict.
+fn near_border(run: &Observation, profile: &Profile, converges: bool) -> bool {
+    BORDER.into_iter().any(|factor| {
+        let mut case = run.case.clone();
+        case.guest.workload = case.guest.workload.scaled(factor).unwrap_or(case.guest.workload);
+        RowPrediction::of(&case, profile, Fidelity::Flow).completed != converges
+    })
+}
+
 /// Predicts a run.
 fn judged(run: &Observation, profile: &Profile, draws: &Draws) -> Judged {
     let (prediction, outcome) = RowPrediction::with_run(&run.case, profile, Fidelity::Flow);
     let scatter = draws.scatter(&run.case, profile, &outcome);
-    let widths = profile.noise.intervals;
+    let widths = profile.noise.intervals.map(|intervals| intervals.of(run.case.policy.mode));
     let said = Said {
         elapsed_within: widths.map(|w| [w.elapsed_50, w.elapsed_90].map(|factor| factor * scatter.elapsed_ms)),
         downtime_within: widths.map(|w| [w.downtime_50, w.downtime_90].map(|factor| factor * scatter.downtime_ms)),
@@ -71,7 +105,9 @@ fn judged(run: &Observation, profile: &Profile, draws: &Draws) -> Judged {
         rounds: prediction.rounds,
         offline_ms: prediction.offline_ms,
     };
-    Judged { run: run.clone(), said, outcome, scatter }
+    let wrong = run.completed.is_some_and(|completed| completed != said.converges);
+    let near_border = wrong && near_border(run, profile, said.converges);
+    Judged { run: run.clone(), said, outcome, scatter, near_border }
 }
 
 /// Predicts runs by one profile.
@@ -157,9 +193,23 @@ pub fn report(judged: &[Judged], profile: &Profile) -> Report {
         .filter(|one| one.run.case.policy.mode == migsim_models::spec::Mode::Precopy)
         .filter_map(|one| lever(&one.run))
         .collect();
+    let top = sum(&|one| is_plain(&one.run));
+    let twice = top.noise.map_or(0.0, |noise| 2.0 * noise.elapsed_rel);
+    let errors: Vec<f64> =
+        counted.iter().filter(|one| is_plain(&one.run)).filter_map(|one| one.elapsed_error()).collect();
+    let passes = errors.iter().filter(|error| **error <= twice.max(0.05)).count();
     Report {
-        top: sum(&|one| is_plain(&one.run)),
-        noise: noise_floor(&plain),
+        top,
+        elapsed_pass_share: passes as f64 / errors.len() as f64,
+        wrong: counted
+            .iter()
+            .filter(|one| one.run.completed != Some(one.said.converges))
+            .map(|one| Wrong {
+                id: one.run.id.clone(),
+                said_converges: one.said.converges,
+                near_border: one.near_border,
+            })
+            .collect(),
         models: models.collect(),
         by_mode: modes
             .into_iter()

@@ -1,7 +1,8 @@
 //! The parameters of a pair of hosts and their software, each with room for its uncertainty.
 //!
-//! A profile is a TOML file. The default one, commented, is embedded as [`DEFAULT_TOML`]; every key of it is needed in every
-//! profile, so that a profile says all that a prediction depends on.
+//! A profile is a TOML file. Two are embedded: [`DEFAULT_TOML`], fitted to the project's own recorded runs, and [`ASSUMED_TOML`],
+//! set by hand, which a fit starts from. Every key of them is needed in every profile, so that a profile says all that a
+//! prediction depends on.
 
 mod slot;
 
@@ -9,11 +10,14 @@ pub use slot::{FIELDS, Field, Slot};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Transport;
+use crate::spec::{Mode, Transport};
 use crate::units::{BitRate, Bytes, PageRate, SimTime};
 
-/// The commented default profile.
-pub const DEFAULT_TOML: &str = include_str!("default.toml");
+/// The default profile: the fit of the project's own recorded runs (docs/validation.md has the command).
+pub const DEFAULT_TOML: &str = include_str!("fitted.toml");
+
+/// What is assumed before any run is seen.
+pub const ASSUMED_TOML: &str = include_str!("assumed.toml");
 
 /// A parameter: its value, and the standard error of its estimate where that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -72,6 +76,8 @@ pub struct Provenance {
     pub runs: u64,
     /// The campaigns that they belong to.
     pub campaigns: Vec<String>,
+    /// The hosts that made them.
+    pub hosts: Vec<String>,
     /// QEMU's and libvirt's versions there.
     pub versions: Vec<String>,
     /// Runs that were left out, and why.
@@ -192,6 +198,14 @@ pub struct GuestExtras {
     pub firmware_zero_pages: Param<u64>,
 }
 
+impl GuestExtras {
+    /// Firmware's pages by kind: not zero, and zero. A draw or a step of a fit may ask for more zero pages than there are.
+    pub fn firmware(&self) -> (u64, u64) {
+        let zero = self.firmware_zero_pages.value.min(self.firmware_pages.value);
+        (self.firmware_pages.value - zero, zero)
+    }
+}
+
 /// What is left between a prediction and a run, as standard deviations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -211,10 +225,36 @@ pub struct Noise {
     pub intervals: Option<Intervals>,
 }
 
-/// Half-widths of intervals, in standard deviations of the noise.
+/// Widths of intervals, for each mode that had runs enough.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Intervals {
+    /// Pre-copy, and of a paused guest.
+    pub precopy: Widths,
+    /// Post-copy; `None`: as pre-copy.
+    #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
+    pub postcopy: Option<Widths>,
+    /// Offline; `None`: as pre-copy.
+    #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
+    pub offline: Option<Widths>,
+}
+
+impl Intervals {
+    /// Those of a mode.
+    pub fn of(&self, mode: Mode) -> Widths {
+        match mode {
+            Mode::Precopy | Mode::Paused => None,
+            Mode::Postcopy => self.postcopy,
+            Mode::Offline => self.offline,
+        }
+        .unwrap_or(self.precopy)
+    }
+}
+
+/// Half-widths of intervals, over the scatter that is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Widths {
     /// So wide, half of the total times are within.
     pub elapsed_50: f64,
     /// So wide, nine of ten.
@@ -271,6 +311,54 @@ impl Profile {
         let profile: Profile = toml::from_str(text)?;
         profile.check()?;
         Ok(profile)
+    }
+
+    /// What is assumed before any run is seen.
+    pub fn assumed() -> Profile {
+        Profile::parse(ASSUMED_TOML).unwrap_or_else(|e| unreachable!("the embedded profile is tested: {e}"))
+    }
+
+    /// The profile as a file with what each parameter means.
+    ///
+    /// # Errors
+    /// TOML's, of which there are none for a profile.
+    pub fn to_commented_toml(&self) -> Result<String, toml::ser::Error> {
+        let values = toml::Table::try_from(self)?;
+        let mut section = &values;
+        let mut text = String::new();
+        for line in ASSUMED_TOML.lines() {
+            let key = line.split_once(" = ").map_or("", |(key, _)| key);
+            if let Some(value) = section.get(key) {
+                text.push_str(&format!("{key} = {value}\n"));
+                continue;
+            }
+            if let Some(toml::Value::Table(found)) =
+                line.strip_prefix('[').and_then(|l| values.get(l.trim_end_matches(']')))
+            {
+                section = found;
+            }
+            text.push_str(line);
+            text.push('\n');
+        }
+        if let Some(intervals) = self.noise.intervals {
+            let head = "\n# Half-widths of intervals, over the scatter that is expected, found on runs that the fit had not seen.\n";
+            text.push_str(head);
+            let tables = [
+                ("precopy", Some(intervals.precopy)),
+                ("postcopy", intervals.postcopy),
+                ("offline", intervals.offline),
+            ];
+            for (mode, widths) in tables {
+                if let Some(widths) = widths {
+                    text.push_str(&format!("[noise.intervals.{mode}]\n{}", toml::to_string(&widths)?));
+                }
+            }
+        }
+        if let Some(fit) = &self.fit {
+            text.push_str("\n# Where it comes from.\n[fit]\n");
+            text.push_str(&toml::to_string_pretty(fit)?);
+        }
+        Ok(text)
     }
 
     fn check(&self) -> Result<(), ProfileError> {
@@ -415,17 +503,19 @@ mod tests {
 
     #[test]
     fn the_default_profile_is_read_and_written() {
-        let profile = Profile::parse(DEFAULT_TOML).unwrap();
-        let written = toml::to_string(&profile).unwrap();
-        assert_eq!(Profile::parse(&written).unwrap(), profile);
-        assert_eq!(profile.software.prepare.error, Some(SimTime::from_millis(150)));
+        assert_eq!(Profile::assumed().software.prepare.error, Some(SimTime::from_millis(150)));
+        assert!(Profile::default().fit.is_some() && Profile::default().noise.intervals.is_some());
+        // A size of u64::MAX bytes, in the ideal one, has no exact TOML integer, but sizes are text.
+        for profile in [Profile::default(), Profile::assumed(), Profile::ideal()] {
+            let written = profile.to_commented_toml().unwrap();
+            assert_eq!(Profile::parse(&written).unwrap(), profile, "{written}");
+            assert!(written.contains("# A round beside its pages"), "{written}");
+        }
     }
 
     #[test]
-    fn the_ideal_profile_can_be_written_and_read() {
-        let written = toml::to_string(&Profile::ideal());
-        // A size of u64::MAX bytes has no exact TOML integer, but sizes are text.
-        assert_eq!(Profile::parse(&written.unwrap()).unwrap(), Profile::ideal());
+    fn the_shipped_profile_is_what_a_fit_has_written() {
+        assert_eq!(Profile::default().to_commented_toml().unwrap(), DEFAULT_TOML);
     }
 
     #[test]
@@ -443,8 +533,8 @@ mod tests {
             ("\"245000p/s\"", "\"0p/s\"", "cpu.page_rate is 0p/s; it takes a rate above zero"),
             ("[software]", "[software", "TOML parse error"),
         ] {
-            assert!(DEFAULT_TOML.contains(from), "{from}");
-            let error = Profile::parse(&DEFAULT_TOML.replace(from, to)).unwrap_err().to_string();
+            assert!(ASSUMED_TOML.contains(from), "{from}");
+            let error = Profile::parse(&ASSUMED_TOML.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(message), "{error}\nlacks {message}");
         }
     }

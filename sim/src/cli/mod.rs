@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use migsim::scenario::profile_or_default;
 use migsim::terminal;
 use migsim::world::Fidelity;
-use migsim_models::profile::{DEFAULT_TOML, Profile};
+use migsim_models::profile::{ASSUMED_TOML, DEFAULT_TOML, Profile};
 
 #[derive(Debug, Parser)]
 #[command(name = "migsim", version, about, after_help = EXAMPLES)]
@@ -46,8 +46,10 @@ enum Command {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum WhichProfile {
-    /// The commented default
+    /// The one that is used without --profile: fitted to the project's own recorded runs
     Default,
+    /// What was assumed before any run was seen
+    Assumed,
     /// Hosts that cost nothing: QEMU's rules alone
     Ideal,
 }
@@ -107,7 +109,8 @@ pub(crate) fn main() -> ExitCode {
 fn profile(which: WhichProfile) -> anyhow::Result<ExitCode> {
     let text = match which {
         WhichProfile::Default => DEFAULT_TOML.to_owned(),
-        WhichProfile::Ideal => toml::to_string(&Profile::ideal()).context("writing the profile")?,
+        WhichProfile::Assumed => ASSUMED_TOML.to_owned(),
+        WhichProfile::Ideal => Profile::ideal().to_commented_toml().context("writing the profile")?,
     };
     terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)

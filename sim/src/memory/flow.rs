@@ -50,6 +50,8 @@ struct Segment {
     cached: f64,
     /// Dirty pages that were at the last sync what the cache has of them.
     unchanged: f64,
+    /// Pages sent since the last sync that the cache has.
+    kept: f64,
     /// Its slots in that cache are those of other written pages too.
     contested: bool,
     writer: Writer,
@@ -209,6 +211,7 @@ impl FlowMemory {
                     known: 0.0,
                     cached: 0.0,
                     unchanged: 0.0,
+                    kept: 0.0,
                     contested: written >= slots,
                     writer: match writer {
                         None => Writer::None,
@@ -301,15 +304,20 @@ impl FlowMemory {
 
     /// Of the pages that were unchanged at the last sync, those that nobody has written since.
     fn still_unchanged(&self, segment: &Segment) -> f64 {
-        let (term, share) = match segment.writer {
-            Writer::None => return segment.unchanged,
-            Writer::Random { term, rate } => (term, rate),
-            Writer::Sweep { sweep, .. } => {
-                (self.sweeps[sweep].term, self.sweeps[sweep].rate / self.sweeps[sweep].pages)
-            }
-        };
+        let Some((term, rate)) = self.pace(segment.writer) else { return segment.unchanged };
         let since = self.clocks[term].progress() - segment.at_sync;
-        segment.unchanged * untouched(segment.writer, share, since)
+        segment.unchanged * untouched(segment.writer, rate, since)
+    }
+
+    /// Whose clock a writer goes by, and how much of a second of its work a page gets.
+    fn pace(&self, writer: Writer) -> Option<(usize, f64)> {
+        match writer {
+            Writer::None => None,
+            Writer::Random { term, rate } => Some((term, rate)),
+            Writer::Sweep { sweep, .. } => {
+                Some((self.sweeps[sweep].term, self.sweeps[sweep].rate / self.sweeps[sweep].pages))
+            }
+        }
     }
 
     /// Before a sync: how many of the pages that it will find dirty are what they were when they were sent. Written between
@@ -317,25 +325,20 @@ impl FlowMemory {
     fn find_unchanged(&mut self) {
         let eager = self.log == Log::Eager;
         for index in 0..self.segments.len() {
-            let kept = self.still_unchanged(&self.segments[index]);
-            let segment = &mut self.segments[index];
-            let (term, share) = match segment.writer {
-                Writer::None => continue,
-                Writer::Random { term, rate } => (term, rate),
-                Writer::Sweep { sweep, .. } => {
-                    (self.sweeps[sweep].term, self.sweeps[sweep].rate / self.sweeps[sweep].pages)
-                }
-            };
+            let Some((term, rate)) = self.pace(self.segments[index].writer) else { continue };
+            let unsent = self.still_unchanged(&self.segments[index]);
             let progress = self.clocks[term].progress();
-            let untouched = |since: f64| untouched(segment.writer, share, progress - since);
+            let segment = &mut self.segments[index];
+            let untouched = |since: f64| untouched(segment.writer, rate, progress - since);
             let cleared = if eager { segment.at_sync } else { segment.at_clear };
-            let sent = (segment.known - segment.dirty).max(0.0) * (segment.cached / segment.pages);
-            segment.unchanged = kept + sent * (untouched(segment.at_sent) - untouched(cleared)).max(0.0);
+            let marked = (untouched(segment.at_sent) - untouched(cleared)).max(0.0);
+            segment.unchanged = unsent + segment.kept * marked;
+            segment.kept = 0.0;
         }
     }
 
-    /// Cuts a segment where the scan stopped, `share` of its dirty pages sent, of which `inserted` are new in the cache.
-    fn part(&mut self, index: usize, share: f64, inserted: f64) {
+    /// Cuts a segment where the scan stopped, `share` of its dirty pages sent, of which the cache has `kept`, `inserted` of them new.
+    fn part(&mut self, index: usize, share: f64, inserted: f64, kept: f64) {
         let segment = self.segments[index];
         let (mut front, mut back) = (segment, segment);
         let cut = match segment.writer {
@@ -353,6 +356,7 @@ impl FlowMemory {
         front.zero = 0.0;
         front.dirty = 0.0;
         front.unchanged = 0.0;
+        front.kept += kept;
         front.parted = true;
         back.pages = segment.pages - front.pages;
         back.known = segment.known - front.known;
@@ -360,6 +364,7 @@ impl FlowMemory {
         back.zero = segment.zero * (1.0 - share);
         back.dirty = segment.dirty * (1.0 - share);
         back.unchanged = segment.unchanged * (1.0 - share);
+        back.kept = 0.0;
         self.segments[index] = front;
         self.segments.insert(index + 1, back);
         self.cursor = index + 1;
@@ -385,6 +390,7 @@ impl FlowMemory {
                 front.known += back.known;
                 front.cached += back.cached;
                 front.unchanged += back.unchanged;
+                front.kept += back.kept;
                 front.parted = back.parted;
                 if self.cursor > index {
                     self.cursor -= 1;
@@ -427,21 +433,19 @@ impl FlowMemory {
         }
         if self.cache.is_some() {
             self.advance(SimTime(from.0 + until.since(from).0 / 2));
-            let segment = &mut self.segments[index];
-            segment.at_sent = match segment.writer {
-                Writer::None => 0.0,
-                Writer::Random { term, .. } => self.clocks[term].progress(),
-                Writer::Sweep { sweep, .. } => self.clocks[self.sweeps[sweep].term].progress(),
-            };
+            let pace = self.pace(self.segments[index].writer);
+            self.segments[index].at_sent = pace.map_or(0.0, |(term, _)| self.clocks[term].progress());
         }
         let sent = self.count(&self.segments[index]).scaled(share);
         let inserted = if self.postcopy { 0.0 } else { self.insert(index, sent.normal) };
+        let kept = inserted + sent.encoded + sent.unchanged;
         self.pending -= sent.total();
         if share < 1.0 {
-            self.part(index, share, inserted);
+            self.part(index, share, inserted, kept);
         } else {
             let segment = &mut self.segments[index];
             segment.cached += inserted;
+            segment.kept += kept;
             if let Writer::Sweep { sweep, from } = segment.writer {
                 self.sweeps[sweep].bitmap.remove(from, from + segment.pages);
             }

@@ -66,11 +66,9 @@ impl Workplace {
                 regions.push(quiet(touched, touched));
             }
         }
-        let (firmware, zero) = (profile.guest.firmware_pages.value, profile.guest.firmware_zero_pages.value);
-        regions.extend([
-            Region { firmware: true, ..quiet(firmware - zero, firmware - zero) },
-            Region { firmware: true, ..quiet(zero, 0) },
-        ]);
+        let (normal, zero) = profile.guest.firmware();
+        regions
+            .extend([Region { firmware: true, ..quiet(normal, normal) }, Region { firmware: true, ..quiet(zero, 0) }]);
         regions.retain(|region| region.pages > 0);
         let rate: f64 = classes.iter().map(|class| class.rate).sum();
         let headroom = profile.cpu.writer_rate.value.pages_per_s() * f64::from(guest.vcpus) / rate;

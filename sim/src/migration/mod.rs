@@ -648,7 +648,7 @@ impl Settings {
 
     fn new(guest: &Guest, path: &Path, policy: &Policy, profile: &Profile) -> Settings {
         let (software, switchover, cpu) = (&profile.software, &profile.switchover, &profile.cpu);
-        let firmware = &profile.guest;
+        let (firmware_normal, firmware_zero) = profile.guest.firmware();
         let gib = guest.memory.gib();
         let per_gib = |fixed: SimTime, each: SimTime| fixed + SimTime::from_secs_f64(each.as_secs_f64() * gib);
         let multifd = policy.multifd_channels > 0;
@@ -658,8 +658,8 @@ impl Settings {
         // Each channel of multifd has a socket of its own.
         let network = &profile.network;
         let buffer = path.send_buffer.unwrap_or(network.queue_bytes.value).as_f64() * threads;
-        let zero = (guest.memory.0 - guest.touched.0 + firmware.firmware_zero_pages.value) as f64;
-        let normal = (guest.touched.0 + firmware.firmware_pages.value - firmware.firmware_zero_pages.value) as f64;
+        let zero = (guest.memory.0 - guest.touched.0 + firmware_zero) as f64;
+        let normal = (guest.touched.0 + firmware_normal) as f64;
         let image_bytes = qemu::wire_bytes(normal, zero, false) + switchover.device_bytes.value.as_f64();
         let files_bytes = policy.offline_files.as_f64();
         let offline = &profile.offline;
