@@ -10,7 +10,7 @@ use migsim::advice::advise;
 use migsim::predict::predict;
 use migsim::quantiles::Draws;
 use migsim::records::{Job, Report, predict_records};
-use migsim::report::{Answer, csv, json, plot, table};
+use migsim::report::{Answer, csv, held_back, json, plot, table};
 use migsim::scenario::{Case, InputError, Keys, Scenario};
 use migsim::world::Fidelity;
 use migsim_models::profile::Profile;
@@ -103,6 +103,9 @@ fn text(answers: &[Answer], args: &PredictArgs, profile: &Profile) -> String {
     };
     if answers.iter().any(|a| a.case.guest.phase_offset.is_none() && a.case.guest.workload.has_phases()) {
         out.push_str("When in a phase the migration starts is not known: shown is the median of 8 offsets.\n");
+    }
+    for held in answers.iter().filter_map(|a| held_back(&a.case, profile)) {
+        out.push_str(&format!("{held}.\n"));
     }
     let hosts = if args.manner.profile.is_some() { "Hosts" } else { "Hosts (no --profile was given)" };
     out.push_str(&format!("{hosts}: {}.\n", profile.name));

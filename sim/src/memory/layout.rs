@@ -33,6 +33,12 @@ pub struct Workplace {
     pub cache_pages: Option<u64>,
 }
 
+/// How many times its rate a guest can write while its memory is logged; below 1 its processors hold it back.
+pub fn headroom(guest: &Guest, profile: &Profile, classes: &[Class]) -> f64 {
+    let rate: f64 = classes.iter().map(|class| class.rate).sum();
+    profile.cpu.writer_rate.value.pages_per_s() * f64::from(guest.vcpus) / rate
+}
+
 impl Workplace {
     /// Lays out a guest. `offset` is how far into its first phase the workload is.
     ///
@@ -70,8 +76,7 @@ impl Workplace {
         regions
             .extend([Region { firmware: true, ..quiet(normal, normal) }, Region { firmware: true, ..quiet(zero, 0) }]);
         regions.retain(|region| region.pages > 0);
-        let rate: f64 = classes.iter().map(|class| class.rate).sum();
-        let headroom = profile.cpu.writer_rate.value.pages_per_s() * f64::from(guest.vcpus) / rate;
+        let headroom = headroom(guest, profile, &classes);
         Workplace {
             regions,
             clocks: guest.workload.terms.iter().map(|term| WriterClock::new(term, offset, headroom)).collect(),

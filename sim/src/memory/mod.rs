@@ -22,7 +22,7 @@ mod layout;
 mod page;
 
 pub use flow::FlowMemory;
-pub use layout::{Region, Workplace};
+pub use layout::{Region, Workplace, headroom};
 pub use page::PageMemory;
 
 use migsim_models::units::SimTime;

@@ -39,6 +39,20 @@ impl Answer {
     }
 }
 
+/// What is to be said where the hosts' processors do not let a guest write as fast as its workload wants.
+pub fn held_back(case: &Case, profile: &Profile) -> Option<String> {
+    let guest = &case.guest;
+    let headroom = crate::memory::headroom(guest, profile, &guest.workload.classes(guest.memory));
+    (headroom < 1.0).then(|| {
+        format!(
+            "{} writes {:.0} % of what its workload wants: by this profile a vCPU writes {} while memory is logged (cpu.writer_rate)",
+            guest.name,
+            headroom * 100.0,
+            profile.cpu.writer_rate.value
+        )
+    })
+}
+
 /// The word for an outcome, as files have it.
 pub fn outcome_word(outcome: &Outcome) -> &'static str {
     if outcome.completed() { "completed" } else { "not-converged" }
