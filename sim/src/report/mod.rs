@@ -45,10 +45,10 @@ pub fn held_back(case: &Case, profile: &Profile) -> Option<String> {
     let headroom = crate::memory::headroom(guest, profile, &guest.workload.classes(guest.memory));
     (headroom < 1.0).then(|| {
         format!(
-            "{} writes {:.0} % of what its workload wants: by this profile a vCPU writes {} while memory is logged (cpu.writer_rate)",
+            "{} writes {:.0} % of what its workload wants: by this profile a vCPU writes {:.0} pages/s while memory is logged (cpu.writer_rate)",
             guest.name,
             headroom * 100.0,
-            profile.cpu.writer_rate.value
+            profile.cpu.writer_rate.value.pages_per_s()
         )
     })
 }
