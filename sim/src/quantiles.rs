@@ -18,8 +18,8 @@ use crate::predict::predict;
 use crate::scenario::Case;
 use crate::world::Fidelity;
 
-/// Draws that are always asked: they say how wide the scatter is ...
-const FEW: usize = 6;
+/// Draws that are always asked, few because records are predicted by the hundred thousand: they say how wide the scatter is ...
+const FEW: usize = 3;
 /// ... and where they do not agree whether it converges, so many, for the probability.
 const MANY: usize = 24;
 /// Relative standard deviation of a draw's write rates: chance makes the distinct pages of a pass differ by about as much.
