@@ -4,6 +4,12 @@
 //! | --- | --- |
 //! | [`lab`] | two libvirt hosts on one machine |
 //! | [`reach`], [`helper`] | commands and small work at a host, wherever it is |
+//! | [`plan`], [`domain`], [`linux`] | what a run is to be, and the guests |
+//! | [`hosts`], [`run`] | the wire, real or replayed, and one run over it |
+//! | [`campaign`], [`record`] | many runs, and what is written down of each |
+//! | [`noise`], [`fit`], [`validate`], [`transfer`] | what the runs say: their scatter, a profile, its errors, other hosts |
+//! | [`paper`], [`chart`] | the study's figures, and pictures |
+//! | [`doctor`] | what a machine can do |
 
 pub mod campaign;
 pub mod chart;
