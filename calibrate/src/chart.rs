@@ -7,11 +7,8 @@ use kuva::render::figure::Figure;
 use kuva::render::layout::Layout;
 use kuva::render::plots::Plot;
 
-/// Colours that stay apart for colour-blind readers (Okabe and Ito).
-pub const BLUE: &str = "#0072b2";
-/// See [`BLUE`].
-pub const ORANGE: &str = "#d55e00";
-/// See [`BLUE`].
+pub use migsim::report::plot::{BLUE, ORANGE};
+/// Of lines that only guide the eye.
 pub const GREY: &str = "#999999";
 
 /// One panel of a picture.

@@ -1,9 +1,5 @@
 //! A run as one CSV row: the interchange schema (docs/run-record.md) and what this project adds to it.
 
-use std::path::Path;
-
-use anyhow::Context;
-use migsim::scenario::InputError;
 use migsim_models::units::SimTime;
 use serde::{Deserialize, Serialize};
 
@@ -156,20 +152,4 @@ pub fn now() -> String {
 pub fn round(value: f64, digits: u32) -> f64 {
     let scale = f64::from(10_u32.pow(digits));
     (value * scale).round() / scale
-}
-
-/// Reads rows back.
-///
-/// # Errors
-/// With file and line where a row cannot be read.
-pub fn read_records(path: &Path) -> anyhow::Result<Vec<Record>> {
-    let file = path.display().to_string();
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("{file}: cannot be read"))?;
-    let rows = reader.deserialize().enumerate().map(|(index, row)| {
-        row.map_err(|e: csv::Error| {
-            let line = e.position().map_or(index as u64 + 2, csv::Position::line);
-            InputError::new(format!("{file}:{line}"), e).into()
-        })
-    });
-    rows.collect()
 }

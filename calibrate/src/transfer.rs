@@ -1,17 +1,14 @@
 //! How many runs of a new pair of hosts a profile fitted elsewhere needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use migsim::records::Observation;
 use migsim_models::profile::Profile;
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::fit::{FitError, Manner, fit};
-use crate::validate::{Figures, Judged, judge, report};
+use crate::validate::{Figures, Judged, judge, report, shuffled};
 
 /// Parts that the runs are dealt into; each is predicted by fits to runs of the others.
 const FOLDS: usize = 4;
@@ -41,46 +38,48 @@ pub fn study(
     interrupted: &AtomicBool,
     progress: &dyn Fn(f64),
 ) -> Result<Vec<Step>, FitError> {
-    let configurations: BTreeSet<&str> = runs.iter().map(|run| run.configuration.as_str()).collect();
-    let mut configurations: Vec<&str> = configurations.into_iter().collect();
-    configurations.shuffle(&mut ChaCha8Rng::seed_from_u64(manner.seed));
-    let place: BTreeMap<&str, usize> = configurations.iter().enumerate().map(|(i, c)| (*c, i)).collect();
+    let place = shuffled(runs, manner.seed);
     let manner = Manner { starts: 1, resamples: 60, intervals: false, ..manner };
-    let steps = std::iter::once(Some(0)).chain(sizes.iter().copied().map(Some)).chain([None]);
-    let all = (sizes.len() + 2) as f64;
-    let mut found = Vec::new();
-    for (index, size) in steps.enumerate() {
-        let mut judged: Vec<Judged> = Vec::new();
-        let mut learnt: BTreeMap<&'static str, usize> = BTreeMap::new();
-        for fold in 0..FOLDS {
-            let (held, used): (Vec<Observation>, Vec<Observation>) =
-                runs.iter().cloned().partition(|run| place[run.configuration.as_str()] % FOLDS == fold);
-            // A handful is of as many configurations as there are.
-            let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-            let mut order: Vec<(usize, usize, usize)> = Vec::with_capacity(used.len());
-            for (index, run) in used.iter().enumerate() {
-                let repeat = seen.entry(run.configuration.as_str()).or_default();
-                order.push((*repeat, place[run.configuration.as_str()], index));
-                *repeat += 1;
-            }
-            order.sort_unstable();
-            order.truncate(size.unwrap_or(order.len()));
-            let used: Vec<Observation> = order.into_iter().map(|(.., index)| used[index].clone()).collect();
-            let profile = if used.is_empty() {
+    let wanted: Vec<Option<usize>> =
+        std::iter::once(Some(0)).chain(sizes.iter().copied().map(Some)).chain([None]).collect();
+    let mut judged: Vec<Vec<Judged>> = vec![Vec::new(); wanted.len()];
+    let mut learnt: Vec<BTreeMap<&'static str, usize>> = vec![BTreeMap::new(); wanted.len()];
+    for fold in 0..FOLDS {
+        let (held, used): (Vec<Observation>, Vec<Observation>) =
+            runs.iter().cloned().partition(|run| place[run.configuration.as_str()] % FOLDS == fold);
+        let used = repeats_last(used, &place);
+        for (index, size) in wanted.iter().enumerate() {
+            let handful = &used[..size.unwrap_or(used.len()).min(used.len())];
+            let profile = if handful.is_empty() {
                 from.clone()
             } else {
-                let fitted = fit(&used, from, manner, interrupted, &|_| {})?;
+                let fitted = fit(handful, from, manner, interrupted, &|_| {})?;
                 for one in &fitted.estimated {
-                    *learnt.entry(one.key).or_default() += 1;
+                    *learnt[index].entry(one.key).or_default() += 1;
                 }
                 fitted.profile
             };
-            judged.extend(judge(&held, &profile));
-            progress((index as f64 + (fold + 1) as f64 / FOLDS as f64) / all);
+            judged[index].extend(judge(&held, &profile));
+            progress((fold * wanted.len() + index + 1) as f64 / (FOLDS * wanted.len()) as f64);
         }
-        found.push(Step { runs: size, learnt, figures: report(&judged, from).top });
     }
-    Ok(found)
+    let steps = wanted.into_iter().zip(learnt).zip(judged);
+    Ok(steps.map(|((runs, learnt), judged)| Step { runs, learnt, figures: report(&judged, from).top }).collect())
+}
+
+/// Runs in the order of their configurations, the second of each after the first of all: a handful is of as many
+/// configurations as there are.
+fn repeats_last(runs: Vec<Observation>, place: &BTreeMap<&str, usize>) -> Vec<Observation> {
+    let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut order: Vec<((usize, usize), Observation)> = Vec::with_capacity(runs.len());
+    for run in runs {
+        let place = place[run.configuration.as_str()];
+        let repeat = seen.entry(place).or_default();
+        order.push(((*repeat, place), run));
+        *repeat += 1;
+    }
+    order.sort_by_key(|(key, _)| *key);
+    order.into_iter().map(|(_, run)| run).collect()
 }
 
 /// The fewest runs whose errors, of total time and of downtime, are [`ENOUGH`]; `None`: only all of them are.

@@ -6,7 +6,7 @@
 //! factor which the fit has found on runs of the same mode that it had not seen, so that the interval holds as often as it
 //! says (split-conformal prediction with normalised scores, mode by mode: Vovk, Gammerman and Shafer 2005; Lei et al. 2018).
 
-use migsim_models::profile::{FIELDS, Profile, Widths};
+use migsim_models::profile::{FIELDS, Profile};
 use migsim_models::units::SimTime;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -107,22 +107,17 @@ impl Draws {
         }
     }
 
-    /// The quantiles of a case whose prediction by `profile` is `outcome`.
+    /// The quantiles of a case whose prediction by `profile` is `outcome`: so wide as the fit has found that they have to be.
     pub fn quantiles(&self, case: &Case, profile: &Profile, outcome: &Outcome) -> Option<Quantiles> {
-        Some(self.scatter(case, profile, outcome).quantiles(outcome, profile.noise.intervals?.of(case.policy.mode)))
-    }
-}
-
-impl Scatter {
-    /// The quantiles around a prediction, so wide as the fit has found that they have to be.
-    pub fn quantiles(&self, outcome: &Outcome, widths: Widths) -> Quantiles {
+        let widths = profile.noise.intervals?.of(case.policy.mode);
+        let scatter = self.scatter(case, profile, outcome);
         let (elapsed, downtime) = figures(outcome);
         let around = |centre: f64, half: f64| [(centre - half).max(0.0), centre, centre + half];
-        Quantiles {
-            elapsed_ms: around(elapsed, widths.elapsed_90 * self.elapsed_ms),
-            downtime_ms: around(downtime, widths.downtime_90 * self.downtime_ms),
-            p_converge: self.p_converge,
-        }
+        Some(Quantiles {
+            elapsed_ms: around(elapsed, widths.elapsed_90 * scatter.elapsed_ms),
+            downtime_ms: around(downtime, widths.downtime_90 * scatter.downtime_ms),
+            p_converge: scatter.p_converge,
+        })
     }
 }
 

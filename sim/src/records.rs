@@ -89,7 +89,12 @@ impl Columns {
         if !missing.is_empty() {
             return Err(InputError::new(
                 format!("{file}:1"),
-                format!("lacks the column `{}`; a run record has at least {}", missing.join("`, `"), NEEDED.join(", ")),
+                format!(
+                    "lacks the column `{}`; a run record has at least {}{}",
+                    missing.join("`, `"),
+                    NEEDED.join(", "),
+                    if header.is_empty() { "; the file has no rows at all" } else { "" }
+                ),
             ));
         }
         Ok(Columns(columns))

@@ -23,7 +23,7 @@ fn records_that_cannot_be_read_are_named_with_their_line() {
     let good = include_str!("../data/two-repeats.csv");
     let (header, rows) = good.split_once('\n').unwrap();
     let cases = [
-        (String::new(), "lacks the column"),
+        (String::new(), "has no rows"),
         (format!("{header}\n"), "has no rows"),
         (format!("{header}\n{}\n", rows.lines().next().unwrap()), "no configuration that was run twice"),
         (good.replacen(",256,", ",many,", 1), ":2"),

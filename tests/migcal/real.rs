@@ -6,14 +6,13 @@ use std::sync::Arc;
 use migcal::doctor::{Standing, examine};
 use migcal::faults::{Fault, Series};
 use migcal::lab::{Lab, Link, down};
-use migcal::record::Record;
-use migcal::record::read_records;
 use migsim::terminal;
 use migsim_models::spec::Mode;
 use migsim_models::units::{BitRate, SimTime};
 use migsim_models::workload::{Pattern, Workload};
 
 use crate::program::{migcal, text};
+use crate::recorded::rows;
 
 /// Whether real migrations can be made here, and by what engine.
 fn engine() -> Option<&'static str> {
@@ -37,10 +36,6 @@ impl Drop for Gone {
     fn drop(&mut self) {
         down(&self.0).unwrap();
     }
-}
-
-fn rows(file: &Path) -> Vec<Record> {
-    read_records(file).unwrap()
 }
 
 #[test]

@@ -7,10 +7,14 @@ use std::sync::atomic::AtomicBool;
 use migcal::campaign::Plan;
 use migcal::hosts::replay::{Replay, Trace};
 use migcal::record::Record;
-use migcal::record::read_records;
 use migcal::run::{Label, Nobody, one};
 
 use crate::program::{migcal, text};
+
+/// The rows of a file of records.
+pub(crate) fn rows(file: &Path) -> Vec<Record> {
+    csv::Reader::from_path(file).unwrap().deserialize().map(Result::unwrap).collect()
+}
 
 fn campaigns() -> Vec<PathBuf> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
@@ -34,7 +38,7 @@ fn recorded_runs_replayed_give_their_rows_again() {
         let plan = Plan::parse("plan.toml", &std::fs::read_to_string(folder.join("plan.toml")).unwrap()).unwrap();
         let plans: BTreeMap<String, _> =
             plan.runs("plan.toml", true).unwrap().into_iter().map(|run| (run.id.clone(), run)).collect();
-        for record in read_records(&folder.join("runs.csv")).unwrap() {
+        for record in rows(&folder.join("runs.csv")) {
             // What went wrong in a failed run lies outside of the wire.
             if record.outcome == "failed" {
                 continue;
@@ -55,7 +59,7 @@ fn recorded_runs_replayed_give_their_rows_again() {
 fn wire_bytes_follow_from_the_pages_in_every_plain_precopy_run() {
     let mut checked = 0;
     for folder in campaigns() {
-        for r in read_records(&folder.join("runs.csv")).unwrap() {
+        for r in rows(&folder.join("runs.csv")) {
             let plain = r.mode == "precopy" && r.outcome == "completed" && r.xbzrle == 0 && r.multifd_channels == 0;
             let (Some(wire), Some(normal), Some(zero)) = (r.wire_bytes, r.normal_pages, r.zero_pages) else { continue };
             if plain {

@@ -147,10 +147,13 @@ fn describe(found: &Report, format: Format) -> String {
     all.extend(found.by_mode.iter().flat_map(|(name, figures)| rows(name, figures)));
     all.extend(found.by_lever.iter().flat_map(|(name, figures)| rows(name, figures)));
     all.extend(found.models.iter().map(|(name, figures)| row(&format!("model: {name}"), figures)));
-    let mut lines = vec![format!(
-        "{} of the total times of plain pre-copy are within 5 % or twice the repeats' scatter (a standard deviation).",
-        percent(found.elapsed_pass_share)
-    )];
+    let mut lines = Vec::new();
+    if let Some(share) = found.elapsed_pass_share {
+        lines.push(format!(
+            "{} of the total times of plain pre-copy are within 5 % or twice the repeats' scatter (a standard deviation).",
+            percent(share)
+        ));
+    }
     let hold = |share: f64, [low, high]: [f64; 2]| {
         format!("{} ({} to {} by chance)", percent(share), percent(low), percent(high))
     };

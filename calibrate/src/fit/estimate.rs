@@ -171,8 +171,8 @@ impl Problem<'_> {
                 return None;
             }
             let before = cost;
+            let weights: Vec<f64> = residuals.iter().map(|r| weight(r.value)).collect();
             for _ in 0..6 {
-                let weights: Vec<f64> = residuals.iter().map(|r| weight(r.value)).collect();
                 let step = step(&jacobian, &residuals, &weights, &position, damping)?;
                 let next = &position + step;
                 let at_next = self.residuals(&next);

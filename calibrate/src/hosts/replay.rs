@@ -68,10 +68,6 @@ impl Replay {
         }
     }
 
-    fn slot(side: Side) -> usize {
-        side.index()
-    }
-
     fn at_ms(&self) -> f64 {
         self.begun.map_or(0.0, |begun| (self.now - begun).as_secs_f64() * 1e3)
     }
@@ -185,22 +181,22 @@ impl Hosts for Replay {
     }
 
     fn restore(&mut self, side: Side) -> anyhow::Result<()> {
-        if !self.images[Self::slot(side)] {
+        if !self.images[side.index()] {
             bail!("there is no image at the {side}");
         }
         if side == Side::Destination {
             self.call()?;
         }
-        self.guest[Self::slot(side)] = Presence::Running;
+        self.guest[side.index()] = Presence::Running;
         Ok(())
     }
 
     fn has_image(&mut self, side: Side) -> bool {
-        self.images[Self::slot(side)]
+        self.images[side.index()]
     }
 
     fn presence(&mut self, side: Side) -> Presence {
-        self.guest[Self::slot(side)].clone()
+        self.guest[side.index()].clone()
     }
 
     fn job_active(&mut self) -> bool {
@@ -208,12 +204,12 @@ impl Hosts for Replay {
     }
 
     fn resume(&mut self, side: Side) -> anyhow::Result<()> {
-        self.guest[Self::slot(side)] = Presence::Running;
+        self.guest[side.index()] = Presence::Running;
         Ok(())
     }
 
     fn destroy(&mut self, side: Side) -> anyhow::Result<()> {
-        self.guest[Self::slot(side)] = Presence::Absent;
+        self.guest[side.index()] = Presence::Absent;
         Ok(())
     }
 

@@ -109,19 +109,23 @@ fn residuals(runs: &[&Judged]) -> Vec<Panel> {
         let total =
             runs.iter().filter_map(|one| Some((of(one), (one.said.elapsed_ms? / one.run.elapsed_ms? - 1.0) * 100.0)));
         let down = runs.iter().filter_map(|one| Some((of(one), one.said.downtime_ms? - one.run.downtime_ms?)));
-        panels.push(Panel::new("total time", name, "%").free().dots("", BLUE, total.collect()));
-        panels.push(Panel::new("downtime", name, "ms").free().dots("", ORANGE, down.collect()));
+        panels.push(Panel::new("total time: predicted less measured", name, "%").free().dots(
+            "",
+            BLUE,
+            total.collect(),
+        ));
+        panels.push(Panel::new("downtime: predicted less measured", name, "ms").free().dots(
+            "",
+            ORANGE,
+            down.collect(),
+        ));
     }
     panels
 }
 
 fn over_time(outcome: &Outcome, trace: Option<&Trace>) -> Panel {
-    let mut predicted = Vec::new();
-    for round in &outcome.rounds {
-        let pending = round.pages.total() + round.unsent_pages;
-        predicted.push((round.start.as_secs_f64(), pending * PAGE_BYTES as f64 / MIB));
-        predicted.push((round.end.as_secs_f64(), round.unsent_pages * PAGE_BYTES as f64 / MIB));
-    }
+    let predicted =
+        outcome.left_over_time().into_iter().map(|(s, pages)| (s, pages * PAGE_BYTES as f64 / MIB)).collect();
     let measured = trace.map_or_else(Vec::new, |trace| {
         trace.samples.iter().filter_map(|s| Some((s.at_ms / 1e3, s.stats.get("memory_remaining")? / MIB))).collect()
     });

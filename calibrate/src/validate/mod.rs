@@ -3,7 +3,7 @@
 mod figures;
 mod html;
 
-pub use figures::{Coverage, Figures, NoiseFloor, Said, figures, is_plain, lever, wilson};
+pub use figures::{Figures, NoiseFloor, Said, figures, is_plain, lever, wilson};
 pub use html::{page, pictures};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +54,8 @@ pub struct Report {
     #[serde(flatten)]
     pub top: Figures,
     /// Of them, the share whose total time is within 5 %, or within twice the standard deviation of the repeats.
-    pub elapsed_pass_share: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_pass_share: Option<f64>,
     /// Verdicts that were wrong.
     pub wrong: Vec<Wrong>,
     /// Published models on the same runs.
@@ -116,6 +117,14 @@ pub fn judge(runs: &[Observation], profile: &Profile) -> Vec<Judged> {
     runs.par_iter().map(|run| judged(run, profile, &draws)).collect()
 }
 
+/// The configurations of runs in random order: the place of each.
+pub(crate) fn shuffled(runs: &[Observation], seed: u64) -> BTreeMap<&str, usize> {
+    let configurations: BTreeSet<&str> = runs.iter().map(|run| run.configuration.as_str()).collect();
+    let mut configurations: Vec<&str> = configurations.into_iter().collect();
+    configurations.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    configurations.into_iter().enumerate().map(|(place, configuration)| (configuration, place)).collect()
+}
+
 /// Predicts each run by a profile fitted to the others: configurations are dealt into `folds` parts, and repeats are never parted.
 ///
 /// # Errors
@@ -128,15 +137,11 @@ pub fn cross_validate(
     interrupted: &AtomicBool,
     progress: &(dyn Fn(f64) + Sync),
 ) -> Result<Vec<Judged>, FitError> {
-    let mut configurations: Vec<&str> =
-        runs.iter().map(|run| run.configuration.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
-    configurations.shuffle(&mut ChaCha8Rng::seed_from_u64(manner.seed));
-    let fold_of: BTreeMap<&str, usize> =
-        configurations.iter().enumerate().map(|(index, configuration)| (*configuration, index % folds)).collect();
+    let place = shuffled(runs, manner.seed);
     let mut judged = Vec::with_capacity(runs.len());
     for fold in 0..folds {
         let (held, used): (Vec<Observation>, Vec<Observation>) =
-            runs.iter().cloned().partition(|run| fold_of[run.configuration.as_str()] == fold);
+            runs.iter().cloned().partition(|run| place[run.configuration.as_str()] % folds == fold);
         let fitted = fit(&used, prior, Manner { resamples: 60, ..manner }, interrupted, &|done| {
             progress((fold as f64 + done) / folds as f64);
         })?;
@@ -200,7 +205,7 @@ pub fn report(judged: &[Judged], profile: &Profile) -> Report {
     let passes = errors.iter().filter(|error| **error <= twice.max(0.05)).count();
     Report {
         top,
-        elapsed_pass_share: passes as f64 / errors.len() as f64,
+        elapsed_pass_share: (!errors.is_empty()).then(|| passes as f64 / errors.len() as f64),
         wrong: counted
             .iter()
             .filter(|one| one.run.completed != Some(one.said.converges))

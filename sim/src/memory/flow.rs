@@ -423,7 +423,8 @@ impl FlowMemory {
     }
 
     /// Sends `share` of one segment's dirty pages.
-    fn send_segment(&mut self, index: usize, share: f64, from: SimTime, until: SimTime) -> PageCount {
+    fn send_segment(&mut self, index: usize, share: f64, sending: &Sending) -> PageCount {
+        let Sending { from, until, .. } = *sending;
         let chunk = self.segments[index].chunk;
         if self.log == Log::Chunked && !self.postcopy && !self.cleared[chunk as usize] {
             self.clear(chunk, from);
@@ -473,7 +474,7 @@ impl FlowMemory {
             let dirty = self.segments[index].dirty;
             let share = if dirty - pages < NOTHING { 1.0 } else { pages / dirty };
             pages -= dirty * share;
-            sent.add(&self.send_segment(index, share, sending.from, sending.until));
+            sent.add(&self.send_segment(index, share, sending));
         }
         sent
     }
@@ -614,7 +615,7 @@ impl GuestMemory for FlowMemory {
         }
         // Parting a segment shifts those behind it by one; the stretch asked about is then the cursor's.
         let index = self.next_dirty().unwrap_or(run.key as usize);
-        self.send_segment(index, share, sending.from, sending.until)
+        self.send_segment(index, share, &sending)
     }
 
     fn sync(&mut self, now: SimTime) -> f64 {

@@ -109,6 +109,15 @@ impl Outcome {
         }
     }
 
+    /// Pages left to send over time, in seconds: at the beginning and the end of each pass.
+    pub fn left_over_time(&self) -> Vec<(f64, f64)> {
+        let ends = self.rounds.iter().map(|round| {
+            let pending = round.pages.total() + round.unsent_pages;
+            [(round.start.as_secs_f64(), pending), (round.end.as_secs_f64(), round.unsent_pages)]
+        });
+        ends.flatten().collect()
+    }
+
     /// Whether the guest got there.
     pub fn completed(&self) -> bool {
         self.ending == Ending::Completed

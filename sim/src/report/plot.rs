@@ -16,8 +16,9 @@ use super::Answer;
 use crate::sweep::{Point, Range};
 
 /// Colours that stay apart for colour-blind readers (Okabe and Ito).
-const BLUE: &str = "#0072b2";
-const ORANGE: &str = "#d55e00";
+pub const BLUE: &str = "#0072b2";
+/// See [`BLUE`].
+pub const ORANGE: &str = "#d55e00";
 const GREEN: &str = "#009e73";
 const GREY: &str = "#777777";
 
@@ -42,12 +43,9 @@ pub fn rounds(answer: &Answer) -> String {
         return phases(answer);
     }
     let mib = |pages: f64| pages * PAGE_BYTES as f64 / MIB;
-    let mut left = Vec::new();
+    let left: Vec<(f64, f64)> = outcome.left_over_time().into_iter().map(|(s, pages)| (s, mib(pages))).collect();
     let mut dirtied = Vec::new();
     for round in &outcome.rounds {
-        let pending = round.pages.total() + round.unsent_pages;
-        left.push((round.start.as_secs_f64(), mib(pending)));
-        left.push((round.end.as_secs_f64(), mib(round.unsent_pages)));
         let newly = round.dirty_pages_at_end - round.unsent_pages;
         if newly > 0.0 {
             dirtied.push((round.end.as_secs_f64(), mib(newly)));
