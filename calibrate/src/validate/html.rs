@@ -12,7 +12,7 @@ use crate::hosts::replay::Trace;
 use crate::noise::is_disturbed;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\
-    pre{overflow-x:auto;background:#f6f6f6;padding:1rem;font-size:12px;line-height:1.3}svg{max-width:100%;height:auto}h2{margin-top:2.5rem}";
+    pre{overflow-x:auto;background:#f6f6f6;padding:1rem;font-size:12px;line-height:1.3}svg{display:block}h2{margin-top:2.5rem}";
 /// How many of the worst runs are shown.
 const WORST: usize = 8;
 const MIB: f64 = (1_u64 << 20) as f64;
