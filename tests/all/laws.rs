@@ -2,14 +2,14 @@
 
 use migsim::migration::Outcome;
 use migsim::scenario::Case;
-use migsim::world::Fidelity;
+use migsim::world::{DirtyLog, Fidelity};
 use migsim_models::profile::Profile;
 use migsim_models::qemu::AutoConverge;
 use migsim_models::spec::{Layout, Mode, OnTimeout, Switch};
 use migsim_models::units::{BitRate, Pages, SimTime};
 use proptest::prelude::*;
 
-use crate::support::case;
+use crate::support::{answer, case};
 
 fn any_case() -> impl Strategy<Value = Case> {
     let workload = prop_oneof![
@@ -83,7 +83,7 @@ fn check(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
     }
     // No faster than the link.
     let least = outcome.wire_bytes as f64 / case.path.capacity.bytes_per_s();
-    prop_assert!(t.tmt().as_secs_f64() >= least * 0.999);
+    prop_assert!(t.tmt().as_secs_f64() >= least * 0.999, "{} s in {} s", least, t.tmt().as_secs_f64());
     Ok(())
 }
 
@@ -106,5 +106,37 @@ proptest! {
         let profile = Profile::assumed();
         let outcome = case.question(&profile).answer(Fidelity::Page { seed }, SimTime::ZERO);
         check(&case, &outcome)?;
+    }
+}
+
+/// Cases that random ones once came upon.
+#[test]
+fn they_do_where_rounding_leaves_less_than_a_page() {
+    let mut case = case("1GiB", "0B", "sweep(wss=8464p, rate=168992.96515800015p/s, closed)", "2166Mbit/s");
+    case.guest.memory = Pages(78_707);
+    case.guest.touched = Pages(44_592);
+    case.guest.layout = Layout::Back;
+    case.guest.delta_bytes = 100;
+    case.policy.downtime_limit = SimTime::from_millis(1571);
+    case.policy.bandwidth_cap = Some(BitRate(73_000_000));
+    case.policy.auto_converge = Some(AutoConverge::default());
+    case.policy.xbzrle = Some(migsim_models::qemu::XBZRLE_CACHE);
+    case.policy.timeout = Some(SimTime::from_secs(30));
+    case.policy.on_timeout = OnTimeout::Suspend;
+    check(&case, &answer(&case)).unwrap();
+}
+
+#[test]
+fn they_do_where_zero_pages_are_written_before_they_are_sent() {
+    for (xbzrle, chunk) in [(true, 1 << 18), (false, 1 << 18), (false, 1 << 14)] {
+        let mut case = case("1GiB", "0B", "zipf(wss=26653p, rate=9282p/s, s=0.5)", "26Mbit/s");
+        case.guest.memory = Pages(45_107);
+        case.guest.touched = Pages(210);
+        case.policy.downtime_limit = SimTime::from_millis(1690);
+        case.policy.xbzrle = xbzrle.then_some(migsim_models::qemu::XBZRLE_CACHE);
+        case.policy.timeout = Some(SimTime::from_secs(30));
+        case.policy.on_timeout = OnTimeout::Postcopy;
+        case.dirty_log = DirtyLog::Chunked { pages: chunk };
+        check(&case, &answer(&case)).unwrap();
     }
 }

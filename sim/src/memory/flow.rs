@@ -17,6 +17,8 @@ const NOTHING: f64 = 1e-6;
 const POSTCOPY_STEPS: f64 = 64.0;
 /// And a pass with XBZRLE: what is still as it was sent becomes less while the pass goes on.
 const XBZRLE_STEPS: f64 = 16.0;
+/// And a first pass over zero pages that the guest writes to meanwhile: written before they are sent, they are zero no more.
+const ZERO_STEPS: f64 = 64.0;
 
 /// The work that fits between faults is found from this share of what is wanted on, in so many steps, to about a thousandth.
 const FIRST_SHARE: f64 = 1e-6;
@@ -402,11 +404,15 @@ impl FlowMemory {
     /// The scan has come to the end of memory and starts at the front.
     fn wrap(&mut self) {
         self.cursor = 0;
-        if let Some(cache) = &mut self.cache
-            && !cache.active
-        {
-            cache.active = true;
-            self.step = (self.pending / XBZRLE_STEPS).max(1.0);
+        match &mut self.cache {
+            Some(cache) if !cache.active => {
+                cache.active = true;
+                self.step = (self.pending / XBZRLE_STEPS).max(1.0);
+            }
+            Some(_) => {}
+            // The zero pages have all been sent.
+            None if !self.postcopy => self.step = f64::INFINITY,
+            None => {}
         }
     }
 
@@ -567,6 +573,9 @@ impl GuestMemory for FlowMemory {
                 sweep.log.clear();
             }
         }
+        if self.segments.iter().any(|segment| segment.zero > 0.0 && segment.writer != Writer::None) {
+            self.step = (self.pending / ZERO_STEPS).max(1.0);
+        }
     }
 
     fn pending(&self) -> f64 {
@@ -611,7 +620,10 @@ impl GuestMemory for FlowMemory {
             return sent;
         }
         if self.step < f64::INFINITY {
-            return self.send_in_order(run.pages.total() * share, &sending);
+            self.send_in_order(run.pages.total() * share, &sending);
+            self.advance(sending.until);
+            // Time has passed for the pages as they were when the stretch was named, so they count as that.
+            return run.pages.scaled(share);
         }
         // Parting a segment shifts those behind it by one; the stretch asked about is then the cursor's.
         let index = self.next_dirty().unwrap_or(run.key as usize);
@@ -664,6 +676,7 @@ impl GuestMemory for FlowMemory {
             segment.known = segment.dirty;
             self.pending += segment.dirty;
         }
+        self.forget_dust();
         self.cleared.fill(false);
         if self.cache.is_some_and(|cache| cache.active) {
             self.step = (self.pending / XBZRLE_STEPS).max(1.0);
