@@ -23,6 +23,8 @@ pub struct Guest {
     pub phase_offset: Option<SimTime>,
     /// Where its zero pages lie.
     pub layout: Layout,
+    /// Of those, pages before all else that nobody has used: what boot code and loaders leave free at the bottom.
+    pub zero_head: Pages,
     /// Bytes that change in a page from one write of it to the next, for XBZRLE; at most 4096.
     pub delta_bytes: u32,
 }
@@ -250,6 +252,13 @@ impl Guest {
                 format!("touched is {}, more than the memory of {memory}", self.touched.bytes()),
             ));
         }
+        let zeros = Pages(self.memory.0 - self.touched.0);
+        if self.zero_head > zeros {
+            return Err(SpecError::new(
+                "zero_head",
+                format!("zero_head is {}, and only {} are not touched", self.zero_head.bytes(), zeros.bytes()),
+            ));
+        }
         if self.vcpus == 0 {
             return Err(SpecError::new("vcpus", "vcpus is 0; it takes 1 or more"));
         }
@@ -364,6 +373,7 @@ mod tests {
             workload: Workload::idle(),
             phase_offset: None,
             layout: Layout::Mixed,
+            zero_head: Pages(0),
             delta_bytes: 0,
         }
     }
@@ -371,9 +381,10 @@ mod tests {
     #[test]
     fn contradictions_are_named() {
         type Change = fn(&mut Guest);
-        let cases: [(Change, &str); 5] = [
+        let cases: [(Change, &str); 6] = [
             (|g| g.memory = Pages(0), "memory is 0B; it takes"),
             (|g| g.touched = Pages(1001), "touched is 4004KiB, more than the memory of 4000KiB"),
+            (|g| g.zero_head = Pages(501), "zero_head is 2004KiB, and only 2000KiB"),
             (|g| g.vcpus = 0, "vcpus is 0"),
             (|g| g.delta_bytes = 5000, "delta_bytes is 5000"),
             (

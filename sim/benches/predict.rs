@@ -20,6 +20,7 @@ fn questions(workload: &str) -> Vec<(Guest, Path)> {
                 workload: workload.replace("RATE", &format!("{}p/s", 11_000 + i * 10)).parse().unwrap_or_default(),
                 phase_offset: None,
                 layout: Layout::Mixed,
+                zero_head: Pages(0),
                 delta_bytes: 0,
             };
             let path = Path {

@@ -160,6 +160,7 @@ impl Columns {
         g.vcpus = self.parse(row, "vcpus", whole)?;
         // A record's guest is the lab's, which touches its memory from the front; a column of its own may say otherwise.
         g.layout = Some(self.parse(row, "layout", "")?.unwrap_or(Layout::Front));
+        g.zero_head = self.parse::<u64>(row, "zero_head_pages", whole)?.map(Pages);
         g.phase_offset = ms("phase_offset_ms")?;
         g.delta_bytes = self.parse(row, "delta_bytes", whole)?;
         let mbit = self.needed("link_mbit", self.number(row, "link_mbit")?)?;
@@ -286,7 +287,7 @@ impl RowPrediction {
 }
 
 /// Columns that ask the question; runs that agree in all of them are repeats of one configuration.
-const ASKED: [&str; 24] = [
+const ASKED: [&str; 25] = [
     "mode",
     "engine",
     "guest",
@@ -297,6 +298,7 @@ const ASKED: [&str; 24] = [
     "memory_mib",
     "touched_pages",
     "layout",
+    "zero_head_pages",
     "workload",
     "phase_offset_ms",
     "delta_bytes",

@@ -132,6 +132,9 @@ layered! {
         /// Where zero pages lie: mixed, front (touched pages in front) or back [default: mixed]
         #[arg(long, value_name = "WHERE")]
         layout: Layout,
+        /// Zero pages before all others, at the bottom of its memory [default: none]
+        #[arg(long, value_name = "SIZE")]
+        zero_head: Pages,
         /// How far into its first phase the workload is [default: averaged over]
         #[arg(long, value_name = "TIME")]
         phase_offset: SimTime,
@@ -299,6 +302,7 @@ impl Case {
             workload: g.workload.clone().unwrap_or_default(),
             phase_offset: g.phase_offset,
             layout: g.layout.unwrap_or_default(),
+            zero_head: g.zero_head.unwrap_or(Pages(0)),
             delta_bytes: g.delta_bytes.unwrap_or(256),
         };
         let path = Path {

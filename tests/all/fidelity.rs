@@ -104,6 +104,7 @@ fn case(index: usize) -> Case {
             workload,
             phase_offset: Some(SimTime::from_millis(rng.random_range(0..3000))),
             layout: pick(rng, &[Layout::Mixed, Layout::Front, Layout::Back]),
+            zero_head: Pages(if index % 3 == 0 { (memory - touched) / 3 } else { 0 }),
             delta_bytes: rng.random_range(8..2000),
         },
         path: Path {
@@ -209,6 +210,7 @@ fn pages_marked_dirty_for_nothing_cost_xbzrle_no_bytes() {
                 workload: workload.parse().unwrap(),
                 phase_offset: None,
                 layout: Layout::Front,
+                zero_head: Pages(0),
                 delta_bytes,
             },
             path: Path {

@@ -14,7 +14,8 @@ use super::parameters::Parameter;
 /// What was measured of a run and is compared with its prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Figure {
-    /// libvirt's time_elapsed; offline: of all three phases.
+    /// libvirt's time_elapsed, less the preparation where that was measured: how long QEMU takes to start differs between days, and must
+    /// not pass for a slower link.
     Elapsed,
     /// libvirt's downtime.
     Downtime,
@@ -34,7 +35,7 @@ impl Figure {
     /// How far runs of one configuration are expected to scatter before it is known: relative, and absolute in ms or bytes.
     pub(super) fn scatter(self) -> (f64, f64) {
         match self {
-            Figure::Elapsed => (0.005, 30.0),
+            Figure::Elapsed => (0.005, 20.0),
             Figure::Downtime => (0.03, 12.0),
             Figure::WireBytes => (0.004, 100e3),
             Figure::Prepare => (0.05, 20.0),
@@ -69,6 +70,9 @@ const STEP: f64 = 0.08;
 const MOST_ITERATIONS: usize = 12;
 /// A look along an axis goes so far to either side, in prior standard deviations, in steps of a half.
 const REACH: i32 = 5;
+/// Polishing begins with steps of this, in prior standard deviations, and ends with steps below that.
+const POLISH_FROM: f64 = 0.4;
+const POLISH_TO: f64 = 0.01;
 
 /// Runs, and the profile that the fit starts from.
 #[derive(Debug, Clone, Copy)]
@@ -159,6 +163,47 @@ impl Problem<'_> {
         best
     }
 
+    /// Goes down from a position along single axes, in steps that become smaller (Hooke and Jeeves 1961): where a sync more or less makes
+    /// steps in the objective, slopes mislead. `None`: interrupted.
+    pub(super) fn polish(&self, from: DVector<f64>, interrupted: &AtomicBool) -> Option<DVector<f64>> {
+        let cost = |position: &DVector<f64>| Self::cost(position, &self.residuals(position));
+        let (mut best, mut lowest) = (from.clone(), cost(&from));
+        let mut reach = POLISH_FROM;
+        while reach > POLISH_TO {
+            let before = lowest;
+            for axis in 0..self.free.len() {
+                if interrupted.load(Ordering::Relaxed) {
+                    return None;
+                }
+                let tried: Vec<(f64, f64)> = [-1.0, -0.4, 0.4, 1.0]
+                    .into_par_iter()
+                    .map(|steps| {
+                        let mut position = best.clone();
+                        position[axis] += steps * reach;
+                        (cost(&position), position[axis])
+                    })
+                    .collect();
+                if let Some((found, at)) = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0))
+                    && found < lowest
+                {
+                    (lowest, best[axis]) = (found, at);
+                }
+            }
+            if before - lowest < 2e-3 * before {
+                reach /= 2.5;
+            }
+        }
+        Some(best)
+    }
+
+    /// What belongs to a position.
+    pub(super) fn at(&self, position: DVector<f64>) -> Estimate {
+        let residuals = self.residuals(&position);
+        let jacobian = self.jacobian(&position, &residuals);
+        let cost = Self::cost(&position, &residuals);
+        Estimate { position, residuals, jacobian, cost }
+    }
+
     /// Searches from a position. `None`: interrupted.
     pub(super) fn search(&self, from: DVector<f64>, interrupted: &AtomicBool) -> Option<Estimate> {
         let mut position = from;
@@ -195,11 +240,18 @@ impl Problem<'_> {
 
 fn compare(index: usize, run: &Observation, prediction: &RowPrediction, profile: &Profile) -> Vec<Residual> {
     let offline = prediction.offline_ms.unwrap_or([f64::NAN; 3]);
+    let prepare = profile.software.prepare.value.as_millis_f64();
+    // An offline run's preparation is the stop of its guest, part of its first phase.
+    let prepared = run.prepare_ms.filter(|_| run.offline_ms.is_none());
+    let elapsed = match prepared {
+        Some(prepared) => (run.elapsed_ms.map(|ms| ms - prepared), prediction.elapsed_ms - prepare),
+        None => (run.elapsed_ms, prediction.elapsed_ms),
+    };
     let figures = [
-        (Figure::Elapsed, run.elapsed_ms.filter(|_| run.offline_ms.is_none()), Some(prediction.elapsed_ms)),
+        (Figure::Elapsed, elapsed.0.filter(|_| run.offline_ms.is_none()), Some(elapsed.1)),
         (Figure::Downtime, run.downtime_ms.filter(|_| run.offline_ms.is_none()), prediction.downtime_ms),
         (Figure::WireBytes, run.wire_bytes.filter(|_| run.offline_ms.is_none()), Some(prediction.wire_bytes)),
-        (Figure::Prepare, run.prepare_ms, Some(profile.software.prepare.value.as_millis_f64())),
+        (Figure::Prepare, prepared, Some(prepare)),
         (Figure::Suspend, run.offline_ms.map(|p| p[0]), Some(offline[0])),
         (Figure::Copy, run.offline_ms.map(|p| p[1]), Some(offline[1])),
         (Figure::Resume, run.offline_ms.map(|p| p[2]), Some(offline[2])),

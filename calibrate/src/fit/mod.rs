@@ -209,7 +209,9 @@ fn search(
     let best = best.ok_or(FitError::Interrupted)?;
     let lower = problem.along_axes(&best.position);
     let found = problem.search(lower, interrupted).ok_or(FitError::Interrupted)?;
-    Ok(if found.cost < best.cost { found } else { best })
+    let best = if found.cost < best.cost { found } else { best };
+    let polished = problem.at(problem.polish(best.position.clone(), interrupted).ok_or(FitError::Interrupted)?);
+    Ok(polished)
 }
 
 /// Parameters that the runs do not determine, each with the reason.
@@ -315,10 +317,12 @@ fn fit_noise(profile: &mut Profile, runs: &[Observation], best: &Estimate) {
         // The median of absolute deviations, as a standard deviation.
         (!left.is_empty()).then(|| 1.4826 * Data::new(left).median())
     };
-    if let Some(scale) = scale(Figure::Elapsed) {
+    if let Some(elapsed) = scale(Figure::Elapsed) {
         let (relative, absolute) = Figure::Elapsed.scatter();
-        profile.noise.elapsed_relative = Param::exact(scale * relative);
-        profile.noise.elapsed = Param::exact(SimTime::from_secs_f64(scale * absolute / 1e3));
+        let prepare = scale(Figure::Prepare)
+            .map_or(0.0, |scale| scale * Figure::Prepare.sigma(profile.software.prepare.value.as_millis_f64()));
+        profile.noise.elapsed_relative = Param::exact(elapsed * relative);
+        profile.noise.elapsed = Param::exact(SimTime::from_secs_f64((elapsed * absolute).hypot(prepare) / 1e3));
     }
     if let Some(scale) = scale(Figure::Downtime) {
         let (relative, absolute) = Figure::Downtime.scatter();

@@ -60,10 +60,12 @@ impl Workplace {
             written += class.pages;
             regions.push(Region { pages: class.pages, nonzero, class: Some(index), firmware: false });
         }
-        let rest = guest.memory.0 - written;
         let quiet = |pages: u64, nonzero: u64| Region { pages, nonzero, class: None, firmware: false };
+        let rest = guest.memory.0 - written;
         // A curve may be fitted with more pages than were called touched: then nothing of that is left for the rest.
         let touched = touched.min(rest);
+        let head = guest.zero_head.0.min(rest - touched);
+        let rest = rest - head;
         match guest.layout {
             Layout::Mixed => regions.push(quiet(rest, touched)),
             Layout::Front => regions.extend([quiet(touched, touched), quiet(rest - touched, 0)]),
@@ -72,6 +74,7 @@ impl Workplace {
                 regions.push(quiet(touched, touched));
             }
         }
+        regions.insert(0, quiet(head, 0));
         let (normal, zero) = profile.guest.firmware();
         regions
             .extend([Region { firmware: true, ..quiet(normal, normal) }, Region { firmware: true, ..quiet(zero, 0) }]);
