@@ -24,8 +24,11 @@ pub enum Method {
     DirtyRing,
     /// A sample of pages is compared with itself: works everywhere, and is coarse.
     PageSampling,
-    /// The guest stands still twice, and all of its memory is compared: exact, for guests that may stand still.
+    /// The guest stands still twice, and all of its memory is compared: exact, for guests that may stand still. A page that is written and
+    /// holds what it held before is not seen.
     Snapshots,
+    /// The guest is migrated to nowhere and its dirty log counted, then the migration is given up: sees each write.
+    Rehearsal,
 }
 
 /// libvirt's name of a measurement that is complete.
@@ -63,9 +66,11 @@ pub fn measure(
     let domain =
         connect.lookup_domain_by_name(name).doing(format!("no domain `{name}`; `virsh list` shows those that run"))?;
     let memory = Pages(domain.info().doing(format!("asking about `{name}`"))?.memory / 4);
-    if method == Some(Method::Snapshots) {
-        let windows: Vec<u64> = windows.iter().map(|s| u64::from(*s) * 1000).collect();
-        return Ok(measure_snapshots(reach, &Files::of(name).qmp(), memory, &windows)?.0);
+    let (qmp, windows_ms) = (Files::of(name).qmp(), windows.iter().map(|s| u64::from(*s) * 1000).collect::<Vec<_>>());
+    match method {
+        Some(Method::Snapshots) => return Ok(measure_snapshots(reach, &qmp, memory, &windows_ms)?.0),
+        Some(Method::Rehearsal) => return measure_rehearsal(reach, &qmp, memory, &windows_ms),
+        _ => {}
     }
     // Outside of KVM the dirty log is not kept while nothing migrates.
     let kvm = domain.xml_desc(0).is_ok_and(|xml| xml.contains("type='kvm'"));
@@ -147,6 +152,26 @@ pub fn measure_snapshots(
         touched = Pages(number("touched").unwrap_or(0.0) as u64);
     }
     Ok((Curve { method: Method::Snapshots, points: rising(points), memory, coarse: false }, touched))
+}
+
+/// Measures by a migration to nowhere, over a guest's own QMP socket.
+///
+/// # Errors
+/// The socket does not answer, a migration is under way, or the guest writes so little that QEMU would end this one.
+pub fn measure_rehearsal(reach: &Reach, qmp: &Path, memory: Pages, windows_ms: &[u64]) -> anyhow::Result<Curve> {
+    let windows = windows_ms.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+    let helper = Helper::start(reach, &["rehearse", &qmp.display().to_string(), &windows])?;
+    let mut points = Vec::new();
+    for &window in windows_ms {
+        let patience = Duration::from_secs(120) + 2 * Duration::from_millis(window);
+        let said = helper.next(patience)?.context("the migration to nowhere made no progress")?;
+        let number = |key: &str| said.get(key).and_then(serde_json::Value::as_f64);
+        let ms = number("ms").context("the helper said nothing of the window")?;
+        points.push((SimTime::from_millis(ms as u64), Pages(number("changed").unwrap_or(0.0) as u64)));
+    }
+    // It says so when the migration is given up: only then can another begin.
+    helper.expect("over", Duration::from_secs(30)).context("giving up the migration to nowhere")?;
+    Ok(Curve { method: Method::Rehearsal, points: rising(points), memory, coarse: false })
 }
 
 /// A longer window cannot hold fewer distinct pages: what a busy spell lifted early, lifts all that is later.

@@ -244,12 +244,96 @@ def snapshots(path, size, windows):
         say(ms=(ended - began) * 1000, **found)
 
 
+class Sink:
+    """Takes a migration's stream and throws it away, at a rate or not at all. What a slow stream may leave is so little that QEMU goes
+    on and on."""
+    SLOW = 64 << 20
+
+    def __init__(self, path):
+        if os.path.exists(path):
+            os.unlink(path)
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(path)
+        self.server.listen(1)
+        self.open, self.rate, self.path = threading.Event(), 128 << 20, path
+        self.open.set()
+        threading.Thread(target=self.drain, daemon=True).start()
+
+    def drain(self):
+        conn, _ = self.server.accept()
+        block = bytearray(1 << 16)
+        while True:
+            self.open.wait()
+            n = conn.recv_into(block)
+            if n == 0:
+                return
+            time.sleep(n / self.rate)
+
+
+def rehearse(path, windows):
+    """Migrates a guest to nowhere and counts the distinct pages that its dirty log has after each window; gives up at the end.
+    The guest runs on, as fast as it does while it is migrated."""
+    qmp = Qmp(path)
+    before = qmp.order("query-migrate-parameters")
+    sink = Sink(f"{path}.sink")
+    pause = {"capability": "pause-before-switchover", "state": True}
+    qmp.order("migrate-set-capabilities", capabilities=[pause])
+    qmp.order("migrate-set-parameters", **{"downtime-limit": 2, "max-bandwidth": 1 << 40})
+    try:
+        qmp.order("migrate", uri=f"unix:{path}.sink")
+
+        def next_pass(number):
+            """When the log was read for this pass, in seconds."""
+            while True:
+                said = json.loads(qmp.lines.readline())
+                stamp = said.get("timestamp")
+                if said.get("event") == "STOP":
+                    raise OSError("the guest writes too little for a migration that does not end")
+                if said.get("event") == "MIGRATION_PASS" and said["data"]["pass"] >= number:
+                    return said["data"]["pass"], stamp["seconds"] + stamp["microseconds"] / 1e6
+
+        number, began = next_pass(2)
+        sink.rate = Sink.SLOW
+        # What was written during the long first passes is sent first.
+        for _ in range(4):
+            number, began = next_pass(number + 1)
+
+        def pages():
+            """Pages that are left, and pages of all passes until the end of this one."""
+            ram = qmp.order("query-migrate")["ram"]
+            left = ram["remaining"] // 4096
+            return left, left + ram["normal"] + ram["duplicate"]
+
+        sink.open.clear()
+        left, known = pages()
+        for window in map(int, windows.split(",")):
+            time.sleep(max(window / 1000 - left * 4096 / Sink.SLOW - (time.time() - began), 0))
+            sink.open.set()
+            number, ended = next_pass(number + 1)
+            sink.open.clear()
+            left, all_passes = pages()
+            say(ms=(ended - began) * 1000, changed=all_passes - known)
+            known, began = all_passes, ended
+    finally:
+        qmp.order("migrate_cancel")
+        sink.open.set()
+        sink.rate = 1 << 40
+        while qmp.order("query-migrate").get("status") not in ("cancelled", "failed", "completed"):
+            time.sleep(0.02)
+        pause["state"] = False
+        qmp.order("migrate-set-capabilities", capabilities=[pause])
+        kept = {key: before[key] for key in ("downtime-limit", "max-bandwidth")}
+        qmp.order("migrate-set-parameters", **kept)
+        os.unlink(sink.path)
+    say(over=True)
+
+
 if __name__ == "__main__":
     if sys.argv[1] != "reap":
         threading.Thread(target=leave_with_the_tool, daemon=True).start()
     try:
         {"receive": receive, "send": send, "echo": echo, "probe": probe, "watch": watch, "snapshots": snapshots,
-         "reap": reap}[sys.argv[1]](*sys.argv[2:])
+         "rehearse": rehearse, "reap": reap}[sys.argv[1]](*sys.argv[2:])
     except Exception as error:
         say(error=str(error))
         sys.exit(1)

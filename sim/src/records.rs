@@ -322,6 +322,8 @@ pub struct Observation {
     pub line: u64,
     /// Its id.
     pub id: String,
+    /// The series that it belongs to: runs on the same hosts in one go.
+    pub campaign: String,
     /// What was asked, as one word: repeats have the same.
     pub configuration: String,
     /// The question.
@@ -398,6 +400,7 @@ fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -
     Ok(Observation {
         line,
         id: columns.text(row, "id").unwrap_or("").to_owned(),
+        campaign: columns.text(row, "campaign").unwrap_or("").to_owned(),
         configuration: ASKED.map(|column| columns.text(row, column).unwrap_or("")).join("|"),
         case: columns.case(row)?,
         completed,

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use migcal::fit::Manner;
 use migcal::hosts::replay::Trace;
-use migcal::validate::{Figures, Report, cross_validate, judge, page, pictures, report};
-use migsim::scenario::{InputError, profile_or_default};
+use migcal::validate::{Figures, Parts, Report, cross_validate, judge, page, pictures, report};
+use migsim::scenario::profile_or_default;
 use migsim::terminal::{self, WholeFile};
 use migsim_models::profile::Profile;
 
@@ -23,9 +23,9 @@ pub(super) struct ValidateArgs {
     /// The profile that predicts them; with --cross-validate, what fits start from [default: the embedded ones]
     #[arg(long, value_name = "PROFILE.toml")]
     profile: Option<PathBuf>,
-    /// Predict each run by a fit to the others, in so many parts
-    #[arg(long, value_name = "K")]
-    cross_validate: Option<usize>,
+    /// Predict each run by a fit to the others: in so many parts, or `campaigns` to leave out one of them at a time
+    #[arg(long, value_name = "K|campaigns", value_parser = parts)]
+    cross_validate: Option<Parts>,
     /// Of the parts and the fits
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -40,9 +40,6 @@ pub(super) struct ValidateArgs {
 }
 
 pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
-    if args.cross_validate.is_some_and(|k| k < 2) {
-        return Err(InputError::new("--cross-validate", "takes 2 parts or more").into());
-    }
     // A cross-validation starts where fits start.
     let profile = match (&args.profile, args.cross_validate) {
         (None, Some(_)) => Profile::assumed(),
@@ -53,11 +50,11 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let page_file = args.report.as_deref().map(WholeFile::create).transpose()?;
     let judged = match args.cross_validate {
         None => judge(&runs, &profile),
-        Some(folds) => {
+        Some(parts) => {
             let interrupted = terminal::interruptible()?;
             let bar = terminal::progress(1000, "{bar:30} {percent} %, {eta} left  cross-validating");
             let manner = Manner { seed: args.seed, ..Manner::default() };
-            let judged = cross_validate(&runs, &profile, folds, manner, &interrupted, &|done| {
+            let judged = cross_validate(&runs, &profile, parts, manner, &interrupted, &|done| {
                 bar.set_position((done * 1000.0) as u64);
             })?;
             bar.finish_and_clear();
@@ -70,7 +67,8 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         format => describe(&found, format),
     })?;
     let by = match args.cross_validate {
-        Some(folds) => format!("fits to the others, in {folds} parts"),
+        Some(Parts::Configurations(parts)) => format!("fits to the others, in {parts} parts"),
+        Some(Parts::Campaigns) => "fits to the other campaigns".to_owned(),
         None => profile.name.clone(),
     };
     if let Some(file) = picture {
@@ -80,6 +78,14 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         file.write(&page(&found, &judged, &by, &describe(&found, Format::Table), &traces(&args.runs)))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn parts(text: &str) -> Result<Parts, String> {
+    match text.parse() {
+        _ if text == "campaigns" => Ok(Parts::Campaigns),
+        Ok(parts) if parts >= 2 => Ok(Parts::Configurations(parts)),
+        _ => Err("it takes 2 parts or more, or `campaigns`".to_owned()),
+    }
 }
 
 /// What was seen of the runs, where it lies beside their records.

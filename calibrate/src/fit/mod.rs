@@ -20,7 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use statrs::statistics::{Data, OrderStatistics, Statistics};
 
 use crate::noise::is_disturbed;
-use crate::validate::Judged;
+use crate::validate::{Judged, Parts, cross_validate, is_plain};
 
 /// Fewer runs, or runs of fewer configurations, say nothing that could be told from chance.
 const FEWEST_RUNS: usize = 3;
@@ -261,6 +261,9 @@ fn bootstrap(problem: &Problem, best: &Estimate, resamples: usize, rng: &mut Cha
         .collect()
 }
 
+/// So many campaigns, each of so many runs of plain pre-copy, tell how much hours differ.
+const FEWEST_CAMPAIGNS: usize = 3;
+const FEWEST_OF_A_CAMPAIGN: usize = 10;
 /// Parts into which runs are dealt to see how far predictions of unseen ones are off.
 const FOLDS: usize = 5;
 
@@ -273,13 +276,26 @@ fn intervals(
     interrupted: &AtomicBool,
 ) -> Result<Option<Intervals>, FitError> {
     let inner = Manner { starts: 1, intervals: false, ..manner };
-    let judged = match crate::validate::cross_validate(runs, prior, FOLDS, inner, interrupted, &|_| {}) {
-        Ok(judged) => judged,
-        Err(FitError::TooLittle(_)) => return Ok(None),
-        Err(error) => return Err(error),
+    let unseen = |parts: Parts| match cross_validate(runs, prior, parts, inner, interrupted, &|_| {}) {
+        Err(FitError::TooLittle(_)) => Ok(Vec::new()),
+        result => result,
     };
+    let judged = unseen(Parts::Configurations(FOLDS))?;
     let of = |mode: Mode| widths(judged.iter().filter(|one| one.run.case.policy.mode == mode));
-    let Some(precopy) = of(Mode::Precopy) else { return Ok(None) };
+    // A prediction is for hours that no run is of: where there are several campaigns of plain pre-copy, each is predicted
+    // from the others. Modes and levers that one campaign alone has cannot be.
+    let mut plain: BTreeMap<&str, usize> = BTreeMap::new();
+    for run in runs.iter().filter(|run| is_plain(run)) {
+        *plain.entry(&run.campaign).or_default() += 1;
+    }
+    let precopy = if plain.values().filter(|count| **count >= FEWEST_OF_A_CAMPAIGN).count() >= FEWEST_CAMPAIGNS {
+        let by_campaign = unseen(Parts::Campaigns)?;
+        let levers = judged.iter().filter(|one| one.run.case.policy.mode == Mode::Precopy && !is_plain(&one.run));
+        widths(by_campaign.iter().filter(|one| is_plain(&one.run)).chain(levers))
+    } else {
+        of(Mode::Precopy)
+    };
+    let Some(precopy) = precopy else { return Ok(None) };
     Ok(Some(Intervals { precopy, postcopy: of(Mode::Postcopy), offline: of(Mode::Offline) }))
 }
 

@@ -20,7 +20,7 @@ use super::beats::Beats;
 use super::ffi::{self, Doing, Event, Listening};
 use super::observed::{observed_from, was_killed};
 use super::{Facts, Hosts, JobStats, Observed, Pause, Presence, Progress};
-use crate::dirty::measure_snapshots;
+use crate::dirty::{measure_rehearsal, measure_snapshots};
 use crate::domain::{FREESTANDING, Files, TITLE, read_serial, xml};
 use crate::helper::{Helper, LinkMeasure, measure_link};
 use crate::lab::{DEVICE, InUse, Lab, Link, Side, uuid_of};
@@ -37,7 +37,7 @@ const PROBE_S: f64 = 2.0;
 const BOOT: Duration = Duration::from_secs(60);
 const BOOT_PER_MIB: Duration = Duration::from_millis(40);
 /// Windows over which a Linux guest's writes are measured.
-const CURVE_WINDOWS_MS: [u64; 6] = [250, 500, 1000, 2000, 4000, 8000];
+const CURVE_WINDOWS_MS: [u64; 8] = [60, 125, 250, 500, 1000, 2000, 4000, 8000];
 const LINUX_BOOT: Duration = Duration::from_secs(400);
 
 /// Which two hosts.
@@ -415,9 +415,11 @@ impl Hosts for LibvirtHosts {
             return Ok(None);
         }
         let qmp = Files::of(&self.name).qmp();
-        let (curve, touched) =
-            measure_snapshots(&self.reach(Side::Source)?, &qmp, plan.memory.pages(), &CURVE_WINDOWS_MS)
-                .context("measuring what the guest writes")?;
+        let (reach, memory) = (self.reach(Side::Source)?, plan.memory.pages());
+        let doing = "measuring what the guest writes";
+        let (still, touched) = measure_snapshots(&reach, &qmp, memory, &[1000]).context(doing)?;
+        // One that writes so little that QEMU would end its migration has been seen well enough.
+        let curve = measure_rehearsal(&reach, &qmp, memory, &CURVE_WINDOWS_MS).unwrap_or(still);
         Ok(Some((curve.workload(), touched)))
     }
 

@@ -125,23 +125,49 @@ pub(crate) fn shuffled(runs: &[Observation], seed: u64) -> BTreeMap<&str, usize>
     configurations.into_iter().enumerate().map(|(place, configuration)| (configuration, place)).collect()
 }
 
-/// Predicts each run by a profile fitted to the others: configurations are dealt into `folds` parts, and repeats are never parted.
+/// Into which parts runs are dealt, each of which is predicted by a fit to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// So many, of the same number of configurations; repeats are never parted.
+    Configurations(usize),
+    /// The campaigns: each was made in hours of its own, and hosts are not the same in all.
+    Campaigns,
+}
+
+impl Parts {
+    /// How many there are, and in which a run is.
+    fn deal<'a>(self, runs: &'a [Observation], seed: u64) -> (usize, Box<dyn Fn(&Observation) -> usize + 'a>) {
+        match self {
+            Parts::Configurations(folds) => {
+                let place = shuffled(runs, seed);
+                (folds, Box::new(move |run| place[run.configuration.as_str()] % folds))
+            }
+            Parts::Campaigns => {
+                let names: BTreeSet<&str> = runs.iter().map(|run| run.campaign.as_str()).collect();
+                let place: BTreeMap<&str, usize> = names.into_iter().zip(0..).collect();
+                (place.len(), Box::new(move |run| place[run.campaign.as_str()]))
+            }
+        }
+    }
+}
+
+/// Predicts each run by a profile fitted to the other parts.
 ///
 /// # Errors
 /// What is left of a part is too little to fit to, or it was interrupted.
 pub fn cross_validate(
     runs: &[Observation],
     prior: &Profile,
-    folds: usize,
+    parts: Parts,
     manner: Manner,
     interrupted: &AtomicBool,
     progress: &(dyn Fn(f64) + Sync),
 ) -> Result<Vec<Judged>, FitError> {
-    let place = shuffled(runs, manner.seed);
+    let (folds, part) = parts.deal(runs, manner.seed);
     let mut judged = Vec::with_capacity(runs.len());
     for fold in 0..folds {
         let (held, used): (Vec<Observation>, Vec<Observation>) =
-            runs.iter().cloned().partition(|run| place[run.configuration.as_str()] % folds == fold);
+            runs.iter().cloned().partition(|run| part(run) == fold);
         let fitted = fit(&used, prior, Manner { resamples: 60, ..manner }, interrupted, &|done| {
             progress((fold as f64 + done) / folds as f64);
         })?;

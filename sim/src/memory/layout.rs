@@ -3,7 +3,10 @@
 use migsim_models::profile::Profile;
 use migsim_models::spec::{Guest, Layout, Policy};
 use migsim_models::units::{PAGE_BYTES, SimTime};
-use migsim_models::workload::{Class, WriterClock};
+use migsim_models::workload::{Class, Pattern, WriterClock};
+
+/// Into so many strips scattered classes are cut, each strip with its share of all of them.
+const STRIPS: u64 = 16;
 
 /// Pages next to each other that are alike.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,7 +45,8 @@ pub fn headroom(guest: &Guest, profile: &Profile, classes: &[Class]) -> f64 {
 impl Workplace {
     /// Lays out a guest. `offset` is how far into its first phase the workload is.
     ///
-    /// Working sets come first within what is touched, in the order of their terms; what they do not touch yet is zero.
+    /// Working sets come first within what is touched, in the order of their terms; what they do not touch yet is zero. The pages of
+    /// a measured curve are applications' and lie all over a guest that has been up for a while, the often written among the others.
     pub fn new(
         guest: &Guest,
         policy: &Policy,
@@ -50,7 +54,22 @@ impl Workplace {
         chunk_pages: Option<u64>,
         offset: SimTime,
     ) -> Workplace {
-        let classes = guest.workload.classes(guest.memory);
+        let scattered = |class: &Class| {
+            guest.layout == Layout::Mixed && matches!(guest.workload.terms[class.term].pattern, Pattern::Curve(_))
+        };
+        let (curve, mut classes): (Vec<Class>, Vec<Class>) =
+            guest.workload.classes(guest.memory).into_iter().partition(scattered);
+        let strips = if curve.is_empty() { 1 } else { STRIPS };
+        let part = |whole: u64, strip: u64| whole * (strip + 1) / strips - whole * strip / strips;
+        let mut ends = Vec::with_capacity(strips as usize);
+        for strip in 0..strips {
+            classes.extend(curve.iter().filter_map(|class| {
+                let pages = part(class.pages, strip);
+                let rate = class.rate * pages as f64 / class.pages as f64;
+                (pages > 0).then_some(Class { pages, rate, ..*class })
+            }));
+            ends.push(classes.len());
+        }
         let mut regions = Vec::with_capacity(classes.len() + 4);
         let mut touched = guest.touched.0;
         let mut written = 0;
@@ -67,7 +86,12 @@ impl Workplace {
         let head = guest.zero_head.0.min(rest - touched);
         let rest = rest - head;
         match guest.layout {
-            Layout::Mixed => regions.push(quiet(rest, touched)),
+            Layout::Mixed => {
+                for (strip, end) in (0..strips).zip(&ends) {
+                    // What was put behind earlier strips has moved this one's end.
+                    regions.insert(end + strip as usize, quiet(part(rest, strip), part(touched, strip)));
+                }
+            }
             Layout::Front => regions.extend([quiet(touched, touched), quiet(rest - touched, 0)]),
             Layout::Back => {
                 regions.insert(0, quiet(rest - touched, 0));
