@@ -140,7 +140,11 @@ impl Series {
     fn open(&self) -> anyhow::Result<LibvirtHosts> {
         let lab = self.lab()?;
         let in_use = lab.lock()?;
-        LibvirtHosts::open(Site::Lab { lab: Box::new(lab), in_use }, &self.guest, &self.interrupted)
+        LibvirtHosts::open(
+            Site::Lab { lab: Box::new(lab), in_use: std::sync::Arc::new(in_use) },
+            &self.guest,
+            &self.interrupted,
+        )
     }
 
     fn keys(mode: Mode) -> RunKeys {

@@ -96,7 +96,7 @@ def is_ours(pid, name, guest):
         with open(f"/proc/{pid}/cmdline", "rb") as line:
             words = line.read(4096)
         # A process that has just ended has no command line any more; a guest's ends with its migration.
-        return not words or b"What migcal has done at a host" in words or b"guest=" + guest.encode() + b"," in words
+        return not words or b"What migcal has done at a host" in words or any(b"guest=" + guest.encode() + end in words for end in (b",", b"-"))
     return name.startswith(OURS)
 
 

@@ -96,7 +96,15 @@ pub struct Link {
     /// TCP's congestion control; `None`: the first of [`Congestion::PREFERRED`] that the kernel lets a namespace use.
     #[serde(default)]
     pub congestion: Option<Congestion>,
+    /// Whether migrations at the same time get equal shares, as from the fair queue that Linux gives a network card (fq_codel), instead of
+    /// standing in one line, where the first to come keeps most of it.
+    #[serde(default)]
+    pub fair: bool,
 }
+
+/// Migrations at the same time that a fair link keeps apart: QEMU listens on libvirt's ports from this one on.
+const FIRST_PORT: u32 = 49_152;
+const FAIR_FLOWS: u32 = 16;
 
 /// TCP's congestion control, by Linux's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +139,7 @@ impl Link {
 
     /// A link of this capacity, without delay, with Linux's default send buffer.
     pub fn of(capacity: BitRate) -> Link {
-        Link { capacity, delay: SimTime::ZERO, send_buffer: Link::default_send_buffer(), congestion: None }
+        Link { capacity, delay: SimTime::ZERO, send_buffer: Link::default_send_buffer(), congestion: None, fair: false }
     }
 }
 
@@ -297,7 +305,17 @@ impl Lab {
             let burst = format!("{}b", (256 << 10).max(link.capacity.0 / 8 / 250));
             let shape = ["qdisc", "replace", "dev", DEVICE];
             let bucket = ["tbf", "rate", &rate, "burst", &burst, "latency", "50ms"];
-            if link.delay > SimTime::ZERO {
+            // A tree of classes cannot be replaced by another.
+            let _ = Reach::Here.run(&["tc", "-n", &ns, "qdisc", "del", "dev", DEVICE, "root"]);
+            if link.fair {
+                if link.delay > SimTime::ZERO {
+                    bail!("a fair link has no delay yet; leave the one or the other out");
+                }
+                let script = format!("tc -n {ns} -batch - <<'END'\n{}END", fair(link.capacity, &burst));
+                Reach::Here
+                    .run(&["sh", "-c", &script])
+                    .context("a fair link needs the kernel's sch_htb and cls_u32")?;
+            } else if link.delay > SimTime::ZERO {
                 let delay = format!("{}us", link.delay.0 / 1000);
                 let netem = ["root", "handle", "1:", "netem", "delay", &delay, "limit", "100000"];
                 let words = [&["tc", "-n", &ns], &shape[..], &netem[..]].concat();
@@ -487,6 +505,31 @@ impl Lab {
         fs::write(self.folder.join("lab.toml"), text)?;
         Ok(())
     }
+}
+
+/// What makes `tc` share a link among migrations: a class for each of libvirt's ports, and one for all else, which lend each other what they
+/// do not use.
+fn fair(capacity: BitRate, burst: &str) -> String {
+    let (all, each) = (capacity.0, capacity.0 / u64::from(FAIR_FLOWS + 1));
+    let queue = capacity.0 / 8 / 20;
+    let mut script = format!(
+        "qdisc add dev {DEVICE} root handle 10: htb default 100\n\
+         class add dev {DEVICE} parent 10: classid 10:1 htb rate {all}bit burst {burst} cburst {burst} quantum 60000\n"
+    );
+    for flow in 0..=FAIR_FLOWS {
+        let class = 100 + flow;
+        script += &format!(
+            "class add dev {DEVICE} parent 10:1 classid 10:{class} htb rate {each}bit ceil {all}bit burst 16k cburst 16k quantum 6056\n\
+             qdisc add dev {DEVICE} parent 10:{class} bfifo limit {queue}\n"
+        );
+        if flow > 0 {
+            let port = FIRST_PORT + flow - 1;
+            script += &format!(
+                "filter add dev {DEVICE} parent 10: protocol ip prio 1 u32 match ip dport {port} 0xffff flowid 10:{class}\n"
+            );
+        }
+    }
+    script
 }
 
 fn namespace(name: &str, side: Side) -> String {

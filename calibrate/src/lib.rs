@@ -12,7 +12,7 @@
 //! | [`doctor`] | what a machine can do |
 
 pub mod campaign;
-pub mod chart;
+pub use migsim::report::chart;
 #[cfg(feature = "libvirt")]
 pub mod dirty;
 pub mod doctor;

@@ -120,6 +120,9 @@ pub struct RunKeys {
     /// TCP's congestion control: cubic, reno or bbr [default: the first of them that the kernel lets a namespace use]
     #[arg(long)]
     pub congestion: Option<Congestion>,
+    /// Let migrations at the same time have equal shares of it, as the fair queue of a network card does
+    #[arg(long)]
+    pub fair: bool,
 }
 
 impl RunKeys {
@@ -130,6 +133,7 @@ impl RunKeys {
             delay: self.delay.unwrap_or(default.delay),
             send_buffer: self.send_buffer.unwrap_or(default.send_buffer),
             congestion: self.congestion,
+            fair: self.fair,
             ..default
         }
     }

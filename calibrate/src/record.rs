@@ -8,6 +8,7 @@ use crate::plan::RunPlan;
 
 /// One real migration. An empty field was not measured.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[expect(missing_docs, reason = "the columns are described in docs/run-record.md, in this order")]
 pub struct Record {
     pub id: String,
@@ -66,6 +67,10 @@ pub struct Record {
     pub background_cpu: Option<f64>,
     pub busy_cpu: Option<f64>,
     pub loadavg: Option<f64>,
+    /// What the guests that were moved at the same time share.
+    pub group: String,
+    /// When it was asked for, since the first of them was.
+    pub began_ms: Option<f64>,
     pub started_at: String,
     pub holder: String,
     pub fault: String,

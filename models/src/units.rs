@@ -417,6 +417,18 @@ pub fn human_bytes(bytes: f64) -> String {
     if unit == 0 { format!("{value:.0} B") } else { format!("{} {}", three_digits(value), UNITS[unit]) }
 }
 
+/// A rate for people, in powers of ten as links are named.
+pub fn human_rate(rate: BitRate) -> String {
+    const UNITS: [&str; 5] = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"];
+    let mut value = rate.0 as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{value:.0} bit/s") } else { format!("{} {}", three_digits(value), UNITS[unit]) }
+}
+
 /// A span for people: milliseconds below a second, then seconds, minutes, hours.
 pub fn human_time(time: SimTime) -> String {
     let s = time.as_secs_f64();

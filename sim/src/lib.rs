@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+pub mod fleet;
 pub mod memory;
 pub mod migration;
 pub mod network;

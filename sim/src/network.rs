@@ -1,7 +1,11 @@
 //! Links and the flows that share them: max-min fair, with a cap for each flow.
 //!
 //! Rates are bytes per second on the wire. A flow gets as much as the fullest link on its path leaves it; what one flow cannot
-//! use, because its cap or another link holds it back, the others share.
+//! use, because its cap or another link holds it back, the others share. Changes of one moment take effect together.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::mem::replace;
 
 /// Names a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,15 +18,49 @@ pub struct FlowId(pub usize);
 #[derive(Debug, Clone)]
 struct Link {
     capacity: f64,
-    flows: Vec<FlowId>,
+    /// The flows that ask for something, and at which hop of their path the link stands.
+    flows: Vec<(FlowId, u32)>,
+    seen: u32,
+    /// While shares are found: what is left of it, and for how many flows.
+    left: f64,
+    open: u32,
+}
+
+impl Link {
+    /// What it can give each of its open flows.
+    fn level(&self) -> f64 {
+        (self.left / f64::from(self.open)).max(0.0)
+    }
 }
 
 #[derive(Debug, Clone)]
 struct Flow {
-    path: Vec<LinkId>,
+    /// Links, and where each of them keeps the flow.
+    path: Box<[(LinkId, u32)]>,
     /// `None`: the flow asks for nothing now.
     cap: Option<f64>,
     rate: f64,
+    seen: u32,
+    /// While shares are found: the one found, if it is.
+    share: Option<f64>,
+}
+
+/// What a link could give each of its open flows when it was last looked at; by then it can only have become more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Level(f64, LinkId);
+
+impl Eq for Level {}
+
+impl PartialOrd for Level {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Level {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0).then(self.1.cmp(&other.1))
+    }
 }
 
 /// Links, flows and their rates.
@@ -30,18 +68,29 @@ struct Flow {
 pub struct Network {
     links: Vec<Link>,
     flows: Vec<Flow>,
+    /// Links on which something has changed since the last settling.
+    touched: Vec<LinkId>,
+    /// Flows that have stopped to ask since then.
+    stopped: Vec<FlowId>,
+    /// Counts settlings: which one a link or a flow was last seen in.
+    settling: u32,
+    // What the touched links are joined with; kept, so that no settling allocates.
+    joined_links: Vec<LinkId>,
+    joined_flows: Vec<FlowId>,
+    levels: BinaryHeap<Reverse<Level>>,
 }
 
 impl Network {
     /// A link of that capacity.
     pub fn add_link(&mut self, capacity: f64) -> LinkId {
-        self.links.push(Link { capacity, flows: Vec::new() });
+        self.links.push(Link { capacity, flows: Vec::new(), seen: 0, left: 0.0, open: 0 });
         LinkId(self.links.len() - 1)
     }
 
-    /// A flow over a path of links, at least one. It asks for nothing until [`Network::set_demand`].
-    pub fn add_flow(&mut self, path: Vec<LinkId>) -> FlowId {
-        self.flows.push(Flow { path, cap: None, rate: 0.0 });
+    /// A flow over a path of different links, at least one. It asks for nothing until [`Network::set_demand`].
+    pub fn add_flow(&mut self, path: &[LinkId]) -> FlowId {
+        let path = path.iter().map(|link| (*link, 0)).collect();
+        self.flows.push(Flow { path, cap: None, rate: 0.0, seen: 0, share: None });
         FlowId(self.flows.len() - 1)
     }
 
@@ -57,133 +106,175 @@ impl Network {
 
     /// What the flows on a link take together.
     pub fn load(&self, link: LinkId) -> f64 {
-        self.links[link.0].flows.iter().map(|f| self.rate(*f)).sum()
+        self.links[link.0].flows.iter().map(|(flow, _)| self.rate(*flow)).sum()
     }
 
-    /// Sets what a flow can use, `None` for nothing. Adds the flows whose rate changed to `changed`.
-    pub fn set_demand(&mut self, flow: FlowId, cap: Option<f64>, changed: &mut Vec<FlowId>) {
-        let old = self.flows[flow.0].cap;
+    /// Sets what a flow can use, `None` for nothing. It takes effect at [`Network::settle`].
+    pub fn set_demand(&mut self, flow: FlowId, cap: Option<f64>) {
+        let old = replace(&mut self.flows[flow.0].cap, cap);
         if old == cap {
             return;
         }
-        self.flows[flow.0].cap = cap;
-        for i in 0..self.flows[flow.0].path.len() {
-            let link = self.flows[flow.0].path[i];
+        for hop in 0..self.flows[flow.0].path.len() {
+            let (link, place) = self.flows[flow.0].path[hop];
+            self.touched.push(link);
             let flows = &mut self.links[link.0].flows;
-            match (old.is_some(), cap.is_some()) {
-                (false, true) => flows.push(flow),
-                (true, false) => flows.retain(|f| *f != flow),
-                _ => {}
-            }
-        }
-        if cap.is_none() && self.flows[flow.0].rate != 0.0 {
-            self.flows[flow.0].rate = 0.0;
-            changed.push(flow);
-        }
-        if let [link] = self.flows[flow.0].path[..] {
-            self.share_from(&[link], changed);
-        } else {
-            let path = self.flows[flow.0].path.clone();
-            self.share_from(&path, changed);
-        }
-    }
-
-    /// Changes the capacity of a link. Adds the flows whose rate changed to `changed`.
-    pub fn set_capacity(&mut self, link: LinkId, capacity: f64, changed: &mut Vec<FlowId>) {
-        self.links[link.0].capacity = capacity;
-        self.share_from(&[link], changed);
-    }
-
-    /// Shares anew every link that is joined to `from` by flows.
-    fn share_from(&mut self, from: &[LinkId], changed: &mut Vec<FlowId>) {
-        if let [link] = from {
-            match self.links[link.0].flows[..] {
-                [] => return,
-                // Alone on its only link: the everyday case of a single migration.
-                [flow] if self.flows[flow.0].path.len() == 1 => {
-                    let rate = self.flows[flow.0].cap.unwrap_or(0.0).min(self.links[link.0].capacity);
-                    return self.set_rate(flow, rate, changed);
+            match (old, cap) {
+                (None, Some(_)) => {
+                    self.flows[flow.0].path[hop].1 = flows.len() as u32;
+                    flows.push((flow, hop as u32));
+                }
+                (Some(_), None) => {
+                    flows.swap_remove(place as usize);
+                    if let Some((moved, at)) = flows.get(place as usize) {
+                        self.flows[moved.0].path[*at as usize].1 = place;
+                    }
                 }
                 _ => {}
             }
         }
-        let (links, flows) = self.component(from);
-        self.fill(&links, &flows, changed);
+        if cap.is_none() {
+            self.stopped.push(flow);
+        }
+    }
+
+    /// Changes the capacity of a link. It takes effect at [`Network::settle`].
+    pub fn set_capacity(&mut self, link: LinkId, capacity: f64) {
+        self.links[link.0].capacity = capacity;
+        self.touched.push(link);
+    }
+
+    /// Shares anew every link that flows join to one on which something has changed. Adds the flows whose rate is another now
+    /// to `changed`.
+    pub fn settle(&mut self, changed: &mut Vec<FlowId>) {
+        while let Some(flow) = self.stopped.pop() {
+            if self.flows[flow.0].cap.is_none() {
+                self.set_rate(flow, 0.0, changed);
+            }
+        }
+        if let [link] = self.touched[..] {
+            match self.links[link.0].flows[..] {
+                [] => self.touched.clear(),
+                // Alone on its only link: the everyday case of a single migration.
+                [(flow, _)] if self.flows[flow.0].path.len() == 1 => {
+                    self.touched.clear();
+                    let rate = self.flows[flow.0].cap.unwrap_or(0.0).min(self.links[link.0].capacity);
+                    self.set_rate(flow, rate, changed);
+                }
+                _ => {}
+            }
+        }
+        if self.touched.is_empty() {
+            return;
+        }
+        self.join();
+        self.fill();
+        for index in 0..self.joined_flows.len() {
+            let flow = self.joined_flows[index];
+            let rate = self.flows[flow.0].share.unwrap_or(0.0);
+            self.set_rate(flow, rate, changed);
+        }
     }
 
     fn set_rate(&mut self, flow: FlowId, rate: f64, changed: &mut Vec<FlowId>) {
-        let current = &mut self.flows[flow.0].rate;
-        if *current != rate {
-            *current = rate;
+        if replace(&mut self.flows[flow.0].rate, rate) != rate {
             changed.push(flow);
         }
     }
 
-    /// The links and flows that `from` can influence, each in the order of their ids.
-    fn component(&self, from: &[LinkId]) -> (Vec<LinkId>, Vec<FlowId>) {
-        let mut links: Vec<LinkId> = from.to_vec();
-        let mut flows: Vec<FlowId> = Vec::new();
-        let mut seen_links = vec![false; self.links.len()];
-        let mut seen_flows = vec![false; self.flows.len()];
-        for link in &links {
-            seen_links[link.0] = true;
+    /// Finds the links and flows that the touched links can influence, each in the order of their numbers.
+    fn join(&mut self) {
+        self.settling += 1;
+        let now = self.settling;
+        self.joined_links.clear();
+        self.joined_flows.clear();
+        for link in self.touched.drain(..) {
+            if replace(&mut self.links[link.0].seen, now) != now {
+                self.joined_links.push(link);
+            }
         }
-        let mut at = 0;
-        while at < links.len() {
-            for flow in &self.links[links[at].0].flows {
-                if std::mem::replace(&mut seen_flows[flow.0], true) {
-                    continue;
-                }
-                flows.push(*flow);
-                for link in &self.flows[flow.0].path {
-                    if !std::mem::replace(&mut seen_links[link.0], true) {
-                        links.push(*link);
+        let (mut links_done, mut flows_done) = (0, 0);
+        loop {
+            if let Some(link) = self.joined_links.get(links_done) {
+                links_done += 1;
+                for (flow, _) in &self.links[link.0].flows {
+                    let state = &mut self.flows[flow.0];
+                    if replace(&mut state.seen, now) != now {
+                        state.share = None;
+                        self.joined_flows.push(*flow);
                     }
                 }
+            } else if let Some(flow) = self.joined_flows.get(flows_done) {
+                flows_done += 1;
+                for (link, _) in &self.flows[flow.0].path {
+                    if replace(&mut self.links[link.0].seen, now) != now {
+                        self.joined_links.push(*link);
+                    }
+                }
+            } else {
+                break;
             }
-            at += 1;
         }
-        links.sort_unstable();
-        flows.sort_unstable();
-        (links, flows)
+        self.joined_links.sort_unstable();
+        self.joined_flows.sort_unstable();
     }
 
     /// Progressive filling (Bertsekas and Gallager, Data Networks, 6.5.2): all rates rise together; a flow is fixed when it meets its cap
-    /// or a link on its path is full.
-    fn fill(&mut self, links: &[LinkId], flows: &[FlowId], changed: &mut Vec<FlowId>) {
-        let mut left: Vec<(LinkId, f64, usize)> =
-            links.iter().map(|link| (*link, self.links[link.0].capacity, self.links[link.0].flows.len())).collect();
-        let mut open: Vec<FlowId> = flows.to_vec();
-        while !open.is_empty() {
-            let by_link = left
-                .iter()
-                .filter(|(_, _, count)| *count > 0)
-                .map(|(_, capacity, count)| (capacity / *count as f64).max(0.0))
-                .fold(f64::INFINITY, f64::min);
-            let by_cap = open.iter().filter_map(|flow| self.flows[flow.0].cap).fold(f64::INFINITY, f64::min);
-            let level = by_link.min(by_cap);
-            let full: Vec<LinkId> = left
-                .iter()
-                .filter(|(_, capacity, count)| *count > 0 && (capacity / *count as f64).max(0.0) <= level)
-                .map(|(link, ..)| *link)
-                .collect();
-            let mut still_open = Vec::with_capacity(open.len());
-            for flow in open {
-                let fixed = self.flows[flow.0].cap.is_none_or(|cap| cap <= level)
-                    || self.flows[flow.0].path.iter().any(|link| full.contains(link));
-                if !fixed {
-                    still_open.push(flow);
-                    continue;
-                }
-                for link in &self.flows[flow.0].path {
-                    if let Ok(at) = left.binary_search_by_key(link, |l| l.0) {
-                        left[at].1 -= level;
-                        left[at].2 -= 1;
-                    }
-                }
-                self.set_rate(flow, level, changed);
+    /// or a link on its path is full. The next link to be full is found in a heap, the next cap in a sorted list: n log n in flows and links.
+    fn fill(&mut self) {
+        self.levels.clear();
+        for link in &self.joined_links {
+            let state = &mut self.links[link.0];
+            (state.left, state.open) = (state.capacity, state.flows.len() as u32);
+            if state.open > 0 {
+                self.levels.push(Reverse(Level(state.level(), *link)));
             }
-            open = still_open;
+        }
+        let flows = &self.flows;
+        let cap = |flow: &FlowId| flows[flow.0].cap.unwrap_or(0.0);
+        self.joined_flows.sort_by(|a, b| cap(a).total_cmp(&cap(b)));
+        for index in 0..self.joined_flows.len() {
+            let flow = self.joined_flows[index];
+            while self.flows[flow.0].share.is_none() {
+                let cap = self.flows[flow.0].cap.unwrap_or(0.0);
+                match self.next_full() {
+                    Some(Level(level, link)) if level < cap => {
+                        for place in 0..self.links[link.0].flows.len() {
+                            let (other, _) = self.links[link.0].flows[place];
+                            if self.flows[other.0].share.is_none() {
+                                self.fix(other, level);
+                            }
+                        }
+                    }
+                    _ => self.fix(flow, cap),
+                }
+            }
+        }
+    }
+
+    /// The open link that can give each of its flows the least.
+    fn next_full(&mut self) -> Option<Level> {
+        while let Some(Reverse(Level(known, link))) = self.levels.peek().copied() {
+            let state = &self.links[link.0];
+            let level = state.level();
+            if state.open > 0 && level <= known {
+                return Some(Level(known, link));
+            }
+            self.levels.pop();
+            if state.open > 0 {
+                self.levels.push(Reverse(Level(level, link)));
+            }
+        }
+        None
+    }
+
+    fn fix(&mut self, flow: FlowId, share: f64) {
+        let state = &mut self.flows[flow.0];
+        state.share = Some(share);
+        for (link, _) in &state.path {
+            let link = &mut self.links[link.0];
+            link.left -= share;
+            link.open -= 1;
         }
     }
 }
@@ -197,20 +288,24 @@ mod tests {
     fn two_flows_share_a_link_and_a_capped_one_leaves_the_rest() {
         let mut network = Network::default();
         let link = network.add_link(100.0);
-        let (a, b) = (network.add_flow(vec![link]), network.add_flow(vec![link]));
+        let (a, b) = (network.add_flow(&[link]), network.add_flow(&[link]));
         let mut changed = Vec::new();
-        network.set_demand(a, Some(f64::INFINITY), &mut changed);
+        network.set_demand(a, Some(f64::INFINITY));
+        network.settle(&mut changed);
         assert_eq!((network.rate(a), &changed[..]), (100.0, &[a][..]));
         for (flow, demand, rates) in [(b, Some(f64::INFINITY), (50.0, 50.0)), (b, Some(20.0), (80.0, 20.0))] {
             changed.clear();
-            network.set_demand(flow, demand, &mut changed);
+            network.set_demand(flow, demand);
+            network.settle(&mut changed);
             assert_eq!((network.rate(a), network.rate(b)), rates);
             changed.sort_unstable();
             assert_eq!(changed, [a, b]);
         }
-        network.set_capacity(link, 30.0, &mut changed);
+        network.set_capacity(link, 30.0);
+        network.settle(&mut changed);
         assert_eq!((network.rate(a), network.rate(b)), (15.0, 15.0));
-        network.set_demand(a, None, &mut changed);
+        network.set_demand(a, None);
+        network.settle(&mut changed);
         assert_eq!((network.rate(a), network.rate(b)), (0.0, 20.0));
     }
 
@@ -218,13 +313,15 @@ mod tests {
     fn links_that_no_flow_joins_are_left_alone() {
         let mut network = Network::default();
         let links = [network.add_link(10.0), network.add_link(10.0)];
-        let flows = links.map(|link| network.add_flow(vec![link]));
+        let flows = links.map(|link| network.add_flow(&[link]));
         let mut changed = Vec::new();
         for flow in flows {
-            network.set_demand(flow, Some(f64::INFINITY), &mut changed);
+            network.set_demand(flow, Some(f64::INFINITY));
         }
+        network.settle(&mut changed);
         changed.clear();
-        network.set_capacity(links[0], 5.0, &mut changed);
+        network.set_capacity(links[0], 5.0);
+        network.settle(&mut changed);
         assert_eq!(changed, [flows[0]]);
     }
 
@@ -232,6 +329,7 @@ mod tests {
         #[test]
         fn shares_are_max_min_fair(
             capacities in prop::collection::vec(0.0..1000.0f64, 1..5),
+            one_by_one in any::<bool>(),
             flows in prop::collection::vec((prop::collection::btree_set(0..5_usize, 1..4), prop::option::of(0.0..500.0f64)), 1..12),
         ) {
             let mut network = Network::default();
@@ -242,10 +340,14 @@ mod tests {
                 path.dedup();
                 path.sort_unstable();
                 path.dedup();
-                let id = network.add_flow(path);
-                network.set_demand(id, Some(cap.unwrap_or(f64::INFINITY)), &mut Vec::new());
+                let id = network.add_flow(&path);
+                network.set_demand(id, Some(cap.unwrap_or(f64::INFINITY)));
                 ids.push(id);
+                if one_by_one {
+                    network.settle(&mut Vec::new());
+                }
             }
+            network.settle(&mut Vec::new());
             for link in &links {
                 prop_assert!(network.load(*link) <= network.capacity(*link) * (1.0 + 1e-9) + 1e-9);
             }
@@ -253,9 +355,9 @@ mod tests {
             for (id, (_, cap)) in ids.iter().zip(&flows) {
                 let rate = network.rate(*id);
                 let capped = cap.is_some_and(|cap| rate >= cap * (1.0 - 1e-9));
-                let bottleneck = network.flows[id.0].path.iter().any(|link| {
+                let bottleneck = network.flows[id.0].path.iter().any(|(link, _)| {
                     let full = network.load(*link) >= network.capacity(*link) * (1.0 - 1e-9) - 1e-9;
-                    full && network.links[link.0].flows.iter().all(|f| network.rate(*f) <= rate * (1.0 + 1e-9) + 1e-9)
+                    full && network.links[link.0].flows.iter().all(|(f, _)| network.rate(*f) <= rate * (1.0 + 1e-9) + 1e-9)
                 });
                 prop_assert!(capped || bottleneck, "flow {id:?} at {rate}");
             }

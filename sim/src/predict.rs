@@ -5,7 +5,7 @@ use migsim_models::units::SimTime;
 
 use crate::migration::Outcome;
 use crate::scenario::Case;
-use crate::world::Fidelity;
+use crate::world::{Fidelity, World};
 
 /// Over so many evenly spread offsets a phased workload is averaged when its own is not known.
 pub const OFFSETS: u64 = 8;
@@ -39,6 +39,18 @@ pub fn median(mut runs: Vec<Outcome>) -> Outcome {
     runs.sort_by_key(|run| run.ended_at);
     let middle = (runs.len() - 1) / 2;
     runs.swap_remove(middle)
+}
+
+/// What comes of guests that are moved over one link, each from its own start on: the first one's link, which they share.
+pub fn together(cases: &[(&Case, SimTime)], profile: &Profile) -> Vec<Outcome> {
+    let mut world = World::default();
+    let Some((first, _)) = cases.first() else { return Vec::new() };
+    let link = world.add_link(first.path.capacity);
+    for (case, start) in cases {
+        let offset = case.guest.phase_offset.unwrap_or_default();
+        world.add_migration_at(*start, case.question(profile).flow(offset), &[link]);
+    }
+    world.run()
 }
 
 /// The answer to a case.

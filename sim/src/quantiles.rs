@@ -23,7 +23,7 @@ const FEW: usize = 3;
 /// ... and where they do not agree whether it converges, so many, for the probability.
 const MANY: usize = 24;
 /// Relative standard deviation of a draw's write rates: chance makes the distinct pages of a pass differ by about as much.
-const WRITERS: f64 = 0.01;
+pub(crate) const WRITERS: f64 = 0.01;
 
 /// Profiles that could be the true one, each with a factor on what guests write.
 #[derive(Debug, Clone)]
@@ -55,18 +55,9 @@ impl Draws {
     /// Draws around a profile, always the same ones.
     pub fn around(profile: &Profile) -> Draws {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
         let mut draw = || {
-            let mut drawn = profile.clone();
-            for field in FIELDS {
-                let slot = (field.slot)(&mut drawn);
-                if let Some(error) = slot.error() {
-                    let value = slot.value();
-                    // A rate or a time that is hardly known is not drawn below a tenth of itself.
-                    slot.set((value + error * normal()).max(value / 10.0), None);
-                }
-            }
-            (drawn, libm::exp(WRITERS * normal()))
+            let normal = |rng: &mut ChaCha8Rng| -> f64 { StandardNormal.sample(rng) };
+            (drawn(profile, &mut rng), libm::exp(WRITERS * normal(&mut rng)))
         };
         Draws((0..MANY).map(|_| draw()).collect())
     }
@@ -119,6 +110,20 @@ impl Draws {
             p_converge: scatter.p_converge,
         })
     }
+}
+
+/// A profile that could be the true one: each estimate within its standard error.
+pub(crate) fn drawn(profile: &Profile, rng: &mut ChaCha8Rng) -> Profile {
+    let mut drawn = profile.clone();
+    for field in FIELDS {
+        let slot = (field.slot)(&mut drawn);
+        if let Some(error) = slot.error() {
+            let (value, normal): (f64, f64) = (slot.value(), StandardNormal.sample(rng));
+            // A rate or a time that is hardly known is not drawn below a tenth of itself.
+            slot.set((value + error * normal).max(value / 10.0), None);
+        }
+    }
+    drawn
 }
 
 /// Total time and reported downtime, ms.

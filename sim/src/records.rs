@@ -232,6 +232,11 @@ impl RowPrediction {
         RowPrediction::mean(&commoner(runs(case, profile, fidelity)))
     }
 
+    /// What a run that was made already says.
+    pub fn of_run(run: &Outcome) -> RowPrediction {
+        RowPrediction::mean(std::slice::from_ref(run))
+    }
+
     /// Predicts a case; beside it the run that stands for the others.
     pub fn with_run(case: &Case, profile: &Profile, fidelity: Fidelity) -> (RowPrediction, Outcome) {
         let runs = commoner(runs(case, profile, fidelity));
@@ -344,6 +349,8 @@ pub struct Observation {
     pub prepare_ms: Option<f64>,
     /// Processors' worth of unrelated work.
     pub background_cpu: Option<f64>,
+    /// Of guests moved at the same time over the same link: what they share, and when this one was asked for.
+    pub together: Option<(String, SimTime)>,
 }
 
 /// Reads a file of recorded runs. Rows that cannot be read are returned beside them.
@@ -414,6 +421,13 @@ fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -
         },
         prepare_ms: number("prepare_ms")?,
         background_cpu: number("background_cpu")?,
+        together: match columns.text(row, "group") {
+            Some(group) => {
+                let began = SimTime::from_secs_f64(number("began_ms")?.unwrap_or(0.0) / 1e3);
+                Some((format!("{} {group}", columns.text(row, "campaign").unwrap_or("")), began))
+            }
+            None => None,
+        },
     })
 }
 

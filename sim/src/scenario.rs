@@ -34,7 +34,7 @@ impl InputError {
     }
 
     /// An error at a place of a text, which starts a line.
-    fn at(file: &FilePath, text: &str, offset: usize, message: impl ToString) -> InputError {
+    pub(crate) fn at(file: &FilePath, text: &str, offset: usize, message: impl ToString) -> InputError {
         let line = text[..offset.min(text.len())].matches('\n').count() + 1;
         InputError::new(format!("{}:{line}", file.display()), message)
     }

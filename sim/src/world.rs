@@ -69,19 +69,42 @@ enum Event {
 #[derive(Debug)]
 struct Machine<M> {
     migration: Migration<M>,
-    flow: FlowId,
+    /// Its own time zero.
+    started: SimTime,
     wake: Option<EventId>,
 }
 
+/// A migration's share of its lines has changed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateChange {
+    /// When.
+    pub at: SimTime,
+    /// Which migration.
+    pub migration: usize,
+    /// To so many bytes per second on the wire.
+    pub rate: f64,
+    /// Bytes on the wire that the far end has by then.
+    pub carried: f64,
+}
+
 /// Migrations under way on a network.
+///
+/// What happens at one moment happens together: all machines that wake then decide, and only then the links are shared anew.
 #[derive(Debug)]
 pub struct World<M> {
     now: SimTime,
     queue: EventQueue<Event>,
     network: Network,
-    machines: Vec<Machine<M>>,
-    /// The flows whose share the current event changes.
+    /// By the number of their flow; `None`: over.
+    machines: Vec<Option<Box<Machine<M>>>>,
+    finished: Vec<(usize, Outcome)>,
+    /// Every change of a share since they were last taken, where someone wants to know.
+    rates: Option<Vec<RateChange>>,
+    /// By migration: bytes on the wire that the far end has, as of its last wake or change.
+    carried: Vec<f64>,
+    // Kept between moments, so that none allocates: flows whose share has changed, machines whose plan is to be made anew.
     changed: Vec<FlowId>,
+    stale: Vec<usize>,
 }
 
 impl<M> Default for World<M> {
@@ -91,7 +114,11 @@ impl<M> Default for World<M> {
             queue: EventQueue::default(),
             network: Network::default(),
             machines: Vec::new(),
+            finished: Vec::new(),
+            rates: None,
+            carried: Vec::new(),
             changed: Vec::new(),
+            stale: Vec::new(),
         }
     }
 }
@@ -107,67 +134,135 @@ impl<M: GuestMemory> World<M> {
         self.queue.schedule(at, Event::Capacity(link, capacity.bytes_per_s()));
     }
 
-    /// A migration over a path of links, started at time zero. Returns its index.
-    pub fn add_migration(&mut self, migration: Migration<M>, path: Vec<LinkId>) -> usize {
-        let flow = self.network.add_flow(path);
-        let index = self.machines.len();
-        self.machines.push(Machine { migration, flow, wake: None });
-        self.replan(index);
+    /// A migration over a path of links that starts now. Returns its number; they count from zero.
+    pub fn add_migration(&mut self, migration: Migration<M>, path: &[LinkId]) -> usize {
+        self.add_migration_at(self.now, migration, path)
+    }
+
+    /// A migration that starts at `at`, now or later. Returns its number.
+    pub fn add_migration_at(&mut self, at: SimTime, migration: Migration<M>, path: &[LinkId]) -> usize {
+        let FlowId(index) = self.network.add_flow(path);
+        self.machines.push(Some(Box::new(Machine { migration, started: at, wake: None })));
+        self.carried.push(0.0);
+        self.stale.push(index);
         index
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// The links, for a look at their load.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// From now on every change of a share is kept until it is taken.
+    pub fn watch_rates(&mut self) {
+        self.rates.get_or_insert_default();
+    }
+
+    /// The changes of shares since they were last taken.
+    pub fn take_rates(&mut self) -> impl Iterator<Item = RateChange> + '_ {
+        self.rates.iter_mut().flat_map(|rates| rates.drain(..))
+    }
+
+    /// What the processors of its hosts leave a migration, and its guest.
+    pub fn set_cpu(&mut self, index: usize, migration: f64, guest: f64) {
+        if let Some(machine) = &mut self.machines[index] {
+            machine.migration.set_cpu(self.now.since(machine.started), migration, guest);
+            self.network.set_demand(FlowId(index), machine.migration.demand());
+            self.stale.push(index);
+        }
+    }
+
+    /// Whether a migration's guest has been let run at its destination.
+    pub fn is_over_there(&self, index: usize) -> bool {
+        self.machines[index].as_ref().is_none_or(|machine| machine.migration.is_over_there())
+    }
+
+    /// Migrations that are over since they were last taken, with their own times.
+    pub fn take_finished(&mut self) -> std::vec::Drain<'_, (usize, Outcome)> {
+        self.finished.drain(..)
+    }
+
+    /// Lets everything happen that happens at the next moment. `false`: nothing is left to happen.
+    pub fn step(&mut self) -> bool {
+        self.settle();
+        let Some(now) = self.queue.next_time() else { return false };
+        self.now = now;
+        while self.queue.next_time() == Some(now) {
+            match self.queue.pop() {
+                Some((_, Event::Wake(index))) => self.wake(index),
+                Some((_, Event::Capacity(link, capacity))) => self.network.set_capacity(link, capacity),
+                None => {}
+            }
+        }
+        true
+    }
+
+    fn wake(&mut self, index: usize) {
+        let Some(machine) = &mut self.machines[index] else { return };
+        machine.wake = None;
+        machine.migration.wake(self.now - machine.started);
+        self.carried[index] = machine.migration.carried();
+        self.network.set_demand(FlowId(index), machine.migration.demand());
+        if !machine.migration.is_over() {
+            self.stale.push(index);
+        } else if let Some(machine) = self.machines[index].take() {
+            self.finished.push((index, machine.migration.into_outcome(self.now - machine.started)));
+        }
+    }
+
+    /// Shares the links anew and makes the plans anew that this, or a machine's own decision, has changed. [`World::step`] does so
+    /// before time goes on; who watches the shares, to answer to them, does so before.
+    pub fn settle(&mut self) {
+        self.network.settle(&mut self.changed);
+        for flow in self.changed.drain(..) {
+            let rate = self.network.rate(flow);
+            if let Some(machine) = &mut self.machines[flow.0] {
+                machine.migration.set_rate(self.now - machine.started, rate);
+                self.carried[flow.0] = machine.migration.carried();
+                self.stale.push(flow.0);
+            }
+            if let Some(rates) = &mut self.rates {
+                rates.push(RateChange { at: self.now, migration: flow.0, rate, carried: self.carried[flow.0] });
+            }
+        }
+        self.stale.sort_unstable();
+        self.stale.dedup();
+        for index in self.stale.drain(..) {
+            let Some(machine) = &mut self.machines[index] else { continue };
+            // One that has not started yet is planned from its start on.
+            machine.migration.plan(self.now.since(machine.started));
+            let next = machine.migration.next_wake().map(|at| machine.started.saturating_add(at));
+            match (next, machine.wake) {
+                (Some(at), Some(id)) => {
+                    self.queue.reschedule(id, at);
+                }
+                (Some(at), None) => machine.wake = Some(self.queue.schedule(at, Event::Wake(index))),
+                (None, Some(id)) => {
+                    self.queue.cancel(id);
+                    machine.wake = None;
+                }
+                (None, None) => {}
+            }
+        }
     }
 
     /// Runs until nothing is left to happen, and returns the outcomes in the order in which migrations were added.
     pub fn run(mut self) -> Vec<Outcome> {
-        while let Some((now, event)) = self.queue.pop() {
-            self.now = now;
-            match event {
-                Event::Wake(index) => {
-                    self.machines[index].wake = None;
-                    self.machines[index].migration.wake(now);
-                    let machine = &self.machines[index];
-                    let demand = machine.migration.demand();
-                    self.network.set_demand(machine.flow, demand, &mut self.changed);
-                    if !self.changed.contains(&machine.flow) {
-                        // Its own plan is made anew even where its share stayed.
-                        self.replan(index);
-                    }
-                    self.retime();
-                }
-                Event::Capacity(link, capacity) => {
-                    self.network.set_capacity(link, capacity, &mut self.changed);
-                    self.retime();
-                }
-            }
-        }
+        while self.step() {}
         let now = self.now;
-        self.machines.into_iter().map(|machine| machine.migration.into_outcome(now)).collect()
-    }
-
-    /// Tells migrations their new shares and moves their events.
-    fn retime(&mut self) {
-        while let Some(flow) = self.changed.pop() {
-            // Flows are added with their machines, so their numbers are the same.
-            let index = flow.0;
-            let rate = self.network.rate(flow);
-            self.machines[index].migration.set_rate(self.now, rate);
-            self.replan(index);
-        }
-    }
-
-    fn replan(&mut self, index: usize) {
-        let machine = &mut self.machines[index];
-        machine.migration.plan(self.now);
-        match (machine.migration.next_wake(), machine.wake) {
-            (Some(at), Some(id)) => {
-                self.queue.reschedule(id, at);
+        // What waits for a link that carries nothing any more has its outcome too.
+        for (index, machine) in self.machines.drain(..).enumerate() {
+            if let Some(machine) = machine {
+                self.finished.push((index, machine.migration.into_outcome(now - machine.started)));
             }
-            (Some(at), None) => machine.wake = Some(self.queue.schedule(at, Event::Wake(index))),
-            (None, Some(id)) => {
-                self.queue.cancel(id);
-                machine.wake = None;
-            }
-            (None, None) => {}
         }
+        self.finished.sort_by_key(|(index, _)| *index);
+        self.finished.into_iter().map(|(_, outcome)| outcome).collect()
     }
 }
 
@@ -207,7 +302,7 @@ impl Question<'_> {
         for change in &self.path.changes {
             world.change_capacity(change.at, link, change.capacity);
         }
-        world.add_migration(migration, vec![link]);
+        world.add_migration(migration, &[link]);
         match world.run().pop() {
             Some(outcome) => outcome,
             None => unreachable!("a world of one migration has one outcome"),

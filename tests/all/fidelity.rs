@@ -104,7 +104,7 @@ fn case(index: usize) -> Case {
             workload,
             phase_offset: Some(SimTime::from_millis(rng.random_range(0..3000))),
             layout: pick(rng, &[Layout::Mixed, Layout::Front, Layout::Back]),
-            zero_head: Pages(if index % 3 == 0 { (memory - touched) / 3 } else { 0 }),
+            zero_head: Pages(if index.is_multiple_of(3) { (memory - touched) / 3 } else { 0 }),
             delta_bytes: rng.random_range(8..2000),
         },
         path: Path {

@@ -5,6 +5,7 @@
 mod cli;
 mod extremes;
 mod fidelity;
+mod fleets;
 mod laws;
 mod parsers;
 mod published;

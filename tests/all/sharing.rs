@@ -12,7 +12,7 @@ fn together(cases: &[&Case], link: BitRate, profile: &Profile) -> Vec<migsim::mi
     let mut world = World::default();
     let id = world.add_link(link);
     for case in cases {
-        world.add_migration(case.question(profile).flow(SimTime::ZERO), vec![id]);
+        world.add_migration(case.question(profile).flow(SimTime::ZERO), &[id]);
     }
     world.run()
 }
@@ -74,7 +74,7 @@ fn migrations_that_share_no_link_do_not_touch_each_other() {
     let mut world = World::default();
     for _ in 0..2 {
         let link = world.add_link(case.path.capacity);
-        world.add_migration(case.question(&profile).flow(SimTime::ZERO), vec![link]);
+        world.add_migration(case.question(&profile).flow(SimTime::ZERO), &[link]);
     }
     assert_eq!(world.run(), [answer(&case), answer(&case)]);
 }

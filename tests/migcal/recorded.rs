@@ -135,7 +135,7 @@ fn a_validation_has_every_figure_that_readers_of_its_json_rely_on() {
 
 #[test]
 fn the_shipped_profile_is_right_on_runs_that_no_fit_has_seen() {
-    let output = migcal(&["validate", &records("validation"), "--format", "json"]);
+    let output = migcal(&["validate", &records("unseen"), "--format", "json"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let figure = |path: &str| found.pointer(path).and_then(serde_json::Value::as_f64).unwrap();
@@ -143,14 +143,29 @@ fn the_shipped_profile_is_right_on_runs_that_no_fit_has_seen() {
     for (path, most) in [
         ("/elapsed/median_rel", 0.02),
         ("/elapsed/p90_rel", 0.05),
-        // The aim for downtime, 50 ms, is missed by 8 ms: docs/validation.md says why.
+        ("/downtime/p90_abs_ms", 50.0),
         ("/wire_bytes/p90_rel", 0.02),
     ] {
         assert!(figure(path) <= most, "{path} is {}", figure(path));
     }
-    assert!(figure("/rounds/within_one_share") >= 0.95, "{found}");
+    assert!(figure("/rounds/exact_share") >= 0.8 && figure("/rounds/within_one_share") >= 0.95, "{found}");
     let wrong = found["wrong"].as_array().unwrap();
     assert!(wrong.iter().all(|one| one["near_border"] == true), "{wrong:?}");
+}
+
+#[test]
+fn guests_moved_at_the_same_time_are_predicted_together() {
+    let output = migcal(&["validate", &records("together"), "--format", "json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let figure = |path: &str| found.pointer(path).and_then(serde_json::Value::as_f64).unwrap();
+    assert!(figure("/makespan/0") >= 20.0, "{found}");
+    assert!(figure("/makespan/1/max_rel") <= 0.08, "{found}");
+    assert!(figure("/by_lever/together/elapsed/p90_rel") <= 0.12, "{found}");
+    // Where all stand in one line, only the whole is known.
+    let output = migcal(&["validate", &records("together-fifo"), "--format", "json"]);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(found.pointer("/makespan/1/max_rel").and_then(serde_json::Value::as_f64).unwrap() <= 0.08, "{found}");
 }
 
 #[test]

@@ -44,6 +44,9 @@ pub struct Design {
     /// How often each is run.
     #[serde(default = "once")]
     pub repeats: u32,
+    /// Guests that are moved at once in each run. Each is drawn by itself; the link is that of the first.
+    #[serde(default = "once")]
+    pub guests: u32,
     /// Keys of its runs. `{name}` stands for the value of what varies under that name; sums of pages are added up.
     #[serde(default)]
     pub run: toml::Table,
@@ -122,6 +125,8 @@ pub struct Planned {
     pub repeat: u32,
     /// The run.
     pub plan: RunPlan,
+    /// What it shares with the guests that are moved at the same time; empty: it is moved alone.
+    pub group: String,
 }
 
 impl Plan {
@@ -143,31 +148,45 @@ impl Plan {
     /// A run that cannot be, by the design's name and the run's number.
     pub fn runs(&self, file: &str, in_lab: bool) -> Result<Vec<Planned>, InputError> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut runs: Vec<Planned> = Vec::new();
+        let mut runs: Vec<Vec<Planned>> = Vec::new();
         for design in &self.design {
             let place = || format!("{file}: design `{}`", design.name);
             let points = design.points(&mut rng).map_err(|reason| InputError::new(place(), reason))?;
-            for (index, point) in points.iter().enumerate() {
-                let mut keys = self.all.clone();
-                keys.extend(design.run.clone());
+            let guests = design.guests.max(1) as usize;
+            for (index, points) in points.chunks(guests).enumerate() {
                 let refuse = |reason: String| InputError::new(format!("{}, run {}", place(), index + 1), reason);
-                let filled = fill(keys, point, &design.run).map_err(&refuse)?;
-                let keys: RunKeys = filled.try_into().map_err(|e: toml::de::Error| refuse(e.message().to_owned()))?;
-                let plan = keys.plan(in_lab).map_err(|e| refuse(e.to_string()))?;
+                let mut plans: Vec<RunPlan> = Vec::new();
+                for point in points {
+                    let mut keys = self.all.clone();
+                    keys.extend(design.run.clone());
+                    let filled = fill(keys, point, &design.run).map_err(&refuse)?;
+                    let keys: RunKeys =
+                        filled.try_into().map_err(|e: toml::de::Error| refuse(e.message().to_owned()))?;
+                    let plan = keys.plan(in_lab).map_err(|e| refuse(e.to_string()))?;
+                    let link = plans.first().map_or(plan.link, |first| first.link);
+                    plans.push(RunPlan { link, ..plan });
+                }
                 for repeat in 1..=design.repeats {
-                    let id = match design.repeats {
+                    let name = match design.repeats {
                         1 => format!("{}-{:03}", design.name, index + 1),
                         _ => format!("{}-{:03}-{repeat}", design.name, index + 1),
                     };
-                    if runs.iter().any(|known| known.id == id) {
+                    if runs.iter().flatten().any(|known| known.id == name || known.group == name) {
                         return Err(InputError::new(place(), "has the name of another design"));
                     }
-                    runs.push(Planned { id, design: design.name.clone(), repeat, plan: plan.clone() });
+                    let together = plans.iter().enumerate().map(|(guest, plan)| {
+                        let (id, group) = match guests {
+                            1 => (name.clone(), String::new()),
+                            _ => (format!("{name}-g{}", guest + 1), name.clone()),
+                        };
+                        Planned { id, design: design.name.clone(), repeat, plan: plan.clone(), group }
+                    });
+                    runs.push(together.collect());
                 }
             }
         }
         runs.shuffle(&mut rng);
-        Ok(runs)
+        Ok(runs.into_iter().flatten().collect())
     }
 }
 
@@ -190,9 +209,13 @@ impl Design {
                     })
                     .collect();
             }
+            if !points.len().is_multiple_of(self.guests.max(1) as usize) {
+                return Err(format!("a grid of {} cannot be dealt to {} guests a run", points.len(), self.guests));
+            }
             return Ok(points);
         }
         let runs = self.runs.ok_or("lacks `runs`, the number of configurations to draw")?;
+        let runs = runs * self.guests.max(1) as usize;
         let mut points = vec![Point::new(); runs];
         for (name, axis) in &self.vary {
             let mut strata: Vec<usize> = (0..runs).collect();
@@ -306,6 +329,20 @@ mod tests {
         Plan::parse("plan.toml", text).unwrap().runs("plan.toml", true).unwrap()
     }
 
+    #[test]
+    fn guests_of_one_run_stay_together_and_share_its_link() {
+        let text = format!(
+            "{HEAD}kind = \"random\"\nruns = 4\nguests = 3\n[design.vary]\nlink = {{ from = \"100Mbit/s\", to = \"400Mbit/s\" }}\nworkload = [\"idle\", \"uniform(wss=9p, rate=9p/s)\"]"
+        );
+        let runs = runs(&text);
+        assert_eq!(runs.len(), 12);
+        for group in runs.chunks(3) {
+            assert!(group.iter().all(|run| run.group == group[0].group && run.plan.link == group[0].plan.link));
+            let ids: Vec<String> = (1..=3).map(|guest| format!("{}-g{guest}", group[0].group)).collect();
+            assert_eq!(group.iter().map(|run| &run.id).collect::<Vec<_>>(), ids.iter().collect::<Vec<_>>());
+        }
+    }
+
     const HEAD: &str = "name = \"c\"\n[all]\nmemory = \"512MiB\"\n[[design]]\nname = \"d\"\n";
 
     #[test]
@@ -348,6 +385,7 @@ mod tests {
             ("kind = \"random\"", "lacks `runs`"),
             ("[design.vary]\nlink = []", "it takes a list of values"),
             ("[design.vary]\nlink = { from = \"1p\", to = \"2s\", points = 2 }", "the same unit"),
+            ("guests = 2", "a grid of 1 cannot be dealt to 2 guests a run"),
             ("run = { link = \"1Gbit/s\" }\n[design.vary]\nlink = [\"2Gbit/s\"]", "is given and varies"),
         ] {
             let text = format!("{HEAD}{rest}");

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::hosts::Hosts;
 use crate::plan::RunPlan;
 use crate::record::{Record, now};
-use crate::run::{Label, Nobody, Settled, one};
+use crate::run::{Label, Nobody, Run, Settled, one, together};
 
 /// So many runs in a row that could not even be started end the campaign: something is broken for good.
 const HOPELESS: usize = 3;
@@ -39,10 +39,10 @@ pub enum Ending {
 ///
 /// # Errors
 /// Nothing can be written, no run starts any more, or a guest does not run at exactly one host after a run.
-pub fn make(
+pub fn make<'a>(
     hosts: &mut dyn Hosts,
-    runs: &[Planned],
-    name: &str,
+    runs: &'a [Planned],
+    name: &'a str,
     warm_up: &RunPlan,
     store: &mut Store,
     interrupted: &AtomicBool,
@@ -57,27 +57,42 @@ pub fn make(
     one(hosts, warm_up, label, interrupted, &mut Nobody, |_| {})?;
     hosts.clear()?;
     let mut in_vain = 0;
-    for planned in left {
+    for group in left.chunk_by(|a, b| !a.group.is_empty() && a.group == b.group) {
         if interrupted.load(Ordering::Relaxed) {
             return Ok(Ending::Interrupted);
         }
+        let Some(planned) = group.first() else { continue };
         listener.starting(planned);
-        let label = Label { id: &planned.id, campaign: name, repeat: planned.repeat };
+        let label = |planned: &'a Planned| Label { id: &planned.id, campaign: name, repeat: planned.repeat };
         let started_at = now();
-        let result = one(hosts, &planned.plan, label, interrupted, &mut Nobody, |text| listener.note(text));
+        let result = match planned.group.is_empty() {
+            true => one(hosts, &planned.plan, label(planned), interrupted, &mut Nobody, |text| listener.note(text))
+                .map(|run| vec![run]),
+            false => {
+                let plans: Vec<_> = group.iter().map(|planned| (&planned.plan, label(planned))).collect();
+                together(hosts, &plans, interrupted, &mut |text| listener.note(text))
+            }
+        };
         if interrupted.load(Ordering::Relaxed) {
             // It was not let run to its end: it is made again.
             hosts.clear()?;
             return Ok(Ending::Interrupted);
         }
         match result {
-            Ok(mut run) => {
+            Ok(runs) => {
                 in_vain = 0;
-                run.record.started_at = started_at;
-                store.add(&run.record, &run.trace)?;
-                listener.ended(&run.record);
-                if let Settled::Stuck { advice, .. } = &run.settled {
-                    anyhow::bail!("after run {} the guest does not run at exactly one host: {advice}", planned.id);
+                for Run { mut record, trace, .. } in runs.iter().cloned() {
+                    (record.started_at, record.group) = (started_at.clone(), planned.group.clone());
+                    store.add(&record, &trace)?;
+                    listener.ended(&record);
+                }
+                for run in &runs {
+                    if let Settled::Stuck { advice, .. } = &run.settled {
+                        anyhow::bail!(
+                            "after run {} the guest does not run at exactly one host: {advice}",
+                            run.record.id
+                        );
+                    }
                 }
                 hosts.clear()?;
             }

@@ -78,7 +78,7 @@ impl SiteArgs {
                     }
                 };
                 let in_use = lab.lock()?;
-                Site::Lab { lab: Box::new(lab), in_use }
+                Site::Lab { lab: Box::new(lab), in_use: Arc::new(in_use) }
             }
         };
         Ok(Opened { hosts: LibvirtHosts::open(site, &self.name, interrupted)?, _own_lab: own_lab })

@@ -154,6 +154,14 @@ fn describe(found: &Report, format: Format) -> String {
     all.extend(found.by_lever.iter().flat_map(|(name, figures)| rows(name, figures)));
     all.extend(found.models.iter().map(|(name, figures)| row(&format!("model: {name}"), figures)));
     let mut lines = Vec::new();
+    if let Some((groups, span)) = found.makespan {
+        lines.push(format!(
+            "Moved at the same time: {groups} groups; from the first start to the last end {} in the median, {} for nine of ten, {} at worst.",
+            percent(span.median_rel),
+            percent(span.p90_rel),
+            percent(span.max_rel)
+        ));
+    }
     if let Some(share) = found.elapsed_pass_share {
         lines.push(format!(
             "{} of the total times of plain pre-copy are within 5 % or twice the repeats' scatter (a standard deviation).",

@@ -165,9 +165,9 @@ impl Problem<'_> {
 
     /// Goes down from a position along single axes, in steps that become smaller (Hooke and Jeeves 1961): where a sync more or less makes
     /// steps in the objective, slopes mislead. `None`: interrupted.
-    pub(super) fn polish(&self, from: DVector<f64>, interrupted: &AtomicBool) -> Option<DVector<f64>> {
+    pub(super) fn polish(&self, from: &DVector<f64>, interrupted: &AtomicBool) -> Option<DVector<f64>> {
         let cost = |position: &DVector<f64>| Self::cost(position, &self.residuals(position));
-        let (mut best, mut lowest) = (from.clone(), cost(&from));
+        let (mut best, mut lowest) = (from.clone(), cost(from));
         let mut reach = POLISH_FROM;
         while reach > POLISH_TO {
             let before = lowest;

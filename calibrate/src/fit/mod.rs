@@ -163,6 +163,8 @@ pub fn fit(
 fn reason_against(run: &Observation) -> Option<&'static str> {
     if run.completed != Some(true) {
         Some("did not complete")
+    } else if run.together.is_some() {
+        Some("shared its link with other guests")
     } else if is_disturbed(run) {
         Some("disturbed by other work on the machine")
     } else if run.elapsed_ms.is_none() {
@@ -210,7 +212,7 @@ fn search(
     let lower = problem.along_axes(&best.position);
     let found = problem.search(lower, interrupted).ok_or(FitError::Interrupted)?;
     let best = if found.cost < best.cost { found } else { best };
-    let polished = problem.at(problem.polish(best.position.clone(), interrupted).ok_or(FitError::Interrupted)?);
+    let polished = problem.at(problem.polish(&best.position, interrupted).ok_or(FitError::Interrupted)?);
     Ok(polished)
 }
 

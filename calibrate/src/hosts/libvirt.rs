@@ -48,7 +48,7 @@ pub enum Site {
         /// The lab.
         lab: Box<Lab>,
         /// Keeps others off.
-        in_use: InUse,
+        in_use: Arc<InUse>,
     },
     /// Two servers.
     Servers {
@@ -65,6 +65,8 @@ pub enum Site {
 pub struct LibvirtHosts {
     site: Site,
     name: String,
+    /// What its name and those of guests moved beside it begin with: they are no strangers to each other.
+    family: String,
     uuid: String,
     connects: [Option<Connect>; 2],
     call: Option<Receiver<Result<(), String>>>,
@@ -101,6 +103,7 @@ impl LibvirtHosts {
         let mut hosts = LibvirtHosts {
             site,
             name: name.to_owned(),
+            family: name.to_owned(),
             uuid: uuid_of(&format!("guest {name}")),
             connects: [None, None],
             call: None,
@@ -440,7 +443,7 @@ impl Hosts for LibvirtHosts {
         let device = if self.lab().is_some() { DEVICE } else { "" };
         let address = self.destination_address()?;
         let qmp = Files::of(&self.name).qmp().display().to_string();
-        let watch = Helper::start(&reach, &["watch", &qmp, device, &address, &self.name])?;
+        let watch = Helper::start(&reach, &["watch", &qmp, device, &address, &self.family])?;
         let patience = Duration::from_secs(20);
         self.watched.extend(watch.next(patience)?);
         watch.expect("watching", patience).context("following the guest's QMP socket")?;
@@ -525,6 +528,7 @@ impl Hosts for LibvirtHosts {
         std::thread::sleep(Duration::from_millis(700));
         self.collect_events();
         let mut observed = observed_from(&self.watched, self.begun.unwrap_or(0.0));
+        observed.begun_s = self.begun;
         observed.beat_gap_ms = beat_gap.map(|gap| gap.as_secs_f64() * 1e3);
         let since = self.ready_at.zip(self.begun).map(|(ready, begun)| {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64());
@@ -706,5 +710,23 @@ impl Hosts for LibvirtHosts {
 
     fn uri(&self, side: Side) -> String {
         self.tool_uri(side)
+    }
+
+    fn beside(&mut self, number: usize) -> anyhow::Result<Box<dyn Hosts + Send>> {
+        let site = match &self.site {
+            Site::Lab { lab, in_use } => {
+                let again = Lab::find(lab.name())?.with_context(|| format!("the lab `{}` is gone", lab.name()))?;
+                Site::Lab { lab: Box::new(again), in_use: Arc::clone(in_use) }
+            }
+            Site::Servers { source, destination, peer } => {
+                Site::Servers { source: source.clone(), destination: destination.clone(), peer: peer.clone() }
+            }
+        };
+        let name = format!("{}-{number}", self.name);
+        let mut beside = LibvirtHosts::open(site, &name, &self.interrupted)?;
+        beside.family.clone_from(&self.family);
+        // The path is the same, and measuring it again would disturb whoever uses it.
+        (beside.measured, beside.versions) = (self.measured.clone(), self.versions.clone());
+        Ok(Box::new(beside))
     }
 }

@@ -72,6 +72,9 @@ pub struct Observed {
     pub qemu: JobStats,
     /// Passes, stop and states, with ms since the migration was asked for, by the source's clock.
     pub events: Vec<(String, f64)>,
+    /// When the migration was asked for, by the tool's clock: seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_s: Option<f64>,
     /// The longest standstill the guest saw, ms.
     pub guest_gap_ms: Option<f64>,
     /// The longest silence between two beats of the guest at an observer outside, ms.
@@ -165,4 +168,6 @@ pub trait Hosts {
     fn wait(&mut self, time: Duration);
     /// What a person types to reach a host, for messages.
     fn uri(&self, side: Side) -> String;
+    /// The same two hosts, for another guest beside this one: the `number`-th, from 2.
+    fn beside(&mut self, number: usize) -> anyhow::Result<Box<dyn Hosts + Send>>;
 }

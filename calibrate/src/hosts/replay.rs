@@ -239,6 +239,10 @@ impl Hosts for Replay {
         self.now = if self.now < end { (self.now + time).min(end) } else { self.now + time };
     }
 
+    fn beside(&mut self, _: usize) -> anyhow::Result<Box<dyn Hosts + Send>> {
+        bail!("a recorded run is of one guest")
+    }
+
     fn uri(&self, side: Side) -> String {
         format!("replay:{side}")
     }

@@ -1,6 +1,7 @@
 //! One run: a guest is started, migrated as planned and watched; then it is made sure that it runs at exactly one host.
 
 mod settle;
+mod together;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::plan::{Content, RunPlan};
 use crate::record::{Record, round};
 
 pub use settle::{Decision, Settled, decide, settle};
+pub use together::together;
 
 /// Time between two looks at a running migration.
 const LOOK: Duration = Duration::from_millis(20);
@@ -69,8 +71,20 @@ pub fn one(
     label: Label,
     interrupted: &AtomicBool,
     meddler: &mut dyn Meddler,
-    mut note: impl FnMut(&str),
+    note: impl FnMut(&str),
 ) -> anyhow::Result<Run> {
+    let ready = start(hosts, plan, label)?;
+    Ok(go(hosts, plan, ready, interrupted, meddler, note))
+}
+
+/// A guest that is at work and can be migrated: what is known of its run so far.
+struct Ready {
+    record: Record,
+    trace: Trace,
+}
+
+/// Starts the guest.
+fn start(hosts: &mut dyn Hosts, plan: &RunPlan, label: Label) -> anyhow::Result<Ready> {
     let facts = hosts.path(plan)?;
     if let Ok(version) = facts.qemu.parse() {
         plan.check_for(version)?;
@@ -87,6 +101,19 @@ pub fn one(
         (record.workload, record.touched_pages) = (workload.to_string(), touched.0);
         trace.curve = Some((record.workload.clone(), touched.0));
     }
+    Ok(Ready { record, trace })
+}
+
+/// Migrates it, and settles.
+fn go(
+    hosts: &mut dyn Hosts,
+    plan: &RunPlan,
+    ready: Ready,
+    interrupted: &AtomicBool,
+    meddler: &mut dyn Meddler,
+    mut note: impl FnMut(&str),
+) -> Run {
+    let Ready { mut record, mut trace } = ready;
     let result = match plan.policy.mode {
         Mode::Offline => offline(hosts, plan, &mut record, &mut trace, meddler),
         _ => migrate(hosts, plan, &mut trace, interrupted, meddler, &mut note),
@@ -135,7 +162,7 @@ pub fn one(
             String::new()
         }
     };
-    Ok(Run { record, trace, settled })
+    Run { record, trace, settled }
 }
 
 /// Why a migration is given up before its end.

@@ -150,7 +150,8 @@ fn quantile(values: &[f64], p: f64) -> f64 {
     Data::new(values.to_vec()).quantile(p)
 }
 
-fn relative(errors: &[f64]) -> Option<Relative> {
+/// Quantiles of errors; `None`: there are none.
+pub(super) fn relative(errors: &[f64]) -> Option<Relative> {
     (!errors.is_empty()).then(|| Relative {
         median_rel: quantile(errors, 0.5),
         p90_rel: quantile(errors, 0.9),
@@ -282,7 +283,9 @@ pub fn is_plain(run: &Observation) -> bool {
 /// The lever that a run uses, if any: what `by_lever` sorts by.
 pub fn lever(run: &Observation) -> Option<&'static str> {
     let policy = &run.case.policy;
-    if policy.auto_converge.is_some() {
+    if run.together.is_some() {
+        Some("together")
+    } else if policy.auto_converge.is_some() {
         Some("auto_converge")
     } else if policy.xbzrle.is_some() {
         Some("xbzrle")

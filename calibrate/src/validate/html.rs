@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use migsim::migration::Outcome;
+use migsim::report::html::escaped;
 use migsim_models::units::PAGE_BYTES;
 
 use super::{Judged, Report, is_plain};
@@ -11,8 +12,6 @@ use crate::chart::{BLUE, GREY, ORANGE, Panel, draw};
 use crate::hosts::replay::Trace;
 use crate::noise::is_disturbed;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\
-    pre{overflow-x:auto;background:#f6f6f6;padding:1rem;font-size:12px;line-height:1.3}svg{display:block}h2{margin-top:2.5rem}";
 /// How many of the worst runs are shown.
 const WORST: usize = 8;
 const MIB: f64 = (1_u64 << 20) as f64;
@@ -21,7 +20,7 @@ const MIB: f64 = (1_u64 << 20) as f64;
 pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &BTreeMap<String, Trace>) -> String {
     let plain = shown(judged);
     let mut html = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Validation</title><style>{STYLE}</style>\n<h1>Predictions against runs</h1>\n\
+        "<h1>Predictions against runs</h1>\n\
          <p>{} runs, predicted by {}.</p>\n<pre>{}</pre>\n<h2>Predicted against measured</h2>\n<p>Completed plain pre-copy. On the line the two agree.</p>\n",
         judged.len(),
         escaped(by),
@@ -59,8 +58,7 @@ pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &
             noise.downtime_abs_ms
         );
     }
-    html.push_str("\n</html>\n");
-    html
+    migsim::report::html::page("Validation", &html)
 }
 
 /// The runs that pictures show: completed plain pre-copy, undisturbed.
@@ -130,8 +128,4 @@ fn over_time(outcome: &Outcome, trace: Option<&Trace>) -> Panel {
         trace.samples.iter().filter_map(|s| Some((s.at_ms / 1e3, s.stats.get("memory_remaining")? / MIB))).collect()
     });
     Panel::new("", "s", "MiB left").line("predicted", BLUE, predicted).dots("measured", ORANGE, measured)
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

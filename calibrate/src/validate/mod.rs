@@ -3,18 +3,21 @@
 mod figures;
 mod html;
 
-pub use figures::{Figures, NoiseFloor, Said, figures, is_plain, lever, wilson};
+pub use figures::{Figures, NoiseFloor, Relative, Said, figures, is_plain, lever, wilson};
 pub use html::{page, pictures};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
 use migsim::migration::Outcome;
+use migsim::predict::together;
 use migsim::quantiles::{Draws, Scatter};
 use migsim::records::{Observation, RowPrediction};
+use migsim::scenario::Case;
 use migsim::world::Fidelity;
 use migsim_models::profile::Profile;
 use migsim_models::published::{Inputs, MODELS};
+use migsim_models::units::SimTime;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -64,6 +67,9 @@ pub struct Report {
     pub by_mode: BTreeMap<String, Figures>,
     /// Pre-copy with a lever.
     pub by_lever: BTreeMap<&'static str, Figures>,
+    /// Guests moved at the same time over the same link: the time from the first start to the last end, and how many groups there were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub makespan: Option<(usize, Relative)>,
     /// Runs that do not count, and why.
     pub left_out: BTreeMap<&'static str, usize>,
 }
@@ -91,9 +97,22 @@ fn near_border(run: &Observation, profile: &Profile, converges: bool) -> bool {
     })
 }
 
-/// Predicts a run.
-fn judged(run: &Observation, profile: &Profile, draws: &Draws) -> Judged {
+/// Predicts a run that had its link for itself.
+fn alone(run: &Observation, profile: &Profile, draws: &Draws) -> Judged {
     let (prediction, outcome) = RowPrediction::with_run(&run.case, profile, Fidelity::Flow);
+    judged(run, profile, draws, &prediction, outcome)
+}
+
+/// Predicts runs that shared their link.
+fn shared(runs: &[&Observation], profile: &Profile, draws: &Draws) -> Vec<Judged> {
+    let start = |run: &Observation| run.together.as_ref().map_or(SimTime::ZERO, |(_, began)| *began);
+    let cases: Vec<(&Case, SimTime)> = runs.iter().map(|run| (&run.case, start(run))).collect();
+    let outcomes = together(&cases, profile);
+    let pairs = runs.iter().zip(outcomes);
+    pairs.map(|(run, outcome)| judged(run, profile, draws, &RowPrediction::of_run(&outcome), outcome)).collect()
+}
+
+fn judged(run: &Observation, profile: &Profile, draws: &Draws, prediction: &RowPrediction, outcome: Outcome) -> Judged {
     let scatter = draws.scatter(&run.case, profile, &outcome);
     let widths = profile.noise.intervals.map(|intervals| intervals.of(run.case.policy.mode));
     let said = Said {
@@ -114,7 +133,48 @@ fn judged(run: &Observation, profile: &Profile, draws: &Draws) -> Judged {
 /// Predicts runs by one profile.
 pub fn judge(runs: &[Observation], profile: &Profile) -> Vec<Judged> {
     let draws = Draws::around(profile);
-    runs.par_iter().map(|run| judged(run, profile, &draws)).collect()
+    groups(runs.iter(), |run| run)
+        .par_iter()
+        .flat_map_iter(|group| match group[..] {
+            [run] if run.together.is_none() => vec![alone(run, profile, &draws)],
+            _ => shared(group, profile, &draws),
+        })
+        .collect()
+}
+
+/// Things by the runs that they are of: those of guests that were moved at the same time together, all others by themselves.
+fn groups<'a, T>(all: impl Iterator<Item = &'a T>, run: impl Fn(&T) -> &Observation) -> Vec<Vec<&'a T>> {
+    let mut groups: Vec<Vec<&T>> = Vec::new();
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for one in all {
+        match &run(one).together {
+            Some((name, _)) if known.contains_key(name) => groups[known[name]].push(one),
+            shared => {
+                if let Some((name, _)) = shared {
+                    known.insert(name.clone(), groups.len());
+                }
+                groups.push(vec![one]);
+            }
+        }
+    }
+    groups
+}
+
+/// How far the time from the first start to the last end is off, for each group of guests that were moved at the same time.
+fn makespans<'a>(judged: impl Iterator<Item = &'a Judged>) -> Vec<f64> {
+    let whole = |group: &[&Judged]| -> Option<f64> {
+        let span = |of: &dyn Fn(&Judged) -> Option<f64>| -> Option<f64> {
+            group.iter().try_fold(0.0, |most: f64, one| {
+                let (_, began) = one.run.together.as_ref()?;
+                Some(most.max(began.as_millis_f64() + of(one)?))
+            })
+        };
+        Some((span(&|one| one.said.elapsed_ms)? / span(&|one| one.run.elapsed_ms)? - 1.0).abs())
+    };
+    groups(judged.filter(|one| one.run.together.is_some()), |one| &one.run)
+        .iter()
+        .filter_map(|group| whole(group))
+        .collect()
 }
 
 /// The configurations of runs in random order: the place of each.
@@ -135,17 +195,17 @@ pub enum Parts {
 }
 
 impl Parts {
-    /// How many there are, and in which a run is.
-    fn deal<'a>(self, runs: &'a [Observation], seed: u64) -> (usize, Box<dyn Fn(&Observation) -> usize + 'a>) {
+    /// How many there are, and in which each run is.
+    fn deal(self, runs: &[Observation], seed: u64) -> (usize, Vec<usize>) {
         match self {
             Parts::Configurations(folds) => {
                 let place = shuffled(runs, seed);
-                (folds, Box::new(move |run| place[run.configuration.as_str()] % folds))
+                (folds, runs.iter().map(|run| place[run.configuration.as_str()] % folds).collect())
             }
             Parts::Campaigns => {
                 let names: BTreeSet<&str> = runs.iter().map(|run| run.campaign.as_str()).collect();
                 let place: BTreeMap<&str, usize> = names.into_iter().zip(0..).collect();
-                (place.len(), Box::new(move |run| place[run.campaign.as_str()]))
+                (place.len(), runs.iter().map(|run| place[run.campaign.as_str()]).collect())
             }
         }
     }
@@ -163,11 +223,13 @@ pub fn cross_validate(
     interrupted: &AtomicBool,
     progress: &(dyn Fn(f64) + Sync),
 ) -> Result<Vec<Judged>, FitError> {
-    let (folds, part) = parts.deal(runs, manner.seed);
+    let (folds, parts) = parts.deal(runs, manner.seed);
     let mut judged = Vec::with_capacity(runs.len());
     for fold in 0..folds {
-        let (held, used): (Vec<Observation>, Vec<Observation>) =
-            runs.iter().cloned().partition(|run| part(run) == fold);
+        let of = |held: bool| -> Vec<Observation> {
+            runs.iter().zip(&parts).filter(|(_, part)| (**part == fold) == held).map(|(run, _)| run.clone()).collect()
+        };
+        let (held, used) = (of(true), of(false));
         let fitted = fit(&used, prior, Manner { resamples: 60, ..manner }, interrupted, &|done| {
             progress((fold as f64 + done) / folds as f64);
         })?;
@@ -224,6 +286,7 @@ pub fn report(judged: &[Judged], profile: &Profile) -> Report {
         .filter(|one| one.run.case.policy.mode == migsim_models::spec::Mode::Precopy)
         .filter_map(|one| lever(&one.run))
         .collect();
+    let spans = makespans(counted.iter().copied());
     let top = sum(&|one| is_plain(&one.run));
     let twice = top.noise.map_or(0.0, |noise| 2.0 * noise.elapsed_rel);
     let errors: Vec<f64> =
@@ -258,6 +321,7 @@ pub fn report(judged: &[Judged], profile: &Profile) -> Report {
                 (name, sum(&of))
             })
             .collect(),
+        makespan: figures::relative(&spans).map(|errors| (spans.len(), errors)),
         left_out,
     }
 }

@@ -124,6 +124,13 @@ pub struct Network {
     pub queue_share: Param<f64>,
 }
 
+impl Network {
+    /// The usable shares of all transports.
+    pub fn shares(&mut self) -> [&mut Param<f64>; 4] {
+        [&mut self.share_tcp, &mut self.share_tls, &mut self.share_tunnelled, &mut self.share_ssh]
+    }
+}
+
 /// How fast the processors handle pages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

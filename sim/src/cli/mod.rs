@@ -1,5 +1,6 @@
 //! The command line: raw arguments in, checked questions out, one module for each command.
 
+mod fleet;
 mod predict;
 mod sweep;
 
@@ -34,6 +35,13 @@ enum Command {
     Predict(Box<predict::PredictArgs>),
     /// Answer the same question over a range of one or two numbers
     Sweep(Box<sweep::SweepArgs>),
+    /// Move many guests at once: how long it takes in all, and who waits for what
+    Fleet(fleet::FleetArgs),
+    /// Look at an inventory before it is used
+    Inventory {
+        #[command(subcommand)]
+        command: fleet::InventoryCommand,
+    },
     /// Print the parameters of a pair of hosts
     Profile {
         /// Which profile
@@ -100,6 +108,8 @@ pub(crate) fn main() -> ExitCode {
     let result = match cli.command {
         Command::Predict(args) => predict::run(&args),
         Command::Sweep(args) => sweep::run(&args),
+        Command::Fleet(args) => fleet::fleet(&args),
+        Command::Inventory { command } => fleet::inventory(&command),
         Command::Profile { which } => profile(which),
         Command::Models => models(),
     };

@@ -103,6 +103,11 @@ pub struct Migration<M> {
     memory: M,
     stage: Stage,
     rate: f64,
+    /// What the hosts' processors leave of its speed, and of the guest's.
+    cpu: f64,
+    guest_cpu: f64,
+    /// The share of a processor's time that the guest is let run, by throttle and stop.
+    speed: f64,
     plan: Plan,
     /// A fixed time at which the current stage ends; `None` where the plan says.
     deadline: Option<SimTime>,
@@ -130,6 +135,8 @@ pub struct Migration<M> {
     round: Round,
     round_wire: f64,
     sent: PageCount,
+    /// Bytes of the stream that the far end has.
+    arrived: f64,
 }
 
 impl<M: GuestMemory> Migration<M> {
@@ -141,6 +148,9 @@ impl<M: GuestMemory> Migration<M> {
             memory,
             stage: if offline { Stage::Suspending } else { Stage::Setup },
             rate: 0.0,
+            cpu: 1.0,
+            guest_cpu: 1.0,
+            speed: 1.0,
             plan: Plan::empty(),
             deadline: Some(if offline { settings.offline.suspend } else { settings.first_page }),
             switch_at: match (policy.mode, policy.switch) {
@@ -171,11 +181,12 @@ impl<M: GuestMemory> Migration<M> {
             round: Round::default(),
             round_wire: 0.0,
             sent: PageCount::default(),
+            arrived: 0.0,
             settings,
         };
         if matches!(policy.mode, Mode::Paused | Mode::Offline) {
             migration.suspended_at = Some(SimTime::ZERO);
-            migration.memory.set_speed(SimTime::ZERO, 0.0);
+            migration.let_run(SimTime::ZERO, 0.0);
         }
         migration
     }
@@ -185,16 +196,29 @@ impl<M: GuestMemory> Migration<M> {
         self.stage == Stage::Over
     }
 
+    /// Whether the guest is at the destination already: post-copy.
+    pub fn is_over_there(&self) -> bool {
+        matches!(self.stage, Stage::SwitchOver | Stage::Postcopy | Stage::Over)
+    }
+
     /// The most of the link's bytes per second that it could use now; `None`: nothing.
     pub fn demand(&self) -> Option<f64> {
         let s = &self.settings;
         let payload = match self.stage {
             Stage::Setup | Stage::Suspending | Stage::Finishing | Stage::Resuming | Stage::Over => return None,
-            Stage::Iterating => s.window_rate.min(s.speeds.cap),
             Stage::Copying => s.window_rate.min(s.offline.copy_cap),
-            _ => s.window_rate,
+            // No more than its processor fills.
+            stage => {
+                let cap = if stage == Stage::Iterating { s.speeds.cap } else { f64::INFINITY };
+                s.window_rate.min(cap).min(s.speeds.slowed(self.cpu).buffer_rate())
+            }
         };
         Some(payload / s.share)
+    }
+
+    /// Bytes on the wire so far that the far end has.
+    pub fn carried(&self) -> f64 {
+        self.arrived / self.settings.share
     }
 
     /// When it has to be woken; `None`: never, unless its share of the link changes.
@@ -214,6 +238,22 @@ impl<M: GuestMemory> Migration<M> {
     pub fn set_rate(&mut self, now: SimTime, rate: f64) {
         self.commit(now);
         self.rate = rate * self.settings.share;
+    }
+
+    /// What the hosts' processors leave changes: of the migration's own speed, and of the guest's where it runs; what was
+    /// planned until now has happened.
+    pub fn set_cpu(&mut self, now: SimTime, migration: f64, guest: f64) {
+        self.commit(now);
+        self.cpu = migration;
+        if self.guest_cpu != guest {
+            self.guest_cpu = guest;
+            self.let_run(now, self.speed);
+        }
+    }
+
+    fn let_run(&mut self, now: SimTime, speed: f64) {
+        self.speed = speed;
+        self.memory.set_speed(now, speed * self.guest_cpu);
     }
 
     /// The outcome, once it is over or has been given up for good.
@@ -244,7 +284,7 @@ impl<M: GuestMemory> Migration<M> {
         self.commit(now);
         if self.resume_at.is_some_and(|at| at <= now) {
             self.resume_at = None;
-            self.memory.set_speed(now, 1.0);
+            self.let_run(now, 1.0);
         }
         if done {
             self.deadline = None;
@@ -365,7 +405,7 @@ impl<M: GuestMemory> Migration<M> {
                 let sent = wire - self.wire_at_decision;
                 if self.throttle.decide(rule, dirtied, sent) {
                     if self.suspended_at.is_none() {
-                        self.memory.set_speed(now, self.throttle.speed());
+                        self.let_run(now, self.throttle.speed());
                     }
                     self.best_pending = f64::INFINITY;
                 }
@@ -425,7 +465,7 @@ impl<M: GuestMemory> Migration<M> {
     fn prepare_stop(&mut self, now: SimTime, sync: SimTime) {
         self.stage = Stage::Stopping;
         self.deadline = Some(now + sync);
-        self.window.drain(self.rate, sync);
+        self.arrived += self.window.drain(self.rate, sync);
     }
 
     /// The vCPUs stop (`migration/migration.c`, `migration_completion`).
@@ -439,7 +479,7 @@ impl<M: GuestMemory> Migration<M> {
     /// Stops the guest and syncs a last time; both, and the flush of the disks, take until `overhead_end`.
     fn halt(&mut self, now: SimTime) {
         self.stopped_at = self.suspended_at.unwrap_or(now);
-        self.memory.set_speed(now, 0.0);
+        self.let_run(now, 0.0);
         self.memory.sync(now);
         self.syncs += 1;
         let [stop, flush] = self.settings.stop_and_flush;
@@ -532,7 +572,7 @@ impl<M: GuestMemory> Migration<M> {
             OnTimeout::Suspend => {
                 if self.suspended_at.is_none() {
                     self.suspended_at = Some(now);
-                    self.memory.set_speed(now, 0.0);
+                    self.let_run(now, 0.0);
                 }
             }
             OnTimeout::Postcopy => self.switch_at = Some(now),
@@ -617,7 +657,8 @@ impl<M: GuestMemory> Migration<M> {
                 self.window.sending_since + (quota / self.rate.max(1.0)).clamp(qemu::WINDOW.as_secs_f64(), 1.0)
             }),
         };
-        self.plan.lay_out(now, &self.window, &s.speeds, &request);
+        let speeds = s.speeds.slowed(self.cpu);
+        self.plan.lay_out(now, &self.window, &speeds, &request);
     }
 
     /// What was planned until `now` has happened.
@@ -631,9 +672,13 @@ impl<M: GuestMemory> Migration<M> {
         let fault_s = self.settings.fault_s + queue_delay + page;
         let memory = &mut self.memory;
         let mut sent = PageCount::default();
+        let before = self.window;
         self.window = self.plan.happen(now, |run, share, from, until| {
             sent.add(&memory.send(run, share, crate::memory::Sending { from, until, fault_s }));
         });
+        // Faults pull other pages than those whose turn it was; what they have more in bytes stands in the queue.
+        self.window.correct(&before, self.settings.speeds.wire(&sent));
+        self.arrived += self.window.arrived() - before.arrived();
         self.plan.clear(now);
         self.sent.add(&sent);
         self.round.pages.add(&sent);

@@ -36,6 +36,17 @@ pub(super) struct Speeds {
 }
 
 impl Speeds {
+    /// The same on processors of which only a share is left.
+    #[inline]
+    pub(super) fn slowed(&self, share: f64) -> Speeds {
+        Speeds {
+            normal_s: self.normal_s / share,
+            zero_s: self.zero_s / share,
+            encoded_s: self.encoded_s / share,
+            ..*self
+        }
+    }
+
     /// Bytes per second that the processor can put into a buffer.
     pub(super) fn buffer_rate(&self) -> f64 {
         self.normal_wire / self.normal_s
@@ -92,9 +103,23 @@ impl Window {
         self.look_at = None;
     }
 
-    /// Lets the queue drain for a while at `rate`, with nothing coming in.
-    pub(super) fn drain(&mut self, rate: f64, time: SimTime) {
-        self.queued = (self.queued - rate * time.as_secs_f64()).max(0.0);
+    /// Lets the queue drain for a while at `rate`, with nothing coming in. Returns how much has drained.
+    pub(super) fn drain(&mut self, rate: f64, time: SimTime) -> f64 {
+        let drained = self.queued.min(rate * time.as_secs_f64());
+        self.queued -= drained;
+        drained
+    }
+
+    /// Since `before` so many bytes were put into the socket, whatever the plan said.
+    pub(super) fn correct(&mut self, before: &Window, bytes: f64) {
+        let more = bytes - (self.sent - before.sent);
+        self.sent += more;
+        self.queued = (self.queued + more).max(0.0);
+    }
+
+    /// Bytes that have left the queue, but for an amount that stays the same.
+    pub(super) fn arrived(&self) -> f64 {
+        self.sent - self.queued
     }
 
     /// Goes on from `from` to `to` in a leg, renewing the threshold at the end of each window.

@@ -1,6 +1,9 @@
 //! Answers for people and programs: tables, JSON, CSV and pictures.
 
+pub mod chart;
 pub mod csv;
+pub mod fleet;
+pub mod html;
 pub mod json;
 pub mod plot;
 pub mod table;

@@ -7,7 +7,7 @@ use kuva::render::figure::Figure;
 use kuva::render::layout::Layout;
 use kuva::render::plots::Plot;
 
-pub use migsim::report::plot::{BLUE, ORANGE};
+pub use super::plot::{BLUE, ORANGE};
 /// Of lines that only guide the eye.
 pub const GREY: &str = "#999999";
 
@@ -17,6 +17,7 @@ pub struct Panel {
     title: String,
     axes: [String; 2],
     from_zero: bool,
+    until: Option<f64>,
     series: Vec<Series>,
 }
 
@@ -26,12 +27,13 @@ struct Series {
     colour: &'static str,
     points: Vec<(f64, f64)>,
     line: bool,
+    width: f64,
 }
 
 impl Panel {
     /// An empty one; its axes begin at zero.
     pub fn new(title: &str, x: &str, y: &str) -> Panel {
-        Panel { title: title.to_owned(), axes: [x.to_owned(), y.to_owned()], from_zero: true, series: Vec::new() }
+        Panel { title: title.to_owned(), axes: [x.to_owned(), y.to_owned()], from_zero: true, ..Panel::default() }
     }
 
     /// Lets the axes begin where the data do.
@@ -42,13 +44,25 @@ impl Panel {
 
     /// Adds points. A name puts them into the legend.
     pub fn dots(mut self, name: &str, colour: &'static str, points: Vec<(f64, f64)>) -> Panel {
-        self.series.push(Series { name: name.to_owned(), colour, points, line: false });
+        self.series.push(Series { name: name.to_owned(), colour, points, line: false, width: 2.0 });
+        self
+    }
+
+    /// Lets the horizontal axis end here.
+    pub fn until(mut self, x: f64) -> Panel {
+        self.until = Some(x);
         self
     }
 
     /// Adds a line.
     pub fn line(mut self, name: &str, colour: &'static str, points: Vec<(f64, f64)>) -> Panel {
-        self.series.push(Series { name: name.to_owned(), colour, points, line: true });
+        self.series.push(Series { name: name.to_owned(), colour, points, line: true, width: 2.0 });
+        self
+    }
+
+    /// Adds a bar from one point to another, so wide.
+    pub fn bar(mut self, name: &str, colour: &'static str, ends: [(f64, f64); 2], width: f64) -> Panel {
+        self.series.push(Series { name: name.to_owned(), colour, points: ends.to_vec(), line: true, width });
         self
     }
 
@@ -58,9 +72,9 @@ impl Panel {
             .iter()
             .filter(|series| !series.points.is_empty())
             .map(|series| {
-                let Series { name, colour, points, line } = series.clone();
+                let Series { name, colour, points, line, width } = series.clone();
                 if line {
-                    let plot = LinePlot::new().with_data(points).with_color(colour).with_stroke_width(2.0);
+                    let plot = LinePlot::new().with_data(points).with_color(colour).with_stroke_width(width);
                     Plot::Line(if name.is_empty() { plot } else { plot.with_legend(name) })
                 } else {
                     let plot = ScatterPlot::new().with_data(points).with_color(colour).with_size(3.5);
@@ -76,15 +90,23 @@ impl Panel {
         if self.from_zero {
             layout = layout.with_x_axis_min(0.0).with_y_axis_min(0.0);
         }
+        if let Some(x) = self.until {
+            layout = layout.with_x_axis_max(x);
+        }
         (plots, layout)
     }
 }
 
 /// Panels side by side, so many in a row.
 pub fn draw(columns: usize, panels: &[Panel]) -> String {
+    draw_at(columns, [520.0, 300.0], panels)
+}
+
+/// The same with panels of that width and height.
+pub fn draw_at(columns: usize, [width, height]: [f64; 2], panels: &[Panel]) -> String {
     let (plots, layouts): (Vec<_>, Vec<_>) =
         panels.iter().map(Panel::drawn).filter(|(plots, _)| !plots.is_empty()).unzip();
     let rows = plots.len().div_ceil(columns);
-    let figure = Figure::new(rows, columns).with_plots(plots).with_layouts(layouts).with_cell_size(520.0, 300.0);
+    let figure = Figure::new(rows, columns).with_plots(plots).with_layouts(layouts).with_cell_size(width, height);
     SvgBackend::default().render_scene(&figure.render())
 }

@@ -1,0 +1,190 @@
+//! `migsim fleet` and `migsim inventory`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use migsim::fleet::chance::Chance;
+use migsim::fleet::file::{self, Fleet};
+use migsim::fleet::generate::{Shape, generate};
+use migsim::fleet::replicate::replicate;
+use migsim::fleet::run::{Fleeted, run};
+use migsim::fleet::totals::totals;
+use migsim::report::fleet::{AtOnce, Report, at_once_csv, at_once_json, at_once_picture, at_once_table};
+use migsim::scenario::{InputError, profile_or_default};
+use migsim::terminal::{self, INTERRUPTED, SOME_FAILED, WholeFile, interruptible};
+use migsim_models::profile::Profile;
+
+use super::Format;
+
+/// Replications times moves that are kept in memory: 12 bytes each.
+const MOST_KEPT: usize = 50_000_000;
+
+#[derive(Debug, Args)]
+pub(super) struct FleetArgs {
+    /// Hosts, lines, guests and what is to be moved
+    #[arg(value_name = "FILE.toml")]
+    file: PathBuf,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Draw when each guest moves and stops, and how busy lines and hosts are
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// All of it as one page that needs no network
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// Move it so many times, each with other luck in dirtying, links and start times, and say what is likely
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    replications: usize,
+    /// Seed of the replications
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Compare so many migrations at once, like 1,2,4,8
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with_all = ["report", "replications"])]
+    at_once: Vec<usize>,
+    /// Parameters of the hosts [default: the embedded profile]
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum InventoryCommand {
+    /// Name everything that is wrong with a fleet's file and its inventory
+    Check {
+        /// The fleet's file, which names the inventory
+        #[arg(value_name = "FILE.toml")]
+        file: PathBuf,
+    },
+    /// Make up a fleet: SHAPE.toml and SHAPE.csv
+    Generate {
+        /// rack, data-centre or two-sites
+        shape: Shape,
+        /// Hosts that are emptied
+        #[arg(long, default_value_t = 8)]
+        hosts: usize,
+        /// Their guests
+        #[arg(long, default_value_t = 80)]
+        guests: usize,
+        /// Other guests for another seed
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The folder for the two files
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
+}
+
+pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
+    let profile = profile_or_default(args.profile.as_deref())?;
+    let fleet = file::read(&args.file)?;
+    if args.replications.saturating_mul(fleet.moves.len()) > MOST_KEPT {
+        let most = MOST_KEPT / fleet.moves.len().max(1);
+        let why = format!("{} moves take at most {most} replications", fleet.moves.len());
+        return Err(InputError::new("--replications", why).into());
+    }
+    let interrupted = interruptible()?;
+    let picture = args.plot.as_deref().map(WholeFile::create).transpose()?;
+    if !args.at_once.is_empty() {
+        return at_once(args, fleet, &profile, picture, &interrupted);
+    }
+    let page = args.report.as_deref().map(WholeFile::create).transpose()?;
+    let expected = || -> Option<Fleeted> {
+        let bar = terminal::progress(fleet.moves.len() as u64, "{bar:40} {pos}/{len} moves over");
+        let found = run(&fleet, &profile, Chance::none(), &interrupted, |over| bar.set_position(over as u64));
+        bar.finish_and_clear();
+        found
+    };
+    let Some(found) = expected() else {
+        terminal::complain("interrupted: nothing is done yet");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let likely = (args.replications > 0).then(|| {
+        let bar = terminal::progress(args.replications as u64, "{bar:40} {pos}/{len} replications, {eta} left");
+        let likely = replicate(&fleet, &profile, args.seed, args.replications, &interrupted, || bar.inc(1));
+        bar.finish_and_clear();
+        likely
+    });
+    let report = Report { cluster: &fleet.cluster, found: &found, likely: likely.as_ref() };
+    terminal::print(&match args.format {
+        Format::Table => report.table(),
+        Format::Json => serde_json::to_string_pretty(&report.json())? + "\n",
+        Format::Csv => report.csv().context("writing CSV")?,
+    })?;
+    if let Some(picture) = picture {
+        picture.write(&report.picture())?;
+    }
+    if let Some(page) = page {
+        page.write(&report.page())?;
+    }
+    let totals = totals(&found);
+    Ok(if interrupted.load(Ordering::Relaxed) {
+        ExitCode::from(INTERRUPTED)
+    } else if totals.failed + totals.never > 0 {
+        ExitCode::from(SOME_FAILED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn at_once(
+    args: &FleetArgs,
+    mut fleet: Fleet,
+    profile: &Profile,
+    picture: Option<WholeFile>,
+    interrupted: &AtomicBool,
+) -> anyhow::Result<ExitCode> {
+    let mut found = Vec::new();
+    let bar = terminal::progress(args.at_once.len() as u64, "{bar:40} {pos}/{len}");
+    for &most in &args.at_once {
+        if most == 0 {
+            return Err(InputError::new("--at-once", "0 at once move nothing; it takes 1 or more").into());
+        }
+        fleet.limits.at_once = Some(most);
+        let Some(moved) = run(&fleet, profile, Chance::none(), interrupted, |_| {}) else { break };
+        found.push(AtOnce { most: Some(most), totals: totals(&moved) });
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    terminal::print(&match args.format {
+        Format::Table => at_once_table(&found),
+        Format::Json => serde_json::to_string_pretty(&at_once_json(&found))? + "\n",
+        Format::Csv => at_once_csv(&found).context("writing CSV")?,
+    })?;
+    if let Some(picture) = picture {
+        picture.write(&at_once_picture(&fleet.cluster.name, &found))?;
+    }
+    let interrupted = interrupted.load(Ordering::Relaxed);
+    Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+pub(super) fn inventory(command: &InventoryCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        InventoryCommand::Check { file } => {
+            let fleet = file::read(file)?;
+            terminal::print(&format!(
+                "{}: {} hosts, {} guests, {} moves: nothing wrong\n",
+                file.display(),
+                fleet.cluster.hosts.len(),
+                fleet.cluster.vms.len(),
+                fleet.moves.len()
+            ))?;
+        }
+        InventoryCommand::Generate { shape, hosts, guests, seed, out } => {
+            let place = |ending: &str| out.join(format!("{shape}.{ending}"));
+            let [file, inventory] = generate(*shape, *hosts, *guests, *seed, &format!("{shape}.csv"))
+                .map_err(|why| InputError::new("--guests", why))?;
+            let (first, second) = (WholeFile::create(&place("toml"))?, WholeFile::create(&place("csv"))?);
+            second.write(&inventory)?;
+            first.write(&file)?;
+            terminal::print(&format!(
+                "{} and {}; `migsim fleet {}` moves them\n",
+                place("toml").display(),
+                place("csv").display(),
+                place("toml").display()
+            ))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,80 @@
+//! What is left to chance in a replication: how fast guests dirty, where their phases are, what links give, when QEMU is ready.
+
+use std::borrow::Cow;
+
+use migsim_models::profile::Profile;
+use migsim_models::spec::Guest;
+use migsim_models::units::SimTime;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use crate::quantiles::{WRITERS, drawn};
+
+/// One replication's luck. The same seed and number have the same, whatever else is drawn in whatever order.
+#[derive(Debug, Clone)]
+pub struct Chance(Option<Luck>);
+
+#[derive(Debug, Clone)]
+struct Luck {
+    seed: u64,
+    number: u64,
+    /// Hosts that could be the true ones.
+    hosts: Profile,
+}
+
+/// A stream of random numbers for each move, and one for what all share.
+const SHARED: u64 = u32::MAX as u64;
+
+impl Chance {
+    /// All goes as expected.
+    pub fn none() -> Chance {
+        Chance(None)
+    }
+
+    /// The luck of a replication.
+    pub fn of_replication(seed: u64, number: u64, profile: &Profile) -> Chance {
+        let mut hosts = drawn(profile, &mut stream(seed, number, SHARED));
+        // What it was fitted to is of no use here, and is not copied for each move.
+        hosts.fit = None;
+        Chance(Some(Luck { seed, number, hosts }))
+    }
+
+    /// The guest, the hosts and the offset into its phases that a move has.
+    pub(super) fn of<'a>(
+        &'a self,
+        index: usize,
+        guest: &'a Guest,
+        profile: &'a Profile,
+    ) -> (Cow<'a, Guest>, Cow<'a, Profile>, SimTime) {
+        let known = guest.phase_offset.unwrap_or_default();
+        let Some(luck) = &self.0 else { return (Cow::Borrowed(guest), Cow::Borrowed(profile), known) };
+        let mut rng = stream(luck.seed, luck.number, index as u64);
+        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+        let mut guest = guest.clone();
+        if let Some(workload) = guest.workload.scaled(libm::exp(WRITERS * normal())) {
+            guest.workload = workload;
+        }
+        let mut hosts = luck.hosts.clone();
+        let noise = &profile.noise;
+        let link = libm::exp(noise.elapsed_relative.value * normal());
+        for share in hosts.network.shares() {
+            share.value = (share.value * link).min(1.0);
+        }
+        let prepare = &mut hosts.software.prepare.value;
+        let late = noise.elapsed.value.as_secs_f64() * normal();
+        *prepare = SimTime::from_secs_f64((prepare.as_secs_f64() + late).max(prepare.as_secs_f64() / 10.0));
+        let period = guest.workload.terms.iter().filter_map(|term| term.phase).map(|phase| phase.on + phase.off).max();
+        let offset = match (guest.phase_offset, period) {
+            (None, Some(period)) => SimTime((period.0 as f64 * rng.random::<f64>()) as u64),
+            _ => known,
+        };
+        (Cow::Owned(guest), Cow::Owned(hosts), offset)
+    }
+}
+
+fn stream(seed: u64, replication: u64, what: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(replication << 32 | what);
+    rng
+}

@@ -1,0 +1,274 @@
+//! Hosts, the links between them, and the guests on them.
+
+use std::collections::VecDeque;
+
+use migsim_models::spec::{Guest, Path, Policy, Transport};
+use migsim_models::units::{BitRate, Bytes, SimTime};
+
+use crate::world::DirtyLog;
+
+/// A server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Host {
+    /// Its name, unlike every other's.
+    pub name: String,
+    /// Its rack, by number.
+    pub rack: usize,
+    /// RAM for guests.
+    pub memory: Bytes,
+    /// Processors.
+    pub cores: f64,
+    /// Capacity of its network card, each way.
+    pub nic: BitRate,
+    /// Watts when idle and at full load.
+    pub power: Option<[f64; 2]>,
+}
+
+/// Hosts under one switch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rack {
+    /// Its name.
+    pub name: String,
+    /// Its site, by number.
+    pub site: usize,
+    /// Capacity of the switch's uplink, each way; `None`: never short.
+    pub uplink: Option<BitRate>,
+}
+
+/// Racks in one place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    /// Its name.
+    pub name: String,
+    /// What the switches between the racks carry in all; `None`: never short.
+    pub core: Option<BitRate>,
+}
+
+/// A line between two sites.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wan {
+    /// The sites, by number.
+    pub between: [usize; 2],
+    /// Capacity, each way.
+    pub capacity: BitRate,
+    /// What it adds to the round trip.
+    pub rtt: SimTime,
+}
+
+/// A guest on a host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vm {
+    /// What is moved.
+    pub guest: Guest,
+    /// How.
+    pub policy: Policy,
+    /// How its dirty log is read.
+    pub dirty_log: DirtyLog,
+    /// What carries the stream.
+    pub transport: Transport,
+    /// What its sender's socket buffer holds at most; `None`: the profile's.
+    pub send_buffer: Option<Bytes>,
+    /// Where it is, by number.
+    pub host: usize,
+    /// Processors' worth of work that it does, up to its vCPUs.
+    pub cpu: f64,
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Cluster {
+    /// What reports call it.
+    pub name: String,
+    /// Servers.
+    pub hosts: Vec<Host>,
+    /// Their racks.
+    pub racks: Vec<Rack>,
+    /// Those's sites.
+    pub sites: Vec<Site>,
+    /// Lines between sites.
+    pub wans: Vec<Wan>,
+    /// Guests.
+    pub vms: Vec<Vm>,
+    /// Round trip between two hosts of a site.
+    pub rtt: SimTime,
+}
+
+/// A link, each way one of its own, by what it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Line {
+    /// Out of a host.
+    Out(usize),
+    /// Into a host.
+    In(usize),
+    /// From a rack's switch up.
+    Up(usize),
+    /// Down to a rack's switch.
+    Down(usize),
+    /// Between the racks of a site.
+    Core(usize),
+    /// A line between sites, from its first end to its second.
+    There(usize),
+    /// And back.
+    Back(usize),
+}
+
+impl Cluster {
+    /// All lines, in a fixed order.
+    pub fn lines(&self) -> Vec<Line> {
+        let hosts = (0..self.hosts.len()).flat_map(|host| [Line::Out(host), Line::In(host)]);
+        let racks = (0..self.racks.len()).filter(|rack| self.racks[*rack].uplink.is_some());
+        let sites = (0..self.sites.len()).filter(|site| self.sites[*site].core.is_some()).map(Line::Core);
+        let wans = (0..self.wans.len()).flat_map(|wan| [Line::There(wan), Line::Back(wan)]);
+        hosts.chain(racks.flat_map(|rack| [Line::Up(rack), Line::Down(rack)])).chain(sites).chain(wans).collect()
+    }
+
+    /// What a line carries.
+    pub fn capacity(&self, line: Line) -> BitRate {
+        match line {
+            Line::Out(host) | Line::In(host) => self.hosts[host].nic,
+            Line::Up(rack) | Line::Down(rack) => self.racks[rack].uplink.unwrap_or(BitRate(u64::MAX)),
+            Line::Core(site) => self.sites[site].core.unwrap_or(BitRate(u64::MAX)),
+            Line::There(wan) | Line::Back(wan) => self.wans[wan].capacity,
+        }
+    }
+
+    /// What reports call a line.
+    pub fn line_name(&self, line: Line) -> String {
+        let between = |wan: usize, from: usize, to: usize| {
+            let [from, to] = [from, to].map(|end| &self.sites[self.wans[wan].between[end]].name);
+            format!("{from} to {to}")
+        };
+        match line {
+            Line::Out(host) => format!("{} out", self.hosts[host].name),
+            Line::In(host) => format!("{} in", self.hosts[host].name),
+            Line::Up(rack) => format!("{} up", self.racks[rack].name),
+            Line::Down(rack) => format!("{} down", self.racks[rack].name),
+            Line::Core(site) => format!("{} core", self.sites[site].name),
+            Line::There(wan) => between(wan, 0, 1),
+            Line::Back(wan) => between(wan, 1, 0),
+        }
+    }
+
+    /// The lines from one host to another, and the round trip; `None`: no line joins their sites, or it is the same host.
+    pub fn route(&self, from: usize, to: usize) -> Option<(Vec<Line>, SimTime)> {
+        if from == to {
+            return None;
+        }
+        let (racks, mut rtt) = ([self.hosts[from].rack, self.hosts[to].rack], self.rtt);
+        let mut lines = vec![Line::Out(from)];
+        if racks[0] != racks[1] {
+            let up_down = racks.map(|rack| self.racks[rack].uplink.is_some());
+            let sites = racks.map(|rack| self.racks[rack].site);
+            let core = |site: usize| self.sites[site].core.map(|_| Line::Core(site));
+            lines.extend(up_down[0].then_some(Line::Up(racks[0])));
+            lines.extend(core(sites[0]));
+            if sites[0] != sites[1] {
+                for line in self.between(sites[0], sites[1])? {
+                    if let Line::There(wan) | Line::Back(wan) = line {
+                        rtt = rtt.saturating_add(self.wans[wan].rtt);
+                    }
+                    lines.push(line);
+                }
+                lines.extend(core(sites[1]));
+            }
+            lines.extend(up_down[1].then_some(Line::Down(racks[1])));
+        }
+        lines.push(Line::In(to));
+        Some((lines, rtt))
+    }
+
+    /// Whether a guest can go from one host to another.
+    pub fn joined(&self, from: usize, to: usize) -> bool {
+        let [a, b] = [from, to].map(|host| self.racks[self.hosts[host].rack].site);
+        from != to && (a == b || self.between(a, b).is_some())
+    }
+
+    /// The fewest lines between two sites.
+    fn between(&self, from: usize, to: usize) -> Option<Vec<Line>> {
+        let mut came: Vec<Option<(usize, Line)>> = vec![None; self.sites.len()];
+        let mut next = VecDeque::from([from]);
+        while let Some(site) = next.pop_front() {
+            for (wan, line) in self.wans.iter().enumerate() {
+                let step = match line.between {
+                    [a, b] if a == site => (b, Line::There(wan)),
+                    [a, b] if b == site => (a, Line::Back(wan)),
+                    _ => continue,
+                };
+                if step.0 != from && came[step.0].is_none() {
+                    came[step.0] = Some((site, step.1));
+                    next.push_back(step.0);
+                }
+            }
+        }
+        let mut lines = Vec::new();
+        let mut at = to;
+        while at != from {
+            let (before, line) = came[at]?;
+            lines.push(line);
+            at = before;
+        }
+        lines.reverse();
+        Some(lines)
+    }
+
+    /// The path of one guest's migration, as a question of one guest has it: the narrowest line, the whole round trip.
+    pub fn path(&self, vm: &Vm, lines: &[Line], rtt: SimTime) -> Path {
+        let capacity = lines.iter().map(|line| self.capacity(*line)).min_by_key(|rate| rate.0);
+        Path {
+            capacity: capacity.unwrap_or(BitRate(u64::MAX)),
+            rtt,
+            transport: vm.transport,
+            send_buffer: vm.send_buffer,
+            changes: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_sites() -> Cluster {
+        let host = |name: &str, rack| Host {
+            name: name.to_owned(),
+            rack,
+            memory: Bytes(1 << 38),
+            cores: 32.0,
+            nic: BitRate(10_000_000_000),
+            power: None,
+        };
+        let rack = |name: &str, site, uplink| Rack { name: name.to_owned(), site, uplink };
+        let site = |name: &str, core| Site { name: name.to_owned(), core };
+        Cluster {
+            hosts: vec![host("a", 0), host("b", 0), host("c", 1), host("d", 2), host("e", 3)],
+            racks: vec![
+                rack("r0", 0, Some(BitRate(40_000_000_000))),
+                rack("r1", 0, None),
+                rack("r2", 1, None),
+                rack("r3", 2, None),
+            ],
+            sites: vec![site("s0", Some(BitRate(100_000_000_000))), site("s1", None), site("s2", None)],
+            wans: vec![Wan { between: [1, 0], capacity: BitRate(1_000_000_000), rtt: SimTime::from_millis(8) }],
+            rtt: SimTime(200_000),
+            ..Cluster::default()
+        }
+    }
+
+    #[test]
+    fn a_route_takes_each_line_on_the_way_and_none_else() {
+        let cluster = two_sites();
+        let names = |from, to| {
+            cluster
+                .route(from, to)
+                .map(|(lines, _)| lines.into_iter().map(|line| cluster.line_name(line)).collect::<Vec<_>>().join(", "))
+        };
+        assert_eq!(names(0, 1).unwrap(), "a out, b in");
+        assert_eq!(names(0, 2).unwrap(), "a out, r0 up, s0 core, c in");
+        assert_eq!(names(3, 0).unwrap(), "d out, s1 to s0, s0 core, r0 down, a in");
+        assert_eq!(cluster.route(3, 0).unwrap().1, SimTime(8_200_000));
+        assert_eq!((names(0, 0), names(0, 4)), (None, None), "there already, and no line");
+        for (line, count) in [(Line::Core(0), 1), (Line::Up(1), 0), (Line::Back(0), 1)] {
+            assert_eq!(cluster.lines().iter().filter(|l| **l == line).count(), count, "{line:?}");
+        }
+    }
+}

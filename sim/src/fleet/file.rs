@@ -1,0 +1,506 @@
+//! A cluster and what is to be moved, from a TOML file and an inventory: every mistake is found at once, each with its line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display};
+use std::ops::Range;
+use std::path::Path as FilePath;
+
+use migsim_models::units::{BitRate, Bytes, SimTime};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::cluster::{Cluster, Host, Rack, Site, Wan};
+use super::moves::{Limits, Move, Order, Placement};
+use crate::scenario::{GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, read_file};
+
+/// Everything that is wrong with a file, in the order of its lines.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Mistakes(pub Vec<InputError>);
+
+impl Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl From<InputError> for Mistakes {
+    fn from(error: InputError) -> Mistakes {
+        Mistakes(vec![error])
+    }
+}
+
+/// What a file asks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fleet {
+    /// Hosts, links, guests.
+    pub cluster: Cluster,
+    /// What goes where, in order.
+    pub moves: Vec<Move>,
+    /// How many at a time.
+    pub limits: Limits,
+    /// What else uses the lines.
+    pub traffic: Vec<Traffic>,
+}
+
+/// Other traffic over a line, of which migrations get what is left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traffic {
+    /// From this host to that one.
+    pub route: [usize; 2],
+    /// How much.
+    pub rate: BitRate,
+    /// While.
+    pub during: Range<SimTime>,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    name: String,
+    #[serde(default = "Option::default")]
+    rtt: Option<SimTime>,
+    #[serde(default)]
+    site: Vec<Spanned<SiteKeys>>,
+    #[serde(default)]
+    rack: Vec<Spanned<RackKeys>>,
+    #[serde(default)]
+    wan: Vec<Spanned<WanKeys>>,
+    host: Vec<Spanned<HostKeys>>,
+    #[serde(default)]
+    vm: Vec<Spanned<VmKeys>>,
+    #[serde(default = "Option::default")]
+    inventory: Option<Spanned<String>>,
+    #[serde(default)]
+    link: LinkKeys,
+    #[serde(default)]
+    migration: MigrationKeys,
+    #[serde(default)]
+    traffic: Vec<Spanned<TrafficKeys>>,
+    #[serde(default = "Option::default")]
+    moves: Option<Spanned<MovesKeys>>,
+    #[serde(default, rename = "move")]
+    single: Vec<Spanned<MoveKeys>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SiteKeys {
+    name: String,
+    core: Option<BitRate>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RackKeys {
+    name: String,
+    #[serde(default = "one")]
+    count: usize,
+    site: Option<String>,
+    uplink: Option<BitRate>,
+    /// The hosts' cards together over the uplink.
+    over_subscription: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WanKeys {
+    between: [String; 2],
+    capacity: BitRate,
+    #[serde(default = "Option::default")]
+    rtt: Option<SimTime>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostKeys {
+    name: String,
+    #[serde(default = "one")]
+    count: usize,
+    /// A rack, or several among which the hosts are dealt; by default one for all.
+    #[serde(default)]
+    rack: Vec<String>,
+    memory: Bytes,
+    cores: f64,
+    nic: BitRate,
+    power_idle: Option<f64>,
+    power_full: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VmKeys {
+    #[serde(default = "one")]
+    count: usize,
+    /// Hosts among which the guests are dealt; `a*` is every host whose name begins with a.
+    on: Vec<String>,
+    #[serde(default = "Option::default")]
+    cpu: Option<f64>,
+    /// Its keys as a single guest's.
+    guest: GuestKeys,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TrafficKeys {
+    from: String,
+    to: String,
+    rate: BitRate,
+    #[serde(default)]
+    begin: SimTime,
+    #[serde(default = "Option::default")]
+    end: Option<SimTime>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MovesKeys {
+    /// Everything off these hosts ...
+    #[serde(default)]
+    off: Vec<String>,
+    /// ... onto these; by default onto all others.
+    #[serde(default)]
+    to: Vec<String>,
+    #[serde(default)]
+    place: Placement,
+    #[serde(default)]
+    order: Order,
+    at_once: Option<usize>,
+    per_host: Option<usize>,
+    per_line: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MoveKeys {
+    vm: String,
+    to: String,
+}
+
+/// A file being read: where mistakes are gathered.
+struct Reader<'a> {
+    file: &'a FilePath,
+    text: &'a str,
+    mistakes: Vec<InputError>,
+}
+
+impl Reader<'_> {
+    fn mistake(&mut self, at: Range<usize>, message: impl ToString) {
+        self.mistakes.push(InputError::at(self.file, self.text, at.start, message));
+    }
+
+    /// The numbers of what a list of names and patterns means.
+    fn find(&mut self, names: &[String], known: &BTreeMap<String, usize>, what: &str, at: Range<usize>) -> Vec<usize> {
+        let mut found = Vec::new();
+        for name in names {
+            let before = found.len();
+            match name.strip_suffix('*') {
+                Some(start) => {
+                    let mut matching: Vec<usize> =
+                        known.iter().filter(|(n, _)| n.starts_with(start)).map(|(_, i)| *i).collect();
+                    matching.sort_unstable();
+                    found.extend(matching);
+                }
+                None => found.extend(known.get(name)),
+            }
+            if found.len() == before {
+                let some: Vec<&str> = known.keys().take(6).map(String::as_str).collect();
+                let more = if known.len() > some.len() { ", ..." } else { "" };
+                self.mistake(at.clone(), format!("there is no {what} `{name}`; there are {}{more}", some.join(", ")));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        found.retain(|index| seen.insert(*index));
+        found
+    }
+}
+
+/// The names of `count` things: `{n}` counts from 1; without it a number is put behind the name if there are several.
+fn names(name: &str, count: usize) -> impl Iterator<Item = String> + '_ {
+    (1..=count).map(move |n| match (name.contains("{n}"), count) {
+        (true, _) => name.replace("{n}", &n.to_string()),
+        (false, 1) => name.to_owned(),
+        (false, _) => format!("{name}{n}"),
+    })
+}
+
+fn add(known: &mut BTreeMap<String, usize>, name: &str, index: usize) -> Result<(), String> {
+    match known.insert(name.to_owned(), index) {
+        None => Ok(()),
+        Some(before) => {
+            known.insert(name.to_owned(), before);
+            Err(format!("the name `{name}` is taken"))
+        }
+    }
+}
+
+/// Reads a fleet.
+///
+/// # Errors
+/// Everything that is wrong, each with file and line and what is accepted.
+pub fn read(file: &FilePath) -> Result<Fleet, Mistakes> {
+    let text = read_file(file)?;
+    parse(file, &text)
+}
+
+/// Like [`read`], of a text that is at hand; an inventory lies beside `file`.
+///
+/// # Errors
+/// Everything that is wrong, each with file and line and what is accepted.
+pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
+    let keys: File = toml::from_str(text).map_err(|e| {
+        let offset = e.span().map_or(0, |span| span.start);
+        InputError::at(file, text, offset, e.to_string().trim_end())
+    })?;
+    let mut reader = Reader { file, text, mistakes: Vec::new() };
+    let mut cluster = Cluster {
+        name: if keys.name.is_empty() {
+            file.file_stem().map_or(String::new(), |s| s.to_string_lossy().into_owned())
+        } else {
+            keys.name.clone()
+        },
+        rtt: keys.rtt.unwrap_or(SimTime(200_000)),
+        ..Cluster::default()
+    };
+    let hosts = places(&keys, &mut cluster, &mut reader);
+    let mut vms = BTreeMap::new();
+    let defaults = Keys { link: keys.link.clone(), migration: keys.migration.clone(), ..Keys::default() };
+    for table in &keys.vm {
+        guests(table, &defaults, &hosts, &mut cluster, &mut vms, &mut reader);
+    }
+    if let Some(inventory) = &keys.inventory {
+        let place = file.with_file_name(inventory.get_ref());
+        match super::inventory::read(&place, &defaults, &hosts) {
+            Ok(found) => {
+                for (line, vm) in found {
+                    match add(&mut vms, &vm.guest.name, cluster.vms.len()) {
+                        Ok(()) => cluster.vms.push(vm),
+                        Err(taken) => {
+                            reader.mistakes.push(InputError::new(format!("{}:{line}", place.display()), taken));
+                        }
+                    }
+                }
+            }
+            Err(Mistakes(more)) => reader.mistakes.extend(more),
+        }
+    }
+    crowded(&cluster, "", &mut reader);
+    let traffic = keys
+        .traffic
+        .iter()
+        .filter_map(|table| {
+            let t = table.get_ref();
+            let [from, to] =
+                [&t.from, &t.to].map(|name| reader.find(std::slice::from_ref(name), &hosts, "host", table.span()));
+            let route = [*from.first()?, *to.first()?];
+            if cluster.route(route[0], route[1]).is_none() {
+                reader.mistake(table.span(), format!("no path leads from {} to {}", t.from, t.to));
+                return None;
+            }
+            Some(Traffic { route, rate: t.rate, during: t.begin..t.end.unwrap_or(SimTime::MAX) })
+        })
+        .collect();
+    let (moves, limits) = moves(&keys, &hosts, &vms, &cluster, &mut reader);
+    if reader.mistakes.is_empty() {
+        let mut after = cluster.clone();
+        for one in &moves {
+            after.vms[one.vm].host = one.to;
+        }
+        crowded(&after, "after the moves ", &mut reader);
+    }
+    if reader.mistakes.is_empty() {
+        Ok(Fleet { cluster, moves, limits, traffic })
+    } else {
+        Err(Mistakes(reader.mistakes))
+    }
+}
+
+/// Sites, racks, lines and hosts; returns the hosts by name.
+fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<String, usize> {
+    let (mut sites, mut racks, mut hosts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for table in &keys.site {
+        let site = table.get_ref();
+        if let Err(taken) = add(&mut sites, &site.name, cluster.sites.len()) {
+            reader.mistake(table.span(), taken);
+            continue;
+        }
+        cluster.sites.push(Site { name: site.name.clone(), core: site.core });
+    }
+    if cluster.sites.is_empty() {
+        cluster.sites.push(Site { name: "site".to_owned(), core: None });
+    }
+    let mut over_subscribed = Vec::new();
+    for table in &keys.rack {
+        let rack = table.get_ref();
+        let site = match &rack.site {
+            Some(name) => reader.find(std::slice::from_ref(name), &sites, "site", table.span()).first().copied(),
+            None => Some(0),
+        };
+        if rack.over_subscription.is_some_and(|ratio| !(ratio >= 1.0 && ratio.is_finite())) {
+            reader.mistake(table.span(), "over_subscription is the hosts' cards over the uplink: 1 or more");
+        }
+        for name in names(&rack.name, rack.count) {
+            if let Err(taken) = add(&mut racks, &name, cluster.racks.len()) {
+                reader.mistake(table.span(), taken);
+                continue;
+            }
+            over_subscribed.push(rack.over_subscription);
+            cluster.racks.push(Rack { name, site: site.unwrap_or(0), uplink: rack.uplink });
+        }
+    }
+    if cluster.racks.is_empty() {
+        cluster.racks.push(Rack { name: "rack".to_owned(), site: 0, uplink: None });
+        over_subscribed.push(None);
+    }
+    for table in &keys.wan {
+        let wan = table.get_ref();
+        let ends = wan
+            .between
+            .each_ref()
+            .map(|name| reader.find(std::slice::from_ref(name), &sites, "site", table.span()).first().copied());
+        match ends {
+            [Some(a), Some(b)] if a != b => cluster.wans.push(Wan {
+                between: [a, b],
+                capacity: wan.capacity,
+                rtt: wan.rtt.unwrap_or(SimTime::ZERO),
+            }),
+            [Some(_), Some(_)] => reader.mistake(table.span(), "joins a site with itself"),
+            _ => {}
+        }
+    }
+    for table in &keys.host {
+        let host = table.get_ref();
+        let among = if host.rack.is_empty() { vec![0] } else { reader.find(&host.rack, &racks, "rack", table.span()) };
+        if !(host.cores > 0.0 && host.cores.is_finite()) {
+            reader.mistake(table.span(), format!("cores is {}; it takes a number above 0", host.cores));
+        }
+        for (index, name) in names(&host.name, host.count).enumerate() {
+            if let Err(taken) = add(&mut hosts, &name, cluster.hosts.len()) {
+                reader.mistake(table.span(), taken);
+                continue;
+            }
+            cluster.hosts.push(Host {
+                name,
+                rack: among.get(index % among.len().max(1)).copied().unwrap_or(0),
+                memory: host.memory,
+                cores: host.cores,
+                nic: host.nic,
+                power: host.power_idle.zip(host.power_full).map(|(idle, full)| [idle, full]),
+            });
+        }
+    }
+    for (rack, ratio) in over_subscribed.into_iter().enumerate() {
+        if let Some(ratio) = ratio {
+            let cards: f64 = cluster.hosts.iter().filter(|host| host.rack == rack).map(|host| host.nic.0 as f64).sum();
+            cluster.racks[rack].uplink.get_or_insert(BitRate((cards / ratio) as u64));
+        }
+    }
+    hosts
+}
+
+/// The guests of one table.
+fn guests(
+    table: &Spanned<VmKeys>,
+    defaults: &Keys,
+    hosts: &BTreeMap<String, usize>,
+    cluster: &mut Cluster,
+    vms: &mut BTreeMap<String, usize>,
+    reader: &mut Reader,
+) {
+    let own = table.get_ref();
+    let on = reader.find(&own.on, hosts, "host", table.span());
+    if on.is_empty() {
+        return;
+    }
+    let mut keys = Keys {
+        link: own.guest.link.clone().unwrap_or_default().over(&defaults.link),
+        migration: own.guest.migration.clone().unwrap_or_default().over(&defaults.migration),
+        guest: own.guest.clone(),
+    };
+    let name = keys.guest.name.clone().unwrap_or_else(|| "vm".to_owned());
+    for (index, name) in names(&name, own.count).enumerate() {
+        keys.guest.name = Some(name.clone());
+        match super::inventory::vm(&keys, on[index % on.len()], own.cpu) {
+            Err(error) => return reader.mistake(table.span(), error),
+            Ok(vm) => match add(vms, &name, cluster.vms.len()) {
+                Ok(()) => cluster.vms.push(vm),
+                Err(taken) => return reader.mistake(table.span(), taken),
+            },
+        }
+    }
+}
+
+/// Hosts whose guests do not fit, now or later.
+fn crowded(cluster: &Cluster, when: &str, reader: &mut Reader) {
+    let mut used = vec![0_u128; cluster.hosts.len()];
+    for vm in &cluster.vms {
+        used[vm.host] += u128::from(vm.guest.memory.bytes().0);
+    }
+    for (host, used) in cluster.hosts.iter().zip(used) {
+        if used > u128::from(host.memory.0) {
+            let place = reader.file.display().to_string();
+            let used = Bytes(u64::try_from(used).unwrap_or(u64::MAX));
+            reader.mistakes.push(InputError::new(
+                place,
+                format!("{when}the guests on host `{}` have {used} of memory, the host {}", host.name, host.memory),
+            ));
+        }
+    }
+}
+
+/// What is to be moved: single moves first, then everything off hosts.
+fn moves(
+    keys: &File,
+    hosts: &BTreeMap<String, usize>,
+    vms: &BTreeMap<String, usize>,
+    cluster: &Cluster,
+    reader: &mut Reader,
+) -> (Vec<Move>, Limits) {
+    let mut found: Vec<Move> = Vec::new();
+    for table in &keys.single {
+        let single = table.get_ref();
+        let vm = reader.find(std::slice::from_ref(&single.vm), vms, "guest", table.span());
+        let to = reader.find(std::slice::from_ref(&single.to), hosts, "host", table.span());
+        let (Some(&vm), Some(&to)) = (vm.first(), to.first()) else { continue };
+        let from = cluster.vms[vm].host;
+        if from == to {
+            reader.mistake(table.span(), format!("`{}` is at `{}` already", single.vm, single.to));
+        } else if cluster.route(from, to).is_none() {
+            let from = &cluster.hosts[from].name;
+            reader.mistake(table.span(), format!("no path leads from `{from}` to `{}`", single.to));
+        } else if found.iter().any(|known| known.vm == vm) {
+            reader.mistake(table.span(), format!("`{}` is moved twice", single.vm));
+        } else {
+            found.push(Move { vm, to });
+        }
+    }
+    let Some(table) = &keys.moves else { return (found, Limits::default()) };
+    let wanted = table.get_ref();
+    let limits = Limits { at_once: wanted.at_once, per_host: wanted.per_host, per_line: wanted.per_line };
+    if [limits.at_once, limits.per_host, limits.per_line].contains(&Some(0)) {
+        reader.mistake(table.span(), "a limit of 0 moves nothing; it takes 1 or more");
+    }
+    let off = reader.find(&wanted.off, hosts, "host", table.span());
+    let to = if wanted.to.is_empty() {
+        (0..cluster.hosts.len()).filter(|host| !off.contains(host)).collect()
+    } else {
+        reader.find(&wanted.to, hosts, "host", table.span())
+    };
+    match super::moves::evacuate(cluster, &off, &to, wanted.place, wanted.order) {
+        Ok(more) => {
+            let named: BTreeSet<usize> = found.iter().map(|one| one.vm).collect();
+            found.extend(more.into_iter().filter(|one| !named.contains(&one.vm)));
+        }
+        Err(problems) => {
+            for problem in problems {
+                reader.mistake(table.span(), problem);
+            }
+        }
+    }
+    (found, limits)
+}

@@ -1,0 +1,149 @@
+//! An inventory: a CSV file with one row a guest, as a planner exports it.
+
+use std::collections::BTreeMap;
+use std::path::Path as FilePath;
+use std::str::FromStr;
+
+use migsim_models::units::Pages;
+
+use super::cluster::Vm;
+use super::file::Mistakes;
+use crate::scenario::{Case, InputError, Keys};
+
+/// Columns that every inventory has.
+const NEEDED: [&str; 3] = ["name", "host", "memory"];
+/// And those that it may have.
+const OPTIONAL: [&str; 9] =
+    ["touched", "workload", "vcpus", "cpu", "layout", "delta_bytes", "mode", "downtime_limit", "auto_converge"];
+
+/// Reads an inventory: each guest with the line of its row. `defaults` are the file's `[link]` and `[migration]`.
+///
+/// # Errors
+/// Every row that cannot be used, with line, column and what is accepted.
+pub fn read(file: &FilePath, defaults: &Keys, hosts: &BTreeMap<String, usize>) -> Result<Vec<(u64, Vm)>, Mistakes> {
+    let place = file.display().to_string();
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).from_path(file).map_err(|e| InputError::new(&place, e))?;
+    let header = reader.headers().map_err(|e| InputError::new(&place, e))?.clone();
+    let mut columns = BTreeMap::new();
+    let mut mistakes = Vec::new();
+    for (index, name) in header.iter().enumerate() {
+        let name = name.trim();
+        if !NEEDED.contains(&name) && !OPTIONAL.contains(&name) {
+            let known = NEEDED.iter().chain(&OPTIONAL).copied().collect::<Vec<_>>().join(", ");
+            mistakes.push(InputError::new(format!("{place}:1"), format!("unknown column `{name}`; it takes {known}")));
+        } else if columns.insert(name.to_owned(), index).is_some() {
+            mistakes.push(InputError::new(format!("{place}:1"), format!("column `{name}` stands there twice")));
+        }
+    }
+    for name in NEEDED {
+        if !columns.contains_key(name) {
+            mistakes.push(InputError::new(format!("{place}:1"), format!("lacks the column `{name}`")));
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(Mistakes(mistakes));
+    }
+    let mut found = Vec::new();
+    for row in reader.records() {
+        let row = row.map_err(|e| InputError::new(&place, e))?;
+        let line = row.position().map_or(0, csv::Position::line);
+        let row = Row { columns: &columns, row: &row };
+        match row.vm(defaults, hosts) {
+            Ok(vm) => found.push((line, vm)),
+            Err(problems) => {
+                mistakes.extend(problems.into_iter().map(|what| InputError::new(format!("{place}:{line}"), what)));
+            }
+        }
+    }
+    if found.is_empty() && mistakes.is_empty() {
+        mistakes.push(InputError::new(place, "has no rows; an inventory has one for each guest"));
+    }
+    if mistakes.is_empty() { Ok(found) } else { Err(Mistakes(mistakes)) }
+}
+
+struct Row<'a> {
+    columns: &'a BTreeMap<String, usize>,
+    row: &'a csv::StringRecord,
+}
+
+impl Row<'_> {
+    fn text(&self, column: &str) -> Option<&str> {
+        let text = self.row.get(*self.columns.get(column)?)?.trim();
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn parse<T: FromStr>(&self, column: &str, problems: &mut Vec<String>) -> Option<T>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text = self.text(column)?;
+        text.parse().map_err(|e| problems.push(format!("column `{column}`: `{text}`: {e}"))).ok()
+    }
+
+    fn vm(&self, defaults: &Keys, hosts: &BTreeMap<String, usize>) -> Result<Vm, Vec<String>> {
+        let mut problems = Vec::new();
+        if self.row.len() != self.columns.len() {
+            return Err(vec![format!("the row has {} fields, the header {}", self.row.len(), self.columns.len())]);
+        }
+        let mut keys = defaults.clone();
+        let (g, m) = (&mut keys.guest, &mut keys.migration);
+        g.name = self.text("name").map(str::to_owned);
+        g.memory = self.parse::<Pages>("memory", &mut problems);
+        g.touched = self.parse("touched", &mut problems);
+        g.workload = self.parse("workload", &mut problems);
+        g.vcpus = self.parse("vcpus", &mut problems);
+        g.layout = self.parse("layout", &mut problems);
+        g.delta_bytes = self.parse("delta_bytes", &mut problems);
+        m.mode = self.parse("mode", &mut problems).or(m.mode);
+        m.downtime_limit = self.parse("downtime_limit", &mut problems).or(m.downtime_limit);
+        m.auto_converge = self.parse("auto_converge", &mut problems).or(m.auto_converge);
+        let cpu: Option<f64> = self.parse("cpu", &mut problems);
+        let host = match self.text("host") {
+            None => {
+                problems.push("column `host` is empty, and needed".to_owned());
+                None
+            }
+            Some(name) => {
+                let found = hosts.get(name).copied();
+                if found.is_none() {
+                    problems.push(format!("column `host`: there is no host `{name}`"));
+                }
+                found
+            }
+        };
+        for column in ["name", "memory"] {
+            if self.text(column).is_none() {
+                problems.push(format!("column `{column}` is empty, and needed"));
+            }
+        }
+        let (true, Some(host)) = (problems.is_empty(), host) else { return Err(problems) };
+        vm(&keys, host, cpu).map_err(|error| vec![error])
+    }
+}
+
+/// A guest from its keys, its host and how much of its processors it uses.
+///
+/// # Errors
+/// What does not fit together.
+pub fn vm(keys: &Keys, host: usize, cpu: Option<f64>) -> Result<Vm, String> {
+    // A path is found for each move; a question of one guest wants some capacity.
+    let mut keys = keys.clone();
+    keys.link.capacity.get_or_insert(migsim_models::units::BitRate(u64::MAX));
+    let case = Case::build(&keys).map_err(|error| error.to_string())?;
+    let vcpus = f64::from(case.guest.vcpus);
+    // A guest that is not said to do nothing is taken to keep one of its processors busy.
+    let cpu = cpu.unwrap_or(if case.guest.workload.terms.is_empty() { 0.0 } else { 1.0 });
+    if !(0.0..=vcpus).contains(&cpu) {
+        return Err(format!("cpu is {cpu}; a guest of {vcpus} vCPUs uses 0 to {vcpus}"));
+    }
+    Ok(Vm {
+        guest: case.guest,
+        policy: case.policy,
+        dirty_log: case.dirty_log,
+        transport: case.path.transport,
+        send_buffer: case.path.send_buffer,
+        host,
+        cpu,
+    })
+}

@@ -1,0 +1,128 @@
+//! What goes where, in which order, and how many at a time.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::cluster::{Cluster, Line};
+
+/// A guest's move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Move {
+    /// Which guest, by number.
+    pub vm: usize,
+    /// To which host, by number.
+    pub to: usize,
+}
+
+/// Where guests go for whom no host is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Placement {
+    /// To the host with the most memory left.
+    #[default]
+    Spread,
+    /// To the first that has room.
+    Fill,
+}
+
+/// In which order guests go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// As they are listed.
+    #[default]
+    Listed,
+    /// Those with the most memory first.
+    Largest,
+    /// Those with the least first.
+    Smallest,
+}
+
+/// How many migrations at a time; `None`: any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// In all.
+    pub at_once: Option<usize>,
+    /// That leave, or arrive at, one host.
+    pub per_host: Option<usize>,
+    /// Over one line that hosts share: an uplink, a core, a line between sites; each way.
+    pub per_line: Option<usize>,
+}
+
+impl Limits {
+    /// How many a line lets through at a time.
+    pub fn of(&self, line: Line) -> usize {
+        match line {
+            Line::Out(_) | Line::In(_) => self.per_host,
+            _ => self.per_line,
+        }
+        .unwrap_or(usize::MAX)
+    }
+}
+
+/// Everything off `off` onto `to`: guests in the order of their hosts.
+///
+/// # Errors
+/// The guests for whom there is no room, or no path, in words.
+pub fn evacuate(
+    cluster: &Cluster,
+    off: &[usize],
+    to: &[usize],
+    place: Placement,
+    order: Order,
+) -> Result<Vec<Move>, Vec<String>> {
+    let mut room: Vec<i128> = cluster.hosts.iter().map(|host| i128::from(host.memory.0)).collect();
+    let mut on: Vec<Vec<usize>> = vec![Vec::new(); cluster.hosts.len()];
+    for (index, vm) in cluster.vms.iter().enumerate() {
+        room[vm.host] -= i128::from(vm.guest.memory.bytes().0);
+        on[vm.host].push(index);
+    }
+    let mut leaving: Vec<usize> = off.iter().flat_map(|host| on[*host].iter().copied()).collect();
+    sort(cluster, &mut leaving, order);
+    let smallest = leaving.iter().map(|vm| need(cluster, *vm)).min().unwrap_or(0);
+    // The hosts that may still have room: by it, or as they are listed.
+    let mut by_room: BTreeSet<(i128, Reverse<usize>)> = to.iter().map(|host| (room[*host], Reverse(*host))).collect();
+    let mut listed: Vec<usize> = to.to_vec();
+    let (mut moves, mut problems) = (Vec::new(), Vec::new());
+    for vm in leaving {
+        let need = need(cluster, vm);
+        let fits = |host: &usize| room[*host] >= need && cluster.joined(cluster.vms[vm].host, *host);
+        let found = match place {
+            // Of equal ones the first.
+            Placement::Spread => by_room.iter().rev().map(|(_, Reverse(host))| *host).find(fits),
+            Placement::Fill => listed.iter().copied().find(fits),
+        };
+        let Some(host) = found else {
+            problems.push(format!(
+                "no host that it may go to has the {} of `{}` left and a path to it",
+                cluster.vms[vm].guest.memory.bytes(),
+                cluster.vms[vm].guest.name
+            ));
+            continue;
+        };
+        by_room.remove(&(room[host], Reverse(host)));
+        room[host] -= need;
+        if room[host] >= smallest {
+            by_room.insert((room[host], Reverse(host)));
+        } else {
+            listed.retain(|other| *other != host);
+        }
+        moves.push(Move { vm, to: host });
+    }
+    if problems.is_empty() { Ok(moves) } else { Err(problems) }
+}
+
+fn need(cluster: &Cluster, vm: usize) -> i128 {
+    i128::from(cluster.vms[vm].guest.memory.bytes().0)
+}
+
+fn sort(cluster: &Cluster, vms: &mut [usize], order: Order) {
+    let memory = |vm: &usize| cluster.vms[*vm].guest.memory;
+    match order {
+        Order::Listed => {}
+        Order::Largest => vms.sort_by_key(|vm| Reverse(memory(vm))),
+        Order::Smallest => vms.sort_by_key(memory),
+    }
+}

@@ -1,0 +1,105 @@
+//! The same fleet moved many times, each with other luck, for what is likely instead of what is expected.
+
+use std::sync::atomic::AtomicBool;
+
+use migsim_models::profile::Profile;
+use migsim_models::units::SimTime;
+use rayon::prelude::*;
+use statrs::statistics::{Data, OrderStatistics};
+
+use super::chance::Chance;
+use super::file::Fleet;
+use super::run::{Fleeted, run};
+use super::totals::{Totals, totals};
+
+/// The percentiles of reports.
+pub const PERCENTILES: [f64; 3] = [0.05, 0.5, 0.95];
+
+/// 5th, 50th and 95th percentile.
+pub type Likely = [f64; 3];
+
+/// What came of the replications.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replicated {
+    /// How many were wanted.
+    pub wanted: usize,
+    /// The totals of each that was made, in their order.
+    pub totals: Vec<Totals>,
+    /// By move of the list; `None` where it arrived in none.
+    pub moves: Vec<Option<LikelyMove>>,
+}
+
+/// A move over all replications in which the guest arrived.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LikelyMove {
+    /// When it began, s.
+    pub began_s: Likely,
+    /// Total time, s.
+    pub tmt_s: Likely,
+    /// Downtime, s.
+    pub downtime_s: Likely,
+    /// The share of replications in which it arrived.
+    pub arrived: f64,
+}
+
+impl Replicated {
+    /// The percentiles of one of the totals.
+    pub fn likely(&self, of: impl Fn(&Totals) -> f64) -> Likely {
+        percentiles(self.totals.iter().map(of).collect())
+    }
+}
+
+/// Percentiles of some numbers, at least one.
+fn percentiles(values: Vec<f64>) -> Likely {
+    let mut data = Data::new(values);
+    PERCENTILES.map(|p| data.quantile(p))
+}
+
+/// Moves a fleet `wanted` times, on all processors; the same seed gives the same on any number of them. `progress` is told of each that is
+/// made. Interrupted, it returns those that were made.
+pub fn replicate(
+    fleet: &Fleet,
+    profile: &Profile,
+    seed: u64,
+    wanted: usize,
+    interrupted: &AtomicBool,
+    progress: impl Fn() + Sync,
+) -> Replicated {
+    let made: Vec<(Totals, Vec<Option<[f32; 3]>>)> = (0..wanted)
+        .into_par_iter()
+        .filter_map(|number| {
+            let chance = Chance::of_replication(seed, number as u64, profile);
+            let found = run(fleet, profile, chance, interrupted, |_| {})?;
+            progress();
+            Some((totals(&found), moves(fleet, &found)))
+        })
+        .collect();
+    let (totals, by_replication): (Vec<Totals>, Vec<_>) = made.into_iter().unzip();
+    let moves = (0..fleet.moves.len()).into_par_iter().map(|index| likely(&by_replication, index)).collect();
+    Replicated { wanted, totals, moves }
+}
+
+/// When each guest that arrived began, its total time and downtime, s.
+fn moves(fleet: &Fleet, found: &Fleeted) -> Vec<Option<[f32; 3]>> {
+    let mut by_move = vec![None; fleet.moves.len()];
+    for one in &found.moves {
+        if let (Some(tmt), Some(down)) = (one.outcome.tmt(), one.outcome.downtime()) {
+            by_move[one.index] = Some([one.began, tmt, down].map(|time: SimTime| time.as_secs_f64() as f32));
+        }
+    }
+    by_move
+}
+
+fn likely(by_replication: &[Vec<Option<[f32; 3]>>], index: usize) -> Option<LikelyMove> {
+    let arrived: Vec<[f32; 3]> = by_replication.iter().filter_map(|moves| moves[index]).collect();
+    if arrived.is_empty() {
+        return None;
+    }
+    let of = |which: usize| percentiles(arrived.iter().map(|figures| f64::from(figures[which])).collect());
+    Some(LikelyMove {
+        began_s: of(0),
+        tmt_s: of(1),
+        downtime_s: of(2),
+        arrived: arrived.len() as f64 / by_replication.len() as f64,
+    })
+}

@@ -1,0 +1,316 @@
+//! Moving a fleet: moves start as slots and memory come free, and share lines and processors while they last.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use migsim_models::profile::Profile;
+use migsim_models::qemu::NORMAL_PAGE_WIRE;
+use migsim_models::spec::Mode;
+use migsim_models::units::{BitRate, SimTime};
+
+use super::chance::Chance;
+use super::cluster::Line;
+use super::file::Fleet;
+use super::meter::Meter;
+use super::processors::Processors;
+use crate::memory::FlowMemory;
+use crate::migration::Outcome;
+use crate::network::LinkId;
+use crate::world::{Question, RateChange, World};
+
+/// Lines and processors answer to each other so often in one moment; where both are short they come ever closer.
+const MOST_ANSWERS: usize = 12;
+
+/// What came of one move.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moved {
+    /// Which of the list's moves.
+    pub index: usize,
+    /// Which guest, by number.
+    pub vm: usize,
+    /// From which host, to which.
+    pub hosts: [usize; 2],
+    /// When it began.
+    pub began: SimTime,
+    /// What it was, by its own clock; without its passes.
+    pub outcome: Outcome,
+    /// What the guest lost of its service: seconds of standing still, of throttling, of faults, and of short processors.
+    pub lost_s: f64,
+}
+
+impl Moved {
+    /// When it was over.
+    pub fn ended(&self) -> SimTime {
+        self.began.saturating_add(self.outcome.ended_at)
+    }
+}
+
+/// What came of all of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fleeted {
+    /// In the order of the list.
+    pub moves: Vec<Moved>,
+    /// Moves that never began: what they waited for did not come free.
+    pub never: Vec<usize>,
+    /// The lines, in the order of their meter.
+    pub lines: Vec<Line>,
+    /// Bytes on the wire, by line.
+    pub carried: Meter,
+    /// Processor seconds, by host.
+    pub worked: Meter,
+}
+
+/// Something that only so many moves can hold at a time.
+#[derive(Debug, Clone, Default)]
+struct Slots {
+    held: usize,
+    most: usize,
+    /// Moves that wait for it, the first of the list first.
+    waiting: BinaryHeap<Reverse<usize>>,
+}
+
+/// A fleet on its way.
+struct Run<'a> {
+    fleet: &'a Fleet,
+    profile: &'a Profile,
+    world: World<FlowMemory>,
+    lines: BTreeMap<Line, LinkId>,
+    /// By line; the last is for all.
+    slots: Vec<Slots>,
+    /// Bytes of memory that no guest has, by host; and the moves that wait for some.
+    free: Vec<i128>,
+    crowded: Vec<BinaryHeap<Reverse<usize>>>,
+    /// Which move each migration of the world is.
+    running: Vec<usize>,
+    routes: Vec<Vec<LinkId>>,
+    began: Vec<Option<SimTime>>,
+    done: Vec<Option<Moved>>,
+    processors: Processors,
+    carried: Meter,
+    /// By migration: bytes that it had carried over its lines, and when.
+    known: Vec<(f64, SimTime)>,
+    chance: Chance,
+    changes: Vec<RateChange>,
+}
+
+/// Moves a fleet, as it is expected to go or as `chance` has it. `progress` hears how many moves are over. `None`: interrupted.
+pub fn run(
+    fleet: &Fleet,
+    profile: &Profile,
+    chance: Chance,
+    interrupted: &AtomicBool,
+    mut progress: impl FnMut(usize),
+) -> Option<Fleeted> {
+    let mut run = Run::new(fleet, profile, chance);
+    for index in 0..fleet.moves.len() {
+        run.start(index);
+    }
+    let mut over = 0;
+    loop {
+        run.settle();
+        if !run.world.step() {
+            break;
+        }
+        let finished: Vec<(usize, Outcome)> = run.world.take_finished().collect();
+        over += finished.len();
+        for (migration, outcome) in finished {
+            run.finish(migration, outcome);
+            progress(over);
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            return None;
+        }
+    }
+    run.processors.close(run.world.now());
+    let never = (0..fleet.moves.len()).filter(|index| run.done[*index].is_none()).collect();
+    Some(Fleeted {
+        moves: run.done.into_iter().flatten().collect(),
+        never,
+        lines: fleet.cluster.lines(),
+        carried: run.carried,
+        worked: run.processors.meter,
+    })
+}
+
+impl<'a> Run<'a> {
+    fn new(fleet: &'a Fleet, profile: &'a Profile, chance: Chance) -> Run<'a> {
+        let cluster = &fleet.cluster;
+        let mut world = World::default();
+        let mut lines = BTreeMap::new();
+        let mut slots = Vec::new();
+        for line in cluster.lines() {
+            lines.insert(line, world.add_link(cluster.capacity(line)));
+            slots.push(Slots { most: fleet.limits.of(line), ..Slots::default() });
+        }
+        slots.push(Slots { most: fleet.limits.at_once.unwrap_or(usize::MAX), ..Slots::default() });
+        busy(fleet, &lines, &mut world);
+        let carried = Meter::new(lines.len());
+        world.watch_rates();
+        let mut free: Vec<i128> = cluster.hosts.iter().map(|host| i128::from(host.memory.0)).collect();
+        for vm in &cluster.vms {
+            free[vm.host] -= i128::from(vm.guest.memory.bytes().0);
+        }
+        Run {
+            fleet,
+            profile,
+            world,
+            lines,
+            slots,
+            crowded: vec![BinaryHeap::new(); free.len()],
+            free,
+            running: Vec::new(),
+            routes: Vec::new(),
+            began: vec![None; fleet.moves.len()],
+            done: vec![None; fleet.moves.len()],
+            processors: Processors::new(cluster),
+            carried,
+            known: Vec::new(),
+            chance,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Starts a move, or lets it wait for the first thing that is not free.
+    fn start(&mut self, index: usize) {
+        let cluster = &self.fleet.cluster;
+        let one = self.fleet.moves[index];
+        let vm = &cluster.vms[one.vm];
+        let Some((route, rtt)) = cluster.route(vm.host, one.to) else { return };
+        let links: Vec<LinkId> = route.iter().map(|line| self.lines[line]).collect();
+        let all = self.slots.len() - 1;
+        let needed = || links.iter().map(|link| link.0).chain([all]);
+        if let Some(full) = needed().find(|slot| self.slots[*slot].held >= self.slots[*slot].most) {
+            self.slots[full].waiting.push(Reverse(index));
+            return;
+        }
+        // While it moves, it has its memory at both ends.
+        let memory = i128::from(vm.guest.memory.bytes().0);
+        if self.free[one.to] < memory {
+            self.crowded[one.to].push(Reverse(index));
+            return;
+        }
+        self.free[one.to] -= memory;
+        for slot in needed() {
+            self.slots[slot].held += 1;
+        }
+        let path = cluster.path(vm, &route, rtt);
+        let (guest, profile, offset) = self.chance.of(index, &vm.guest, self.profile);
+        let question =
+            Question { guest: &guest, path: &path, policy: &vm.policy, profile: &profile, dirty_log: vm.dirty_log };
+        let migration = question.flow(offset);
+        self.world.add_migration(migration, &links);
+        self.running.push(index);
+        self.routes.push(links);
+        self.began[index] = Some(self.world.now());
+        // Copying an image costs hardly any processor.
+        let full = if vm.policy.mode == Mode::Offline {
+            f64::INFINITY
+        } else {
+            profile.cpu.page_rate.value.pages_per_s() * NORMAL_PAGE_WIRE / profile.share(vm.transport)
+        };
+        let threads = f64::from(vm.policy.multifd_channels.max(1));
+        let migration = self.running.len() - 1;
+        self.processors.begin(migration, [vm.host, one.to], (full, threads), &mut self.world);
+    }
+
+    /// Shares lines and processors until neither changes the other any more.
+    fn settle(&mut self) {
+        for _ in 0..MOST_ANSWERS {
+            self.world.settle();
+            self.changes.extend(self.world.take_rates());
+            if self.changes.is_empty() {
+                break;
+            }
+            self.measure();
+        }
+    }
+
+    /// What has changed for lines and processors.
+    fn measure(&mut self) {
+        for change in self.changes.drain(..) {
+            if self.known.len() <= change.migration {
+                self.known.resize(change.migration + 1, (0.0, SimTime::ZERO));
+            }
+            let known = &mut self.known[change.migration];
+            let (before, since) = std::mem::replace(known, (change.carried, change.at));
+            let rate = (change.carried - before) / (change.at - since).as_secs_f64();
+            if rate > 0.0 {
+                for link in &self.routes[change.migration] {
+                    self.carried.add(link.0, rate, since, change.at);
+                }
+            }
+            self.processors.change(change, &mut self.world);
+        }
+    }
+
+    fn finish(&mut self, migration: usize, mut outcome: Outcome) {
+        let index = self.running[migration];
+        let one = self.fleet.moves[index];
+        let vm = &self.fleet.cluster.vms[one.vm];
+        let throttled: f64 = outcome
+            .rounds
+            .iter()
+            .map(|round| f64::from(round.throttle_percent) / 100.0 * (round.end - round.start).as_secs_f64())
+            .sum();
+        outcome.rounds = Vec::new();
+        let short = self.processors.end(migration, vm.cpu, outcome.completed(), &mut self.world);
+        let down = outcome.downtime().map_or(0.0, SimTime::as_secs_f64);
+        self.done[index] = Some(Moved {
+            index,
+            vm: one.vm,
+            hosts: [vm.host, one.to],
+            began: self.began[index].unwrap_or_default(),
+            lost_s: down + throttled + outcome.faults.stalled_s + short,
+            outcome,
+        });
+        // It has left the one end or the other.
+        let left =
+            if self.done[index].as_ref().is_some_and(|moved| moved.outcome.completed()) { vm.host } else { one.to };
+        self.free[left] += i128::from(vm.guest.memory.bytes().0);
+        let freed: Vec<usize> =
+            self.routes[migration].iter().map(|link| link.0).chain([self.slots.len() - 1]).collect();
+        for slot in &freed {
+            self.slots[*slot].held -= 1;
+        }
+        for slot in freed {
+            // Each that is woken starts, or goes on to wait for something else.
+            while self.slots[slot].held < self.slots[slot].most {
+                let Some(Reverse(next)) = self.slots[slot].waiting.pop() else { break };
+                self.start(next);
+            }
+        }
+        // Larger ones that wait first do not let smaller ones pass: the order is the list's.
+        while let Some(Reverse(next)) = self.crowded[left].peek().copied() {
+            let need = self.fleet.cluster.vms[self.fleet.moves[next].vm].guest.memory.bytes();
+            if self.free[left] < i128::from(need.0) {
+                break;
+            }
+            self.crowded[left].pop();
+            self.start(next);
+        }
+    }
+}
+
+/// What other traffic takes from the lines, while it lasts.
+fn busy(fleet: &Fleet, lines: &BTreeMap<Line, LinkId>, world: &mut World<FlowMemory>) {
+    let mut changes: BTreeMap<Line, BTreeMap<SimTime, i128>> = BTreeMap::new();
+    for traffic in &fleet.traffic {
+        let Some((route, _)) = fleet.cluster.route(traffic.route[0], traffic.route[1]) else { continue };
+        for line in route {
+            let times = changes.entry(line).or_default();
+            *times.entry(traffic.during.start).or_default() += i128::from(traffic.rate.0);
+            if traffic.during.end < SimTime::MAX {
+                *times.entry(traffic.during.end).or_default() -= i128::from(traffic.rate.0);
+            }
+        }
+    }
+    for (line, times) in changes {
+        let mut taken = 0;
+        for (at, change) in times {
+            taken += change;
+            let left = i128::from(fleet.cluster.capacity(line).0) - taken;
+            world.change_capacity(at, lines[&line], BitRate(u64::try_from(left.max(0)).unwrap_or(u64::MAX)));
+        }
+    }
+}

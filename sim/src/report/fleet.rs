@@ -1,0 +1,493 @@
+//! What came of a fleet, for people and programs.
+
+use std::cmp::Reverse;
+use std::fmt::Write;
+
+use migsim_models::units::{SimTime, human_bytes, human_rate, human_time};
+use serde_json::{Value, json};
+
+use super::chart::{BLUE, ORANGE, Panel, draw_at};
+use super::table::grid;
+use super::{html, outcome_word};
+use crate::fleet::cluster::Cluster;
+use crate::fleet::replicate::{Likely, LikelyMove, Replicated};
+use crate::fleet::run::{Fleeted, Moved};
+use crate::fleet::totals::{Totals, totals};
+
+/// Rows of moves, lines and hosts that a table shows.
+const SHOWN: usize = 12;
+/// Guests that a picture has a bar for, and lines or hosts that it has a curve for.
+const BARS: usize = 400;
+const COLOURS: [&str; 6] = [BLUE, ORANGE, "#009e73", "#cc79a7", "#56b4e9", "#e69f00"];
+
+/// What is to be reported.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// Hosts, lines, guests.
+    pub cluster: &'a Cluster,
+    /// How it is expected to go.
+    pub found: &'a Fleeted,
+    /// How it went with other luck, where that was asked.
+    pub likely: Option<&'a Replicated>,
+}
+
+fn seconds(s: f64) -> String {
+    human_time(SimTime::from_secs_f64(s))
+}
+
+fn span([low, _, high]: Likely) -> String {
+    format!("{} to {}", seconds(low), seconds(high))
+}
+
+/// What is said of a move, as the columns of CSV and JSON.
+struct Row<'a> {
+    name: &'a str,
+    hosts: [&'a str; 2],
+    outcome: &'static str,
+    likely: Option<LikelyMove>,
+}
+
+/// A thing that is busy: its name, what it could do, how much it did, and the share.
+struct Busy {
+    index: usize,
+    name: String,
+    most: String,
+    did: f64,
+    share: f64,
+}
+
+impl Report<'_> {
+    fn row<'b>(&'b self, one: &'b Moved) -> Row<'b> {
+        Row {
+            name: &self.cluster.vms[one.vm].guest.name,
+            hosts: one.hosts.map(|host| self.cluster.hosts[host].name.as_str()),
+            outcome: outcome_word(&one.outcome),
+            likely: self.likely.and_then(|likely| likely.moves[one.index]),
+        }
+    }
+
+    /// The lines that carried something, the busiest first.
+    fn lines(&self, makespan_s: f64) -> Vec<Busy> {
+        let line = |index: usize| {
+            let line = self.found.lines[index];
+            let (did, capacity) = (self.found.carried.total(index), self.cluster.capacity(line));
+            let share = did / (capacity.bytes_per_s() * makespan_s);
+            Busy { index, name: self.cluster.line_name(line), most: human_rate(capacity), did, share }
+        };
+        busiest((0..self.found.lines.len()).map(line))
+    }
+
+    /// The hosts whose processors did something.
+    fn hosts(&self, makespan_s: f64) -> Vec<Busy> {
+        let host = |(index, host): (usize, &crate::fleet::cluster::Host)| {
+            let did = self.found.worked.total(index);
+            let share = did / (host.cores * makespan_s);
+            Busy { index, name: host.name.clone(), most: format!("{} cores", host.cores), did, share }
+        };
+        busiest(self.cluster.hosts.iter().enumerate().map(host))
+    }
+
+    /// As text: what it takes in all, the guests that take longest, the busiest lines and hosts.
+    pub fn table(&self) -> String {
+        let t = totals(self.found);
+        let mut out = self.words(&t);
+        let mut longest: Vec<&Moved> = self.found.moves.iter().collect();
+        longest.sort_by_key(|one| (one.outcome.completed(), Reverse(one.outcome.ended_at), one.vm));
+        let mut header = vec!["guest", "from", "to", "outcome", "began", "total", "downtime", "service lost"];
+        if self.likely.is_some() {
+            header.extend(["total, 9 of 10", "downtime, 9 of 10"]);
+        }
+        let mut moves = grid(&header, 4..);
+        for one in longest.iter().take(SHOWN) {
+            let row = self.row(one);
+            let mut cells = vec![
+                row.name.to_owned(),
+                row.hosts[0].to_owned(),
+                row.hosts[1].to_owned(),
+                row.outcome.to_owned(),
+                human_time(one.began),
+                human_time(one.outcome.ended_at),
+                one.outcome.downtime().map_or("-".to_owned(), human_time),
+                seconds(one.lost_s),
+            ];
+            if self.likely.is_some() {
+                let [tmt, down] = [row.likely.map(|l| l.tmt_s), row.likely.map(|l| l.downtime_s)];
+                cells.extend([tmt, down].map(|figure| figure.map_or("-".to_owned(), span)));
+            }
+            moves.add_row(cells);
+        }
+        let of = |count: usize| if count > SHOWN { format!(" ({SHOWN} of {count})") } else { String::new() };
+        let _ = write!(out, "\nThe longest{}:\n{moves}\n", of(longest.len()));
+        let mut busy = |what: &str, unit: &str, busy: Vec<Busy>, amount: fn(f64) -> String| {
+            let mut table = grid(&[what, "capacity", unit, "in use on average"], 1..);
+            for one in busy.iter().take(SHOWN) {
+                let share = format!("{:.1} %", one.share * 100.0);
+                table.add_row([one.name.clone(), one.most.clone(), amount(one.did), share]);
+            }
+            let _ = write!(out, "\nThe busiest {what}s{}:\n{table}\n", of(busy.len()));
+        };
+        busy("line", "carried", self.lines(t.makespan_s), human_bytes);
+        busy("host", "processors' time", self.hosts(t.makespan_s), seconds);
+        out
+    }
+
+    /// The totals in sentences.
+    fn words(&self, t: &Totals) -> String {
+        let mut out = format!(
+            "{}: {} guests moved in {}; {} over the lines.\n",
+            self.cluster.name,
+            t.moved,
+            seconds(t.makespan_s),
+            human_bytes(t.wire_bytes)
+        );
+        let _ = writeln!(
+            out,
+            "  Downtime {} in all, {} at worst. Migration times add up to {}; {} of service lost.",
+            seconds(t.downtime_s),
+            seconds(t.worst_downtime_s),
+            seconds(t.migration_s),
+            seconds(t.lost_s)
+        );
+        if let Some(likely) = self.likely.filter(|likely| !likely.totals.is_empty()) {
+            let made = likely.totals.len();
+            let of = if made < likely.wanted {
+                format!("{made} (of {}: interrupted)", likely.wanted)
+            } else {
+                made.to_string()
+            };
+            let _ = writeln!(
+                out,
+                "  Nine of ten of {of} replications take {}; downtime {} in all, {} at worst.",
+                span(likely.likely(|t| t.makespan_s)),
+                span(likely.likely(|t| t.downtime_s)),
+                span(likely.likely(|t| t.worst_downtime_s))
+            );
+            let lost = likely.totals.iter().filter(|t| t.failed + t.never > 0).count();
+            if lost > 0 {
+                let _ = writeln!(out, "  In {lost} of them not all guests arrive.");
+            }
+        }
+        if t.failed + t.never > 0 {
+            let _ = writeln!(
+                out,
+                "  {} did NOT arrive; {} never left: no memory at their destination, or no slot, came free.",
+                t.failed, t.never
+            );
+        }
+        out
+    }
+
+    /// One row a move.
+    ///
+    /// # Errors
+    /// The writer's, of which there are none in memory.
+    pub fn csv(&self) -> anyhow::Result<String> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let likely = ["tmt_p5_s", "tmt_p95_s", "downtime_p5_s", "downtime_p95_s", "p_arrives"];
+        let mut header = vec![
+            "name",
+            "from",
+            "to",
+            "outcome",
+            "began_s",
+            "ended_s",
+            "tmt_s",
+            "downtime_s",
+            "wire_bytes",
+            "dirty_syncs",
+            "lost_s",
+        ];
+        if self.likely.is_some() {
+            header.extend(likely);
+        }
+        writer.write_record(header)?;
+        for one in &self.found.moves {
+            let row = self.row(one);
+            let optional = |time: Option<SimTime>| time.map_or(String::new(), |t| t.as_secs_f64().to_string());
+            let mut cells = vec![
+                row.name.to_owned(),
+                row.hosts[0].to_owned(),
+                row.hosts[1].to_owned(),
+                row.outcome.to_owned(),
+                one.began.as_secs_f64().to_string(),
+                one.ended().as_secs_f64().to_string(),
+                optional(one.outcome.tmt()),
+                optional(one.outcome.downtime()),
+                one.outcome.wire_bytes.to_string(),
+                one.outcome.dirty_syncs.to_string(),
+                one.lost_s.to_string(),
+            ];
+            if self.likely.is_some() {
+                let figures = row.likely.map(|l| [l.tmt_s[0], l.tmt_s[2], l.downtime_s[0], l.downtime_s[2], l.arrived]);
+                cells
+                    .extend((0..likely.len()).map(|i| figures.map_or(String::new(), |figures| figures[i].to_string())));
+            }
+            writer.write_record(cells)?;
+        }
+        Ok(String::from_utf8(writer.into_inner()?)?)
+    }
+
+    /// Totals, moves, lines and hosts.
+    pub fn json(&self) -> Value {
+        let t = totals(self.found);
+        let moves: Vec<Value> = self
+            .found
+            .moves
+            .iter()
+            .map(|one| {
+                let row = self.row(one);
+                let mut value = json!({
+                    "name": row.name, "from": row.hosts[0], "to": row.hosts[1], "outcome": row.outcome,
+                    "began_s": one.began.as_secs_f64(), "ended_s": one.ended().as_secs_f64(),
+                    "tmt_s": one.outcome.tmt().map(SimTime::as_secs_f64),
+                    "downtime_s": one.outcome.downtime().map(SimTime::as_secs_f64),
+                    "wire_bytes": one.outcome.wire_bytes, "dirty_syncs": one.outcome.dirty_syncs, "lost_s": one.lost_s,
+                });
+                if let Some(l) = row.likely {
+                    value["quantiles"] = json!({
+                        "began_s": quantiles(l.began_s), "tmt_s": quantiles(l.tmt_s),
+                        "downtime_s": quantiles(l.downtime_s), "p_arrives": l.arrived,
+                    });
+                }
+                value
+            })
+            .collect();
+        let lines: Vec<Value> = (0..self.found.lines.len())
+            .map(|index| {
+                let line = self.found.lines[index];
+                json!({
+                    "name": self.cluster.line_name(line),
+                    "capacity_bit_s": self.cluster.capacity(line).0,
+                    "wire_bytes": self.found.carried.total(index),
+                })
+            })
+            .collect();
+        let hosts: Vec<Value> = self
+            .cluster
+            .hosts
+            .iter()
+            .enumerate()
+            .map(|(index, host)| json!({"name": host.name, "cores": host.cores, "busy_s": self.found.worked.total(index)}))
+            .collect();
+        let mut value = json!({
+            "name": self.cluster.name, "makespan_s": t.makespan_s, "moved": t.moved, "failed": t.failed, "never": t.never,
+            "wire_bytes": t.wire_bytes, "downtime_s": t.downtime_s, "worst_downtime_s": t.worst_downtime_s,
+            "migration_s": t.migration_s, "lost_s": t.lost_s, "moves": moves, "lines": lines, "hosts": hosts,
+        });
+        if let Some(likely) = self.likely.filter(|likely| !likely.totals.is_empty()) {
+            let of = |figure: fn(&Totals) -> f64| quantiles(likely.likely(figure));
+            value["replications"] = json!({
+                "made": likely.totals.len(), "wanted": likely.wanted,
+                "makespan_s": of(|t| t.makespan_s), "wire_bytes": of(|t| t.wire_bytes), "downtime_s": of(|t| t.downtime_s),
+                "worst_downtime_s": of(|t| t.worst_downtime_s), "migration_s": of(|t| t.migration_s), "lost_s": of(|t| t.lost_s),
+            });
+        }
+        value
+    }
+
+    /// When each guest moved, with its stop, and how busy the busiest lines and hosts were.
+    pub fn picture(&self) -> String {
+        let t = totals(self.found);
+        draw_at(1, [900.0, 340.0], &[self.gantt(&t), self.use_of_lines(&t), self.use_of_hosts(&t)])
+    }
+
+    fn gantt(&self, t: &Totals) -> Panel {
+        let count = self.found.moves.len();
+        let mut order: Vec<&Moved> = self.found.moves.iter().collect();
+        order.sort_by_key(|one| (one.began, one.ended(), one.vm));
+        // Of very many guests every so many-th.
+        let step = count.div_ceil(BARS).max(1);
+        let shown = count.div_ceil(step);
+        let which = if step > 1 { format!(" (one of {step} is shown)") } else { String::new() };
+        let mut panel = Panel::new(
+            &format!("{}: {count} guests in {}", self.cluster.name, seconds(t.makespan_s)),
+            "time, s",
+            &format!("guests by their start{which}"),
+        )
+        .until(t.makespan_s);
+        let width = (260.0 / shown.max(1) as f64).clamp(0.6, 9.0);
+        for (row, one) in order.iter().step_by(step).enumerate() {
+            let y = (shown - row) as f64;
+            let began = one.began.as_secs_f64();
+            let legend = |text: &'static str| if row == 0 { text } else { "" };
+            panel = panel.bar(legend("migration"), BLUE, [(began, y), (one.ended().as_secs_f64(), y)], width);
+            if let Some((down, resumed)) = one.outcome.downtime().zip(one.outcome.resumed_at) {
+                let resumed = began + resumed.as_secs_f64();
+                panel = panel.bar(legend("stop"), ORANGE, [(resumed - down.as_secs_f64(), y), (resumed, y)], width);
+            }
+        }
+        panel
+    }
+
+    fn use_of_lines(&self, t: &Totals) -> Panel {
+        let mut panel = Panel::new("The busiest lines", "time, s", "% in use").until(t.makespan_s);
+        for (busy, colour) in self.lines(t.makespan_s).into_iter().zip(COLOURS) {
+            let most = self.cluster.capacity(self.found.lines[busy.index]).bytes_per_s();
+            panel = panel.line(&busy.name, colour, percent(self.found.carried.rates(busy.index), most));
+        }
+        panel
+    }
+
+    fn use_of_hosts(&self, t: &Totals) -> Panel {
+        let mut panel = Panel::new("Processors of the busiest hosts", "time, s", "% in use").until(t.makespan_s);
+        for (busy, colour) in self.hosts(t.makespan_s).into_iter().zip(COLOURS) {
+            let most = self.cluster.hosts[busy.index].cores;
+            panel = panel.line(&busy.name, colour, percent(self.found.worked.rates(busy.index), most));
+        }
+        panel
+    }
+
+    /// All of it as one page that needs no network.
+    pub fn page(&self) -> String {
+        let t = totals(self.found);
+        let pictures = |panel: Panel| draw_at(1, [1000.0, 400.0], &[panel]);
+        let header = ["guest", "from", "to", "outcome", "began", "total", "downtime", "service lost", "total, 9 of 10"];
+        let rows = self.found.moves.iter().map(|one| {
+            let row = self.row(one);
+            vec![
+                row.name.to_owned(),
+                row.hosts[0].to_owned(),
+                row.hosts[1].to_owned(),
+                row.outcome.to_owned(),
+                human_time(one.began),
+                human_time(one.outcome.ended_at),
+                one.outcome.downtime().map_or("-".to_owned(), human_time),
+                seconds(one.lost_s),
+                row.likely.map_or("-".to_owned(), |l| span(l.tmt_s)),
+            ]
+        });
+        let moves = html::table(std::iter::once(header.map(str::to_owned).to_vec()).chain(rows));
+        let busy = |what: &str, all: Vec<Busy>, amount: fn(f64) -> String| {
+            let header = [what, "capacity", "in all", "in use on average"].map(str::to_owned).to_vec();
+            let row =
+                |b: &Busy| vec![b.name.clone(), b.most.clone(), amount(b.did), format!("{:.1} %", b.share * 100.0)];
+            html::table(std::iter::once(header).chain(all.iter().map(row)))
+        };
+        let body = format!(
+            "<h1>{name}</h1>\n<p>{words}</p>\n<h2>When</h2>\n{when}\n<h2>Lines</h2>\n{use_of_lines}\n{lines}\n<h2>Hosts</h2>\n{use_of_hosts}\n{hosts}\n<h2>Guests</h2>\n{moves}",
+            name = html::escaped(&self.cluster.name),
+            words = html::escaped(&self.words(&t)).replace('\n', "<br>\n"),
+            when = pictures(self.gantt(&t)),
+            use_of_lines = pictures(self.use_of_lines(&t)),
+            lines = busy("line", self.lines(t.makespan_s), human_bytes),
+            use_of_hosts = pictures(self.use_of_hosts(&t)),
+            hosts = busy("host", self.hosts(t.makespan_s), seconds),
+        );
+        html::page(&self.cluster.name, &body)
+    }
+}
+
+fn busiest(all: impl Iterator<Item = Busy>) -> Vec<Busy> {
+    let mut all: Vec<Busy> = all.filter(|one| one.share > 0.0).collect();
+    all.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.index.cmp(&b.index)));
+    all
+}
+
+fn percent(rates: Vec<(f64, f64)>, most: f64) -> Vec<(f64, f64)> {
+    rates.into_iter().map(|(s, rate)| (s, 100.0 * rate / most)).collect()
+}
+
+fn quantiles([p5, p50, p95]: Likely) -> Value {
+    json!({"p5": p5, "p50": p50, "p95": p95})
+}
+
+/// A fleet with so many moves at once, and what came of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AtOnce {
+    /// So many; `None`: as many as the other limits let.
+    pub most: Option<usize>,
+    /// What came of it.
+    pub totals: Totals,
+}
+
+impl AtOnce {
+    fn words(&self) -> String {
+        self.most.map_or("all".to_owned(), |most| most.to_string())
+    }
+}
+
+/// What it makes of a fleet how many are moved at once, as text.
+pub fn at_once_table(found: &[AtOnce]) -> String {
+    let header = [
+        "at once",
+        "all moved after",
+        "migration times together",
+        "downtime in all",
+        "at worst",
+        "service lost",
+        "over the lines",
+        "not arrived",
+    ];
+    let mut table = grid(&header, 0..);
+    for one in found {
+        let t = &one.totals;
+        table.add_row([
+            one.words(),
+            seconds(t.makespan_s),
+            seconds(t.migration_s),
+            seconds(t.downtime_s),
+            seconds(t.worst_downtime_s),
+            seconds(t.lost_s),
+            human_bytes(t.wire_bytes),
+            (t.failed + t.never).to_string(),
+        ]);
+    }
+    format!("{table}\n")
+}
+
+/// The same for programs.
+pub fn at_once_json(found: &[AtOnce]) -> Value {
+    let rows = found.iter().map(|AtOnce { most, totals: t }| {
+        json!({
+            "at_once": most, "makespan_s": t.makespan_s, "migration_s": t.migration_s, "downtime_s": t.downtime_s,
+            "worst_downtime_s": t.worst_downtime_s, "lost_s": t.lost_s, "wire_bytes": t.wire_bytes, "moved": t.moved,
+            "failed": t.failed, "never": t.never,
+        })
+    });
+    Value::Array(rows.collect())
+}
+
+/// The same as CSV.
+///
+/// # Errors
+/// The writer's, of which there are none in memory.
+pub fn at_once_csv(found: &[AtOnce]) -> anyhow::Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record([
+        "at_once",
+        "makespan_s",
+        "migration_s",
+        "downtime_s",
+        "worst_downtime_s",
+        "lost_s",
+        "wire_bytes",
+        "moved",
+        "failed",
+        "never",
+    ])?;
+    for AtOnce { most, totals: t } in found {
+        let seconds = [t.makespan_s, t.migration_s, t.downtime_s, t.worst_downtime_s, t.lost_s, t.wire_bytes];
+        let counts = [t.moved, t.failed, t.never];
+        let cells = seconds.iter().map(f64::to_string).chain(counts.iter().map(usize::to_string));
+        writer.write_record(std::iter::once(most.map_or(String::new(), |most| most.to_string())).chain(cells))?;
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// The same as a picture.
+pub fn at_once_picture(name: &str, found: &[AtOnce]) -> String {
+    let points = |of: fn(&Totals) -> f64| -> Vec<(f64, f64)> {
+        found.iter().filter_map(|one| Some((one.most? as f64, of(&one.totals)))).collect()
+    };
+    let panel = |title: &str, unit: &str| Panel::new(title, "migrations at once", unit);
+    draw_at(
+        2,
+        [520.0, 300.0],
+        &[
+            panel(&format!("{name}: until all are moved"), "s").line("", BLUE, points(|t| t.makespan_s)),
+            panel("Migration times together", "s").line("", BLUE, points(|t| t.migration_s)),
+            panel("Downtime in all", "s").line("", ORANGE, points(|t| t.downtime_s)),
+            panel("Over the lines", "GiB").line("", ORANGE, points(|t| t.wire_bytes / f64::from(1 << 30))),
+        ],
+    )
+}

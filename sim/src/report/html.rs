@@ -1,0 +1,31 @@
+//! Pages that need no network.
+
+/// How pages look.
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\
+    pre{overflow-x:auto;background:#f6f6f6;padding:1rem;font-size:12px;line-height:1.3}svg{display:block}\
+    h2{margin-top:2.5rem}table{border-collapse:collapse;font-size:13px}td,th{padding:.15rem .7rem;text-align:right;border-bottom:1px solid #ddd}\
+    td:first-child,th:first-child{text-align:left}.scroll{max-height:32rem;overflow:auto}";
+
+/// A page with that title and body.
+pub fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{}</title><style>{STYLE}</style>\n{body}</html>\n",
+        escaped(title)
+    )
+}
+
+/// A table; its first row is the header.
+pub fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut out = "<div class=\"scroll\"><table>\n".to_owned();
+    for (index, row) in rows.into_iter().enumerate() {
+        let cell = if index == 0 { "th" } else { "td" };
+        let cells: String = row.iter().map(|text| format!("<{cell}>{}</{cell}>", escaped(text))).collect();
+        out.push_str(&format!("<tr>{cells}</tr>\n"));
+    }
+    out + "</table></div>\n"
+}
+
+/// Text as it stands in a page.
+pub fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
