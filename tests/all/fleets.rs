@@ -228,6 +228,20 @@ fn short_processors_slow_migrations_and_guests_and_cost_service() {
 }
 
 #[test]
+fn a_slow_disk_slows_offline_moves_and_those_alone() {
+    let with = |storage: &str, mode: &str| {
+        let text = PAIR.replacen("cores = 16", &format!("cores = 16\n{storage}"), 1);
+        let fleet = fleet(&format!(
+            "{text}[[vm]]\non = [\"a\"]\nguest = {{ name = \"v\", memory = \"2GiB\", migration = {{ mode = \"{mode}\" }} }}\n[moves]\noff = [\"a\"]\n"
+        ));
+        totals(&moved(&fleet, &Profile::assumed())).makespan_s
+    };
+    let slow = "storage = \"400Mbit/s\"";
+    assert!(with(slow, "offline") > with("", "offline") + 30.0);
+    assert_eq!(with(slow, "precopy"), with("", "precopy"));
+}
+
+#[test]
 fn a_guest_waits_until_memory_comes_free_at_its_destination() {
     let text = format!(
         "{PAIR}[[vm]]\non = [\"a\"]\nguest = {{ name = \"v\", memory = \"40GiB\" }}\n[[vm]]\non = [\"b\"]\nguest = {{ name = \"w\", memory = \"40GiB\" }}\n"
@@ -297,6 +311,7 @@ fn mistakes_are_all_named_each_with_its_line() {
     for wanted in [
         "bad.toml:8", // the second a
         "the name `a` is taken",
+        "bad-inventory.csv:3: column `name`: the name `x` is taken by line 2",
         "bad-inventory.csv:5: column `host`: there is no host `c`",
         "bad-inventory.csv:6: column `workload`",
         "bad-inventory.csv:7: column `name` is empty",

@@ -20,6 +20,8 @@ pub struct Host {
     pub cores: f64,
     /// Capacity of its network card, each way.
     pub nic: BitRate,
+    /// How fast its storage writes and reads images of offline moves; `None`: as the profile says.
+    pub storage: Option<BitRate>,
     /// Watts when idle and at full load.
     pub power: Option<[f64; 2]>,
 }
@@ -235,6 +237,7 @@ mod tests {
             memory: Bytes(1 << 38),
             cores: 32.0,
             nic: BitRate(10_000_000_000),
+            storage: None,
             power: None,
         };
         let rack = |name: &str, site, uplink| Rack { name: name.to_owned(), site, uplink };

@@ -128,6 +128,7 @@ struct HostKeys {
     memory: Bytes,
     cores: f64,
     nic: BitRate,
+    storage: Option<BitRate>,
     power_idle: Option<f64>,
     power_full: Option<f64>,
 }
@@ -390,6 +391,7 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
                 memory: host.memory,
                 cores: host.cores,
                 nic: host.nic,
+                storage: host.storage,
                 power: host.power_idle.zip(host.power_full).map(|(idle, full)| [idle, full]),
             });
         }

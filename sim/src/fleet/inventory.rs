@@ -45,10 +45,17 @@ pub fn read(file: &FilePath, defaults: &Keys, hosts: &BTreeMap<String, usize>) -
         return Err(Mistakes(mistakes));
     }
     let mut found = Vec::new();
+    let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     for row in reader.records() {
         let row = row.map_err(|e| InputError::new(&place, e))?;
         let line = row.position().map_or(0, csv::Position::line);
         let row = Row { columns: &columns, row: &row };
+        if let Some(name) = row.text("name")
+            && let Some(before) = lines.insert(name.to_owned(), line)
+        {
+            let taken = format!("column `name`: the name `{name}` is taken by line {before}");
+            mistakes.push(InputError::new(format!("{place}:{line}"), taken));
+        }
         match row.vm(defaults, hosts) {
             Ok(vm) => found.push((line, vm)),
             Err(problems) => {

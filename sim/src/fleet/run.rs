@@ -14,7 +14,7 @@ use super::cluster::Line;
 use super::file::Fleet;
 use super::meter::Meter;
 use super::processors::Processors;
-use crate::memory::FlowMemory;
+use crate::memory::{FlowMemory, headroom};
 use crate::migration::Outcome;
 use crate::network::LinkId;
 use crate::world::{Question, RateChange, World};
@@ -195,7 +195,15 @@ impl<'a> Run<'a> {
             self.slots[slot].held += 1;
         }
         let path = cluster.path(vm, &route, rtt);
-        let (guest, profile, offset) = self.chance.of(index, &vm.guest, self.profile);
+        let (guest, mut profile, offset) = self.chance.of(index, &vm.guest, self.profile);
+        let disks = [vm.host, one.to].map(|host| cluster.hosts[host].storage);
+        if vm.policy.mode == Mode::Offline && disks != [None, None] {
+            let slower = |rate: &mut BitRate, disk: Option<BitRate>| *rate = disk.map_or(*rate, |disk| disk.min(*rate));
+            let offline = &mut profile.to_mut().offline;
+            slower(&mut offline.write_rate.value, disks[0]);
+            slower(&mut offline.copy_read_rate.value, disks[0]);
+            slower(&mut offline.read_rate.value, disks[1]);
+        }
         let question =
             Question { guest: &guest, path: &path, policy: &vm.policy, profile: &profile, dirty_log: vm.dirty_log };
         let migration = question.flow(offset);
@@ -256,12 +264,15 @@ impl<'a> Run<'a> {
         outcome.rounds = Vec::new();
         let short = self.processors.end(migration, vm.cpu, outcome.completed(), &mut self.world);
         let down = outcome.downtime().map_or(0.0, SimTime::as_secs_f64);
+        // A write to a page whose log was cleared is a fault; who wants to write more than they let it loses the rest.
+        let kept = headroom(&vm.guest, self.profile, &vm.guest.workload.classes(vm.guest.memory)).min(1.0);
+        let faulted = (1.0 - kept) * (outcome.ended_at.as_secs_f64() - down);
         self.done[index] = Some(Moved {
             index,
             vm: one.vm,
             hosts: [vm.host, one.to],
             began: self.began[index].unwrap_or_default(),
-            lost_s: down + throttled + outcome.faults.stalled_s + short,
+            lost_s: down + throttled + faulted + outcome.faults.stalled_s + short,
             outcome,
         });
         // It has left the one end or the other.
