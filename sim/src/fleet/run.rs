@@ -291,13 +291,8 @@ impl<'a> Run<'a> {
                 self.start(next);
             }
         }
-        // Larger ones that wait first do not let smaller ones pass: the order is the list's.
-        while let Some(Reverse(next)) = self.crowded[left].peek().copied() {
-            let need = self.fleet.cluster.vms[self.fleet.moves[next].vm].guest.memory.bytes();
-            if self.free[left] < i128::from(need.0) {
-                break;
-            }
-            self.crowded[left].pop();
+        // All that wait for memory there try again, the first of the list first: a smaller one may fit where a larger one does not yet.
+        for Reverse(next) in std::mem::take(&mut self.crowded[left]).into_sorted_vec().into_iter().rev() {
             self.start(next);
         }
     }
