@@ -3,7 +3,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`cluster`] | hosts, the lines between them, guests |
-//! | [`file`], [`inventory`] | the same from TOML and CSV |
+//! | [`mod@file`], [`inventory`] | the same from TOML and CSV |
 //! | [`generate`] | such files made up: a rack, a data centre, two sites |
 //! | [`moves`] | what goes where, and how many at a time |
 //! | [`run`] | the moves under way: slots, memory, lines, processors |
