@@ -136,22 +136,10 @@ pub fn measure_snapshots(
     memory: Pages,
     windows_ms: &[u64],
 ) -> anyhow::Result<(Curve, Pages)> {
-    let patience = Duration::from_secs(120);
-    let windows = windows_ms.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let bytes = memory.bytes().0.to_string();
-    let helper = Helper::start(reach, &["snapshots", &qmp.display().to_string(), &bytes, &windows])?;
-    let mut points = Vec::new();
-    let mut touched = Pages(0);
-    for &window in windows_ms {
-        let said = helper
-            .next(patience + Duration::from_millis(window))?
-            .context("the guest's memory was not compared in time")?;
-        let number = |key: &str| said.get(key).and_then(serde_json::Value::as_f64);
-        let ms = number("ms").context("the helper said nothing of the window")?;
-        points.push((SimTime::from_millis(ms as u64), Pages(number("changed").unwrap_or(0.0) as u64)));
-        touched = Pages(number("touched").unwrap_or(0.0) as u64);
-    }
-    Ok((Curve { method: Method::Snapshots, points: rising(points), memory, coarse: false }, touched))
+    let helper = Helper::start(reach, &["snapshots", &qmp.display().to_string(), &bytes, &listed(windows_ms)])?;
+    let (points, touched) = points_of(&helper, windows_ms).context("comparing the guest's memory")?;
+    Ok((Curve { method: Method::Snapshots, points, memory, coarse: false }, touched))
 }
 
 /// Measures by a migration to nowhere, over a guest's own QMP socket.
@@ -159,19 +147,31 @@ pub fn measure_snapshots(
 /// # Errors
 /// The socket does not answer, a migration is under way, or the guest writes so little that QEMU would end this one.
 pub fn measure_rehearsal(reach: &Reach, qmp: &Path, memory: Pages, windows_ms: &[u64]) -> anyhow::Result<Curve> {
-    let windows = windows_ms.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-    let helper = Helper::start(reach, &["rehearse", &qmp.display().to_string(), &windows])?;
+    let helper = Helper::start(reach, &["rehearse", &qmp.display().to_string(), &listed(windows_ms)])?;
+    let (points, _) = points_of(&helper, windows_ms).context("migrating the guest to nowhere")?;
+    // It says so when the migration is given up: only then can another begin.
+    helper.expect("over", Duration::from_secs(30)).context("giving up the migration to nowhere")?;
+    Ok(Curve { method: Method::Rehearsal, points, memory, coarse: false })
+}
+
+fn listed(windows_ms: &[u64]) -> String {
+    windows_ms.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// What a helper says of each window: the points, and how many pages held something at the last.
+fn points_of(helper: &Helper, windows_ms: &[u64]) -> anyhow::Result<(Vec<(SimTime, Pages)>, Pages)> {
     let mut points = Vec::new();
+    let mut touched = Pages(0);
     for &window in windows_ms {
         let patience = Duration::from_secs(120) + 2 * Duration::from_millis(window);
-        let said = helper.next(patience)?.context("the migration to nowhere made no progress")?;
+        let said =
+            helper.next(patience)?.with_context(|| format!("nothing came of the window of {window} ms in time"))?;
         let number = |key: &str| said.get(key).and_then(serde_json::Value::as_f64);
         let ms = number("ms").context("the helper said nothing of the window")?;
         points.push((SimTime::from_millis(ms as u64), Pages(number("changed").unwrap_or(0.0) as u64)));
+        touched = Pages(number("touched").unwrap_or(0.0) as u64);
     }
-    // It says so when the migration is given up: only then can another begin.
-    helper.expect("over", Duration::from_secs(30)).context("giving up the migration to nowhere")?;
-    Ok(Curve { method: Method::Rehearsal, points: rising(points), memory, coarse: false })
+    Ok((rising(points), touched))
 }
 
 /// A longer window cannot hold fewer distinct pages: what a busy spell lifted early, lifts all that is later.

@@ -13,18 +13,14 @@ pub const OFFSETS: u64 = 8;
 /// Every run that the case stands for: one, or one for each offset into the longest phase.
 pub fn runs(case: &Case, profile: &Profile, fidelity: Fidelity) -> Vec<Outcome> {
     let question = case.question(profile);
-    let period = match case.guest.phase_offset {
-        Some(offset) => return vec![question.answer(fidelity, offset)],
-        None => case.guest.workload.terms.iter().filter_map(|term| term.phase).map(|phase| phase.on + phase.off).max(),
-    };
-    match period {
-        None => vec![question.answer(fidelity, SimTime::ZERO)],
-        Some(period) => (0..OFFSETS)
-            .map(|i| {
-                question.answer(fidelity, SimTime((u128::from(period.0) * u128::from(i) / u128::from(OFFSETS)) as u64))
-            })
-            .collect(),
+    if let Some(offset) = case.guest.phase_offset {
+        return vec![question.answer(fidelity, offset)];
     }
+    let Some(period) = case.guest.workload.longest_period() else {
+        return vec![question.answer(fidelity, SimTime::ZERO)];
+    };
+    let part = |i: u64| SimTime((u128::from(period.0) * u128::from(i) / u128::from(OFFSETS)) as u64);
+    (0..OFFSETS).map(|i| question.answer(fidelity, part(i))).collect()
 }
 
 /// Those runs that end as most of them do.

@@ -153,11 +153,6 @@ impl<M: GuestMemory> World<M> {
         self.now
     }
 
-    /// The links, for a look at their load.
-    pub fn network(&self) -> &Network {
-        &self.network
-    }
-
     /// From now on every change of a share is kept until it is taken.
     pub fn watch_rates(&mut self) {
         self.rates.get_or_insert_default();

@@ -65,13 +65,12 @@ pub fn make<'a>(
         listener.starting(planned);
         let label = |planned: &'a Planned| Label { id: &planned.id, campaign: name, repeat: planned.repeat };
         let started_at = now();
-        let result = match planned.group.is_empty() {
-            true => one(hosts, &planned.plan, label(planned), interrupted, &mut Nobody, |text| listener.note(text))
-                .map(|run| vec![run]),
-            false => {
-                let plans: Vec<_> = group.iter().map(|planned| (&planned.plan, label(planned))).collect();
-                together(hosts, &plans, interrupted, &mut |text| listener.note(text))
-            }
+        let result = if planned.group.is_empty() {
+            one(hosts, &planned.plan, label(planned), interrupted, &mut Nobody, |text| listener.note(text))
+                .map(|run| vec![run])
+        } else {
+            let plans: Vec<_> = group.iter().map(|planned| (&planned.plan, label(planned))).collect();
+            together(hosts, &plans, interrupted, &mut |text| listener.note(text))
         };
         if interrupted.load(Ordering::Relaxed) {
             // It was not let run to its end: it is made again.

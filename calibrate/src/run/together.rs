@@ -80,14 +80,13 @@ pub fn together(
                     let ready = start(hosts, plan, *label)
                         .and_then(|ready| gate.pass(interrupted).map(|()| ready))
                         .inspect_err(|_| gate.give_up());
-                    let Ok(ready) = ready else {
-                        hosts.clear()?;
-                        return ready.map(|_| unreachable!("it is an error"));
-                    };
-                    Ok(go(hosts, plan, ready, interrupted, &mut Nobody, |text| {
-                        let text = format!("{}: {text}", label.id);
-                        notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
-                    }))
+                    match ready {
+                        Ok(ready) => Ok(go(hosts, plan, ready, interrupted, &mut Nobody, |text| {
+                            let text = format!("{}: {text}", label.id);
+                            notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+                        })),
+                        Err(why) => hosts.clear().and(Err(why)),
+                    }
                 })
             })
             .collect();
@@ -105,8 +104,7 @@ pub fn together(
         // What stands in the sockets and the shaper at a stop is not one guest's alone.
         let Observed { stop_socket_bytes, stop_unsent_bytes, stop_shaper_bytes, .. } = &mut run.trace.observed;
         (*stop_socket_bytes, *stop_unsent_bytes, *stop_shaper_bytes) = (None, None, None);
-        let record = &mut run.record;
-        (record.stop_socket_bytes, record.stop_unsent_bytes, record.stop_shaper_bytes) = (None, None, None);
+        run.record.take_observed(&run.trace.observed);
         if matches!(run.settled, Settled::RunsAt(_)) {
             hosts.clear()?;
         }

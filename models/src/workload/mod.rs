@@ -237,6 +237,11 @@ impl Workload {
         self.terms.iter().any(|term| term.phase.is_some())
     }
 
+    /// The longest time after which a term's phases begin again; `None`: none works in phases.
+    pub fn longest_period(&self) -> Option<SimTime> {
+        self.terms.iter().filter_map(|term| term.phase).map(|phase| phase.on + phase.off).max()
+    }
+
     /// The same workload with all write rates multiplied by `factor` (a curve: its windows divided by it).
     ///
     /// Returns `None` if a rate is no longer finite.

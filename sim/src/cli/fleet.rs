@@ -143,7 +143,7 @@ fn at_once(
         }
         fleet.limits.at_once = Some(most);
         let Some(moved) = run(&fleet, profile, Chance::none(), interrupted, |_| {}) else { break };
-        found.push(AtOnce { most: Some(most), totals: totals(&moved) });
+        found.push(AtOnce { most, totals: totals(&moved) });
         bar.inc(1);
     }
     bar.finish_and_clear();

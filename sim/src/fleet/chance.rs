@@ -64,8 +64,7 @@ impl Chance {
         let prepare = &mut hosts.software.prepare.value;
         let late = noise.elapsed.value.as_secs_f64() * normal();
         *prepare = SimTime::from_secs_f64((prepare.as_secs_f64() + late).max(prepare.as_secs_f64() / 10.0));
-        let period = guest.workload.terms.iter().filter_map(|term| term.phase).map(|phase| phase.on + phase.off).max();
-        let offset = match (guest.phase_offset, period) {
+        let offset = match (guest.phase_offset, guest.workload.longest_period()) {
             (None, Some(period)) => SimTime((period.0 as f64 * rng.random::<f64>()) as u64),
             _ => known,
         };

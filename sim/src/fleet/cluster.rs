@@ -76,6 +76,13 @@ pub struct Vm {
     pub cpu: f64,
 }
 
+impl Vm {
+    /// Bytes of memory that it takes of a host.
+    pub fn need(&self) -> i128 {
+        self.guest.memory.bytes().0.into()
+    }
+}
+
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cluster {
@@ -115,6 +122,15 @@ pub enum Line {
 }
 
 impl Cluster {
+    /// Bytes of memory that no guest has, by host.
+    pub fn free(&self) -> Vec<i128> {
+        let mut free: Vec<i128> = self.hosts.iter().map(|host| host.memory.0.into()).collect();
+        for vm in &self.vms {
+            free[vm.host] -= vm.need();
+        }
+        free
+    }
+
     /// All lines, in a fixed order.
     pub fn lines(&self) -> Vec<Line> {
         let hosts = (0..self.hosts.len()).flat_map(|host| [Line::Out(host), Line::In(host)]);

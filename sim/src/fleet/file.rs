@@ -439,14 +439,10 @@ fn guests(
 
 /// Hosts whose guests do not fit, now or later.
 fn crowded(cluster: &Cluster, when: &str, reader: &mut Reader) {
-    let mut used = vec![0_u128; cluster.hosts.len()];
-    for vm in &cluster.vms {
-        used[vm.host] += u128::from(vm.guest.memory.bytes().0);
-    }
-    for (host, used) in cluster.hosts.iter().zip(used) {
-        if used > u128::from(host.memory.0) {
+    for (host, free) in cluster.hosts.iter().zip(cluster.free()) {
+        if free < 0 {
             let place = reader.file.display().to_string();
-            let used = Bytes(u64::try_from(used).unwrap_or(u64::MAX));
+            let used = Bytes(u64::try_from(i128::from(host.memory.0) - free).unwrap_or(u64::MAX));
             reader.mistakes.push(InputError::new(
                 place,
                 format!("{when}the guests on host `{}` have {used} of memory, the host {}", host.name, host.memory),

@@ -73,21 +73,20 @@ pub fn evacuate(
     place: Placement,
     order: Order,
 ) -> Result<Vec<Move>, Vec<String>> {
-    let mut room: Vec<i128> = cluster.hosts.iter().map(|host| i128::from(host.memory.0)).collect();
+    let mut room = cluster.free();
     let mut on: Vec<Vec<usize>> = vec![Vec::new(); cluster.hosts.len()];
     for (index, vm) in cluster.vms.iter().enumerate() {
-        room[vm.host] -= i128::from(vm.guest.memory.bytes().0);
         on[vm.host].push(index);
     }
     let mut leaving: Vec<usize> = off.iter().flat_map(|host| on[*host].iter().copied()).collect();
     sort(cluster, &mut leaving, order);
-    let smallest = leaving.iter().map(|vm| need(cluster, *vm)).min().unwrap_or(0);
+    let smallest = leaving.iter().map(|vm| cluster.vms[*vm].need()).min().unwrap_or(0);
     // The hosts that may still have room: by it, or as they are listed.
     let mut by_room: BTreeSet<(i128, Reverse<usize>)> = to.iter().map(|host| (room[*host], Reverse(*host))).collect();
     let mut listed: Vec<usize> = to.to_vec();
     let (mut moves, mut problems) = (Vec::new(), Vec::new());
     for vm in leaving {
-        let need = need(cluster, vm);
+        let need = cluster.vms[vm].need();
         let fits = |host: &usize| room[*host] >= need && cluster.joined(cluster.vms[vm].host, *host);
         let found = match place {
             // Of equal ones the first.
@@ -112,10 +111,6 @@ pub fn evacuate(
         moves.push(Move { vm, to: host });
     }
     if problems.is_empty() { Ok(moves) } else { Err(problems) }
-}
-
-fn need(cluster: &Cluster, vm: usize) -> i128 {
-    i128::from(cluster.vms[vm].guest.memory.bytes().0)
 }
 
 fn sort(cluster: &Cluster, vms: &mut [usize], order: Order) {

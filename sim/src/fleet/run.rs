@@ -147,10 +147,7 @@ impl<'a> Run<'a> {
         busy(fleet, &lines, &mut world);
         let carried = Meter::new(lines.len());
         world.watch_rates();
-        let mut free: Vec<i128> = cluster.hosts.iter().map(|host| i128::from(host.memory.0)).collect();
-        for vm in &cluster.vms {
-            free[vm.host] -= i128::from(vm.guest.memory.bytes().0);
-        }
+        let free = cluster.free();
         Run {
             fleet,
             profile,
@@ -185,12 +182,11 @@ impl<'a> Run<'a> {
             return;
         }
         // While it moves, it has its memory at both ends.
-        let memory = i128::from(vm.guest.memory.bytes().0);
-        if self.free[one.to] < memory {
+        if self.free[one.to] < vm.need() {
             self.crowded[one.to].push(Reverse(index));
             return;
         }
-        self.free[one.to] -= memory;
+        self.free[one.to] -= vm.need();
         for slot in needed() {
             self.slots[slot].held += 1;
         }
@@ -278,7 +274,7 @@ impl<'a> Run<'a> {
         // It has left the one end or the other.
         let left =
             if self.done[index].as_ref().is_some_and(|moved| moved.outcome.completed()) { vm.host } else { one.to };
-        self.free[left] += i128::from(vm.guest.memory.bytes().0);
+        self.free[left] += vm.need();
         let freed: Vec<usize> =
             self.routes[migration].iter().map(|link| link.0).chain([self.slots.len() - 1]).collect();
         for slot in &freed {

@@ -1,11 +1,12 @@
 //! The sums over a fleet's moves.
 
 use migsim_models::units::SimTime;
+use serde::Serialize;
 
 use super::run::Fleeted;
 
 /// The sums over all moves.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Totals {
     /// When the last move was over, s.
     pub makespan_s: f64,

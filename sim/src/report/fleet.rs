@@ -41,10 +41,29 @@ fn span([low, _, high]: Likely) -> String {
 
 /// What is said of a move, as the columns of CSV and JSON.
 struct Row<'a> {
+    one: &'a Moved,
     name: &'a str,
     hosts: [&'a str; 2],
     outcome: &'static str,
     likely: Option<LikelyMove>,
+}
+
+impl Row<'_> {
+    const HEADER: [&'static str; 8] = ["guest", "from", "to", "outcome", "began", "total", "downtime", "service lost"];
+
+    /// As a person reads it.
+    fn cells(&self) -> [String; 8] {
+        [
+            self.name.to_owned(),
+            self.hosts[0].to_owned(),
+            self.hosts[1].to_owned(),
+            self.outcome.to_owned(),
+            human_time(self.one.began),
+            human_time(self.one.outcome.ended_at),
+            self.one.outcome.downtime().map_or("-".to_owned(), human_time),
+            seconds(self.one.lost_s),
+        ]
+    }
 }
 
 /// A thing that is busy: its name, what it could do, how much it did, and the share.
@@ -56,9 +75,16 @@ struct Busy {
     share: f64,
 }
 
+impl Busy {
+    fn cells(&self, amount: fn(f64) -> String) -> [String; 4] {
+        [self.name.clone(), self.most.clone(), amount(self.did), format!("{:.1} %", self.share * 100.0)]
+    }
+}
+
 impl Report<'_> {
     fn row<'b>(&'b self, one: &'b Moved) -> Row<'b> {
         Row {
+            one,
             name: &self.cluster.vms[one.vm].guest.name,
             hosts: one.hosts.map(|host| self.cluster.hosts[host].name.as_str()),
             outcome: outcome_word(&one.outcome),
@@ -93,23 +119,14 @@ impl Report<'_> {
         let mut out = self.words(&t);
         let mut longest: Vec<&Moved> = self.found.moves.iter().collect();
         longest.sort_by_key(|one| (one.outcome.completed(), Reverse(one.outcome.ended_at), one.vm));
-        let mut header = vec!["guest", "from", "to", "outcome", "began", "total", "downtime", "service lost"];
+        let mut header = Row::HEADER.to_vec();
         if self.likely.is_some() {
             header.extend(["total, 9 of 10", "downtime, 9 of 10"]);
         }
         let mut moves = grid(&header, 4..);
         for one in longest.iter().take(SHOWN) {
             let row = self.row(one);
-            let mut cells = vec![
-                row.name.to_owned(),
-                row.hosts[0].to_owned(),
-                row.hosts[1].to_owned(),
-                row.outcome.to_owned(),
-                human_time(one.began),
-                human_time(one.outcome.ended_at),
-                one.outcome.downtime().map_or("-".to_owned(), human_time),
-                seconds(one.lost_s),
-            ];
+            let mut cells = row.cells().to_vec();
             if self.likely.is_some() {
                 let [tmt, down] = [row.likely.map(|l| l.tmt_s), row.likely.map(|l| l.downtime_s)];
                 cells.extend([tmt, down].map(|figure| figure.map_or("-".to_owned(), span)));
@@ -121,8 +138,7 @@ impl Report<'_> {
         let mut busy = |what: &str, unit: &str, busy: Vec<Busy>, amount: fn(f64) -> String| {
             let mut table = grid(&[what, "capacity", unit, "in use on average"], 1..);
             for one in busy.iter().take(SHOWN) {
-                let share = format!("{:.1} %", one.share * 100.0);
-                table.add_row([one.name.clone(), one.most.clone(), amount(one.did), share]);
+                table.add_row(one.cells(amount));
             }
             let _ = write!(out, "\nThe busiest {what}s{}:\n{table}\n", of(busy.len()));
         };
@@ -269,11 +285,11 @@ impl Report<'_> {
             .enumerate()
             .map(|(index, host)| json!({"name": host.name, "cores": host.cores, "busy_s": self.found.worked.total(index)}))
             .collect();
-        let mut value = json!({
-            "name": self.cluster.name, "makespan_s": t.makespan_s, "moved": t.moved, "failed": t.failed, "never": t.never,
-            "wire_bytes": t.wire_bytes, "downtime_s": t.downtime_s, "worst_downtime_s": t.worst_downtime_s,
-            "migration_s": t.migration_s, "lost_s": t.lost_s, "moves": moves, "lines": lines, "hosts": hosts,
-        });
+        let mut value = json!(t);
+        value["name"] = json!(self.cluster.name);
+        value["moves"] = json!(moves);
+        value["lines"] = json!(lines);
+        value["hosts"] = json!(hosts);
         if let Some(likely) = self.likely.filter(|likely| !likely.totals.is_empty()) {
             let of = |figure: fn(&Totals) -> f64| quantiles(likely.likely(figure));
             value["replications"] = json!({
@@ -341,27 +357,15 @@ impl Report<'_> {
     pub fn page(&self) -> String {
         let t = totals(self.found);
         let pictures = |panel: Panel| draw_at(1, [1000.0, 400.0], &[panel]);
-        let header = ["guest", "from", "to", "outcome", "began", "total", "downtime", "service lost", "total, 9 of 10"];
+        let header = Row::HEADER.iter().chain(&["total, 9 of 10"]).map(|&name| name.to_owned()).collect();
         let rows = self.found.moves.iter().map(|one| {
             let row = self.row(one);
-            vec![
-                row.name.to_owned(),
-                row.hosts[0].to_owned(),
-                row.hosts[1].to_owned(),
-                row.outcome.to_owned(),
-                human_time(one.began),
-                human_time(one.outcome.ended_at),
-                one.outcome.downtime().map_or("-".to_owned(), human_time),
-                seconds(one.lost_s),
-                row.likely.map_or("-".to_owned(), |l| span(l.tmt_s)),
-            ]
+            row.cells().into_iter().chain([row.likely.map_or("-".to_owned(), |l| span(l.tmt_s))]).collect()
         });
-        let moves = html::table(std::iter::once(header.map(str::to_owned).to_vec()).chain(rows));
+        let moves = html::table(std::iter::once(header).chain(rows));
         let busy = |what: &str, all: Vec<Busy>, amount: fn(f64) -> String| {
             let header = [what, "capacity", "in all", "in use on average"].map(str::to_owned).to_vec();
-            let row =
-                |b: &Busy| vec![b.name.clone(), b.most.clone(), amount(b.did), format!("{:.1} %", b.share * 100.0)];
-            html::table(std::iter::once(header).chain(all.iter().map(row)))
+            html::table(std::iter::once(header).chain(all.iter().map(|one| one.cells(amount).to_vec())))
         };
         let body = format!(
             "<h1>{name}</h1>\n<p>{words}</p>\n<h2>When</h2>\n{when}\n<h2>Lines</h2>\n{use_of_lines}\n{lines}\n<h2>Hosts</h2>\n{use_of_hosts}\n{hosts}\n<h2>Guests</h2>\n{moves}",
@@ -394,16 +398,10 @@ fn quantiles([p5, p50, p95]: Likely) -> Value {
 /// A fleet with so many moves at once, and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AtOnce {
-    /// So many; `None`: as many as the other limits let.
-    pub most: Option<usize>,
+    /// So many.
+    pub most: usize,
     /// What came of it.
     pub totals: Totals,
-}
-
-impl AtOnce {
-    fn words(&self) -> String {
-        self.most.map_or("all".to_owned(), |most| most.to_string())
-    }
 }
 
 /// What it makes of a fleet how many are moved at once, as text.
@@ -422,7 +420,7 @@ pub fn at_once_table(found: &[AtOnce]) -> String {
     for one in found {
         let t = &one.totals;
         table.add_row([
-            one.words(),
+            one.most.to_string(),
             seconds(t.makespan_s),
             seconds(t.migration_s),
             seconds(t.downtime_s),
@@ -437,14 +435,12 @@ pub fn at_once_table(found: &[AtOnce]) -> String {
 
 /// The same for programs.
 pub fn at_once_json(found: &[AtOnce]) -> Value {
-    let rows = found.iter().map(|AtOnce { most, totals: t }| {
-        json!({
-            "at_once": most, "makespan_s": t.makespan_s, "migration_s": t.migration_s, "downtime_s": t.downtime_s,
-            "worst_downtime_s": t.worst_downtime_s, "lost_s": t.lost_s, "wire_bytes": t.wire_bytes, "moved": t.moved,
-            "failed": t.failed, "never": t.never,
-        })
+    let rows = found.iter().map(|AtOnce { most, totals }| {
+        let mut row = json!(totals);
+        row["at_once"] = json!(most);
+        row
     });
-    Value::Array(rows.collect())
+    rows.collect()
 }
 
 /// The same as CSV.
@@ -469,7 +465,7 @@ pub fn at_once_csv(found: &[AtOnce]) -> anyhow::Result<String> {
         let seconds = [t.makespan_s, t.migration_s, t.downtime_s, t.worst_downtime_s, t.lost_s, t.wire_bytes];
         let counts = [t.moved, t.failed, t.never];
         let cells = seconds.iter().map(f64::to_string).chain(counts.iter().map(usize::to_string));
-        writer.write_record(std::iter::once(most.map_or(String::new(), |most| most.to_string())).chain(cells))?;
+        writer.write_record(std::iter::once(most.to_string()).chain(cells))?;
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
 }
@@ -477,7 +473,7 @@ pub fn at_once_csv(found: &[AtOnce]) -> anyhow::Result<String> {
 /// The same as a picture.
 pub fn at_once_picture(name: &str, found: &[AtOnce]) -> String {
     let points = |of: fn(&Totals) -> f64| -> Vec<(f64, f64)> {
-        found.iter().filter_map(|one| Some((one.most? as f64, of(&one.totals)))).collect()
+        found.iter().map(|one| (one.most as f64, of(&one.totals))).collect()
     };
     let panel = |title: &str, unit: &str| Panel::new(title, "migrations at once", unit);
     draw_at(
