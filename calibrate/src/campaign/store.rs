@@ -84,10 +84,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a folder for the campaign of this plan; a new one is made. What a crash left half-written is cut off.
+    /// Opens a folder for the campaign of this plan; a new one is made. What a crash left half-written is cut off, and
+    /// rows that an earlier version wrote get the columns that have come since, empty.
     ///
     /// # Errors
-    /// The folder belongs to another plan, or cannot be written.
+    /// The folder belongs to another plan, has columns that are not known here, or cannot be written.
     pub fn open(folder: &Path, plan: &str) -> anyhow::Result<Store> {
         let place = |name: &str| folder.join(name);
         let show = |path: &Path| path.display().to_string();
@@ -105,7 +106,7 @@ impl Store {
         }
         cut_torn_line(&place("runs.csv"))?;
         cut_torn_line(&place("samples.jsonl"))?;
-        let known = ids(&place("runs.csv"))?;
+        let known = known_rows(&place("runs.csv"))?;
         keep_samples_of(&place("samples.jsonl"), &known)?;
         let append = |name: &str| -> anyhow::Result<File> {
             let path = place(name);
@@ -175,15 +176,34 @@ fn cut_torn_line(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ids(path: &Path) -> anyhow::Result<BTreeSet<String>> {
+/// The runs that have a row. Their file has this version's columns afterwards: rows that follow would not fit under others.
+fn known_rows(path: &Path) -> anyhow::Result<BTreeSet<String>> {
     if !path.exists() {
         return Ok(BTreeSet::new());
     }
     let mut reader = csv::Reader::from_path(path)?;
-    reader
-        .deserialize::<Record>()
-        .map(|row| Ok(row.with_context(|| format!("{}: a row cannot be read", path.display()))?.id))
-        .collect()
+    let header = reader.headers()?.clone();
+    let rows: Vec<Record> = reader
+        .deserialize()
+        .map(|row| row.with_context(|| format!("{}: a row cannot be read", path.display())))
+        .collect::<anyhow::Result<_>>()?;
+    let own = csv::Reader::from_reader(as_csv(&[Record::default()])?.as_bytes()).headers()?.clone();
+    if let Some(foreign) = header.iter().find(|column| !own.iter().any(|known| known == *column)) {
+        let path = path.display();
+        bail!("{path}: has a column `{foreign}` that this version does not write; give the campaign another --out");
+    }
+    if header != own {
+        migsim::terminal::WholeFile::create(path)?.write(&as_csv(&rows)?)?;
+    }
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+fn as_csv(rows: &[Record]) -> anyhow::Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row)?;
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
 }
 
 /// Samples of a run whose row was never written are of no use: it is made again.
@@ -229,6 +249,33 @@ mod tests {
         drop(store);
         assert_eq!(fs::read_to_string(&rows).unwrap(), text);
         assert_eq!(fs::read_to_string(folder.path().join("samples.jsonl")).unwrap().lines().count(), 2);
+    }
+
+    #[test]
+    fn rows_of_an_earlier_version_get_the_columns_that_have_come_since() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = folder.path().join("runs.csv");
+        fs::write(folder.path().join("plan.toml"), "plan").unwrap();
+        fs::write(&rows, "id,mode,vcpus,memory_mib,elapsed_ms\na,precopy,1,512,9000.5\n").unwrap();
+        let mut store = Store::open(folder.path(), "plan").unwrap();
+        let (record, trace) = run("b");
+        store.add(&record, &trace).unwrap();
+        drop(store);
+        let read: Vec<Record> = csv::Reader::from_path(&rows).unwrap().deserialize().map(Result::unwrap).collect();
+        let first =
+            Record { mode: "precopy".into(), vcpus: 1, memory_mib: 512, elapsed_ms: Some(9000.5), ..run("a").0 };
+        assert_eq!(read, [first, record]);
+    }
+
+    #[test]
+    fn columns_that_somebody_added_are_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = folder.path().join("runs.csv");
+        fs::write(folder.path().join("plan.toml"), "plan").unwrap();
+        fs::write(&rows, "id,mode,rack\na,precopy,7\n").unwrap();
+        let error = Store::open(folder.path(), "plan").unwrap_err().to_string();
+        assert!(error.contains("`rack`"), "{error}");
+        assert!(fs::read_to_string(&rows).unwrap().contains("rack"));
     }
 
     #[test]
