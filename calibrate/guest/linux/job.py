@@ -50,17 +50,27 @@ def redis():
 
 
 def python():
-    rows = [{"id": i, "name": "row %d" % i, "values": [i] * 40} for i in range(40000)]
+    rows = [{"id": i} for i in range(40000)]
+    # From the first on numbers that Python does not keep ready-made: all rows are of one size, whenever they were written.
+    written = 1000
+
+    def write(row):
+        nonlocal written
+        written += 1
+        row["values"] = [written + i for i in range(40)]
+        row["name"] = "row %5d of %9d" % (row["id"], written)
 
     def step(n):
         for _ in range(n):
-            row = rows[skewed(len(rows))]
-            row["values"] = [work["done"] + i for i in range(40)]
-            row["name"] = "row %d of %d" % (row["id"], work["done"])
+            write(rows[skewed(len(rows))])
 
-    # Fresh rows lie side by side; those written anew lie where there was room. Until most are, each step touches more pages than the last.
-    step(4 * len(rows))
-    return 700, step
+    for row in rows:
+        write(row)
+    # Fresh rows lie side by side; those written anew lie where there was room. Until all are, each step touches more pages than the last.
+    for row in random.sample(rows, len(rows)):
+        write(row)
+    step(2 * len(rows))
+    return 300, step
 
 
 def sqlite():
