@@ -31,6 +31,9 @@ pub const WINDOW: SimTime = SimTime::from_millis(100);
 pub const MAX_WAIT: SimTime = SimTime::from_millis(51);
 /// The clock is read once in so many pages (`migration/ram.c`, `ram_save_iterate`).
 pub const MAX_WAIT_PAGES: f64 = 64.0;
+/// A socket that was full takes more once a third of it has drained (Linux, `include/net/sock.h`, `sk_stream_is_writeable`): of the two thirds
+/// that are left, and that QEMU then finds in its way, this share. QEMU sleeps meanwhile, and looks at no clock.
+pub const SOCKET_WAKE: f64 = 0.5;
 /// Throttling is decided at a sync more than this after the last decision (`migration/ram.c`, `migration_bitmap_sync`).
 pub const THROTTLE_PERIOD: SimTime = SimTime::from_secs(1);
 /// From 10.0 on, auto-converge forces a sync where none came for so long (`migration/cpu-throttle.c`).
@@ -226,10 +229,10 @@ impl Throttle {
     }
 }
 
-/// How long one iteration sends before it looks at what is left, where a page takes `page_s` seconds (`migration/ram.c`, `ram_save_iterate`).
+/// How long one iteration sends before it looks at what is left, where it reads the clock every `stretch` seconds (`migration/ram.c`,
+/// `ram_save_iterate`): once in [`MAX_WAIT_PAGES`], or when it wakes after the socket was full.
 #[inline]
-pub fn iteration_seconds(page_s: f64) -> f64 {
-    let stretch = page_s * MAX_WAIT_PAGES;
+pub fn iteration_seconds(stretch: f64) -> f64 {
     let wait = MAX_WAIT.as_secs_f64();
     if stretch <= 0.0 {
         return wait;
@@ -302,7 +305,7 @@ mod tests {
     #[test]
     fn an_iteration_ends_at_the_first_clock_reading_after_its_time() {
         // 64 pages of 4104 bytes at 12.5 MB/s take 21 ms: the third reading is past 51 ms.
-        let got = iteration_seconds(4104.0 / 12.5e6);
+        let got = iteration_seconds(MAX_WAIT_PAGES * 4104.0 / 12.5e6);
         assert!((got - 0.0630).abs() < 1e-4, "{got}");
     }
 }

@@ -284,16 +284,17 @@ fn intervals(
     };
     let judged = unseen(Parts::Configurations(FOLDS))?;
     let of = |mode: Mode| widths(judged.iter().filter(|one| one.run.case.policy.mode == mode));
-    // A prediction is for hours that no run is of: where there are several campaigns of plain pre-copy, each is predicted
-    // from the others. Modes and levers that one campaign alone has cannot be.
+    // Hosts are not the same in all hours. Where there are several campaigns of plain pre-copy, each is predicted from the others
+    // as well, and both kinds of errors count: of hours that the fit knows, and of hours that it does not. Modes and levers that
+    // one campaign alone has cannot be told so.
     let mut plain: BTreeMap<&str, usize> = BTreeMap::new();
     for run in runs.iter().filter(|run| is_plain(run)) {
         *plain.entry(&run.campaign).or_default() += 1;
     }
     let precopy = if plain.values().filter(|count| **count >= FEWEST_OF_A_CAMPAIGN).count() >= FEWEST_CAMPAIGNS {
         let by_campaign = unseen(Parts::Campaigns)?;
-        let levers = judged.iter().filter(|one| one.run.case.policy.mode == Mode::Precopy && !is_plain(&one.run));
-        widths(by_campaign.iter().filter(|one| is_plain(&one.run)).chain(levers))
+        let known = judged.iter().filter(|one| one.run.case.policy.mode == Mode::Precopy);
+        widths(by_campaign.iter().filter(|one| is_plain(&one.run)).chain(known))
     } else {
         of(Mode::Precopy)
     };

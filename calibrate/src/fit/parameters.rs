@@ -27,7 +27,7 @@ const FACTOR_OF_TWO: Prior = Prior::Log(0.7);
 
 /// What is fitted, and what is believed before. What is not here stays as it is: QEMU's setup, the parts of the stop that
 /// are too short to be told apart, and what no run of ours can show.
-const FITTED: [(&str, Prior); 25] = [
+const FITTED: [(&str, Prior); 27] = [
     ("software.prepare", FACTOR_OF_TWO),
     ("software.round", FACTOR_OF_TWO),
     ("network.share_tcp", Prior::Linear(0.02)),
@@ -49,6 +49,8 @@ const FITTED: [(&str, Prior); 25] = [
     ("offline.suspend", FACTOR_OF_TWO),
     ("offline.copy", FACTOR_OF_TWO),
     ("offline.resume", FACTOR_OF_TWO),
+    ("offline.cache_bytes", FACTOR_OF_TWO),
+    ("offline.cache_rate", FACTOR_OF_TWO),
     ("offline.write_rate", FACTOR_OF_TWO),
     ("offline.copy_read_rate", FACTOR_OF_TWO),
     ("offline.read_rate", FACTOR_OF_TWO),

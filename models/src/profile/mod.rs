@@ -187,7 +187,14 @@ pub struct Offline {
     pub copy: Param<SimTime>,
     /// Fixed part of resuming.
     pub resume: Param<SimTime>,
-    /// How fast the memory image is written.
+    /// So much of an image the host's memory takes before its disk holds the writing up (Linux, `mm/page-writeback.c`,
+    /// `balance_dirty_pages`); 0 where a file does not say ...
+    #[serde(default = "nothing_cached")]
+    pub cache_bytes: Param<Bytes>,
+    /// ... and how fast.
+    #[serde(default = "unbounded")]
+    pub cache_rate: Param<BitRate>,
+    /// How fast the disk writes the rest.
     pub write_rate: Param<BitRate>,
     /// How fast it is read for the copy.
     pub copy_read_rate: Param<BitRate>,
@@ -203,6 +210,14 @@ pub struct GuestExtras {
     pub firmware_pages: Param<u64>,
     /// How many of them are zero.
     pub firmware_zero_pages: Param<u64>,
+}
+
+fn nothing_cached() -> Param<Bytes> {
+    Param::exact(Bytes(0))
+}
+
+fn unbounded() -> Param<BitRate> {
+    Param::exact(BitRate(u64::MAX))
 }
 
 impl GuestExtras {
@@ -400,6 +415,7 @@ impl Profile {
             }
         }
         for (key, rate) in [
+            ("offline.cache_rate", &self.offline.cache_rate),
             ("offline.write_rate", &self.offline.write_rate),
             ("offline.copy_read_rate", &self.offline.copy_read_rate),
             ("offline.read_rate", &self.offline.read_rate),
@@ -439,7 +455,6 @@ impl Profile {
         let fast = Param::exact(PageRate::new(1e15).unwrap_or_default());
         let all = Param::exact(1.0);
         let none = Param::exact(0.0);
-        let unbounded = Param::exact(BitRate(u64::MAX));
         Profile {
             name: "ideal: no overheads".to_owned(),
             software: Software {
@@ -474,9 +489,11 @@ impl Profile {
                 suspend: NO_TIME,
                 copy: NO_TIME,
                 resume: NO_TIME,
-                write_rate: unbounded,
-                copy_read_rate: unbounded,
-                read_rate: unbounded,
+                cache_bytes: nothing_cached(),
+                cache_rate: unbounded(),
+                write_rate: unbounded(),
+                copy_read_rate: unbounded(),
+                read_rate: unbounded(),
             },
             guest: GuestExtras { firmware_pages: Param::exact(0), firmware_zero_pages: Param::exact(0) },
             noise: Noise {

@@ -125,6 +125,8 @@ fields! {
     Time offline.suspend;
     Time offline.copy;
     Time offline.resume;
+    Bytes offline.cache_bytes;
+    Rate offline.cache_rate;
     Rate offline.write_rate;
     Rate offline.copy_read_rate;
     Rate offline.read_rate;

@@ -21,7 +21,7 @@ pub use outcome::{Ending, Outcome, Round};
 use migsim_models::equations::{DowntimeParts, Terms};
 use migsim_models::profile::Profile;
 use migsim_models::qemu::{self, Throttle};
-use migsim_models::spec::{Guest, Mode, OnTimeout, Path, Policy, Switch};
+use migsim_models::spec::{Guest, Mode, OnTimeout, Path, Policy, Switch, Transport};
 use migsim_models::units::SimTime;
 
 use crate::memory::{GuestMemory, PageCount};
@@ -54,6 +54,8 @@ struct Settings {
     queue_fixed: f64,
     queue_s: f64,
     queue_most: f64,
+    /// Share of the queue that drains from a full socket before QEMU wakes.
+    wake: f64,
     /// Most payload over the path by the TCP window.
     window_rate: f64,
     share: f64,
@@ -648,6 +650,7 @@ impl<M: GuestMemory> Migration<M> {
             rate: self.rate,
             cap,
             queue_bytes,
+            wake_bytes: queue_bytes * s.wake,
             downtime_limit: s.policy.downtime_limit,
             pending: if pages { self.memory.pending() } else { 0.0 },
             complete,
@@ -709,6 +712,8 @@ impl Settings {
         let files_bytes = policy.offline_files.as_f64();
         let offline = &profile.offline;
         let phase = |fixed: SimTime, bytes: f64, rate: f64| fixed + SimTime::from_secs_f64(bytes / rate);
+        let cached = image_bytes.min(offline.cache_bytes.value.as_f64());
+        let suspend = phase(offline.suspend.value, cached, offline.cache_rate.value.bytes_per_s());
         Settings {
             speeds: Speeds {
                 normal_wire: qemu::page_wire(multifd),
@@ -731,10 +736,15 @@ impl Settings {
             queue_most: buffer * network.queue_share.value,
             queue_fixed: network.queue_fixed.value.as_f64() * threads,
             queue_s: network.queue_time.value.as_secs_f64() * threads,
+            // Through the management layer it is a pipe that fills, and with multifd the channels' threads that sleep.
+            wake: match path.transport {
+                Transport::Tcp | Transport::Tls if !multifd => qemu::SOCKET_WAKE,
+                _ => 0.0,
+            },
             window_rate: if rtt > 0.0 { buffer / rtt } else { f64::INFINITY },
             share,
             offline: OfflineSettings {
-                suspend: phase(offline.suspend.value, image_bytes, offline.write_rate.value.bytes_per_s()),
+                suspend: phase(suspend, image_bytes - cached, offline.write_rate.value.bytes_per_s()),
                 copy: offline.copy.value,
                 resume: phase(offline.resume.value, image_bytes, offline.read_rate.value.bytes_per_s()),
                 image_bytes,
@@ -742,14 +752,7 @@ impl Settings {
                 copy_cap: offline.copy_read_rate.value.bytes_per_s(),
                 pages: PageCount { normal, zero, ..PageCount::default() },
             },
-            longest_phase: guest
-                .workload
-                .terms
-                .iter()
-                .filter_map(|term| term.phase)
-                .map(|phase| phase.on + phase.off)
-                .max()
-                .unwrap_or(SimTime::ZERO),
+            longest_phase: guest.workload.longest_period().unwrap_or_default(),
             policy: policy.clone(),
         }
     }

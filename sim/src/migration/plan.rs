@@ -183,6 +183,8 @@ pub(super) struct Request {
     pub(super) cap: f64,
     /// The most bytes that stand in the queue at this rate.
     pub(super) queue_bytes: f64,
+    /// Bytes that drain from a full socket before QEMU wakes and goes on; zero: it is not put to sleep by a socket of TCP.
+    pub(super) wake_bytes: f64,
     pub(super) downtime_limit: SimTime,
     /// Pages pending, more than are in the stretches if those are only the first.
     pub(super) pending: f64,
@@ -424,7 +426,9 @@ impl Layout<'_> {
             // Held back by its own cap, QEMU looks when a new window begins.
             WINDOW.as_secs_f64()
         } else {
-            qemu::iteration_seconds(1.0 / page_rate)
+            // At the link's own rate the socket is full, and QEMU asleep most of the time.
+            let asleep = if leg.input >= self.request.rate { self.request.wake_bytes / self.request.rate } else { 0.0 };
+            qemu::iteration_seconds(if asleep > 0.0 { asleep } else { qemu::MAX_WAIT_PAGES / page_rate })
         };
         let mut window = self.window;
         let (mut at, mut pending) = (leg.from, self.pending);
