@@ -5,8 +5,8 @@ use migsim::scenario::Case;
 use migsim::world::{DirtyLog, Fidelity};
 use migsim_models::profile::Profile;
 use migsim_models::qemu::AutoConverge;
-use migsim_models::spec::{Layout, Mode, OnTimeout, Switch};
-use migsim_models::units::{BitRate, Pages, SimTime};
+use migsim_models::spec::{Layout, Mode, OnTimeout, Switch, Transport};
+use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
 use proptest::prelude::*;
 
 use crate::support::{answer, case};
@@ -138,5 +138,40 @@ fn they_do_where_zero_pages_are_written_before_they_are_sent() {
         case.policy.on_timeout = OnTimeout::Postcopy;
         case.dirty_log = DirtyLog::Chunked { pages: chunk };
         check(&case, &answer(&case)).unwrap();
+    }
+}
+
+#[test]
+fn a_pass_lasts_as_many_sleeps_before_a_full_socket_as_fill_50_ms() {
+    // 2 MB stand in the socket; QEMU sleeps until half of them are gone: 40 ms at 25 MB/s.
+    let mut profile = Profile::ideal();
+    profile.network.queue_fixed.value = Bytes(2_000_000);
+    profile.network.queue_bytes.value = Bytes(4 << 20);
+    // Through libvirt's tunnel it reads the clock every 64 pages: 10.5 ms.
+    for (transport, wanted) in [(Transport::Tcp, 0.080), (Transport::Tls, 0.080), (Transport::Tunnelled, 0.0525)] {
+        let mut case = case("256MiB", "256MiB", "uniform(wss=30MiB, rate=5500p/s)", "200Mbit/s");
+        case.path.transport = transport;
+        let outcome = case.question(&profile).answer(Fidelity::Flow, SimTime::ZERO);
+        let passes =
+            outcome.rounds[..outcome.rounds.len() - 1].iter().map(|round| (round.end - round.start).as_secs_f64());
+        let shortest = passes.fold(f64::INFINITY, f64::min);
+        assert!(outcome.completed() && (shortest - wanted).abs() < 1e-3, "{transport}: {shortest} s");
+    }
+}
+
+#[test]
+fn an_image_is_written_at_memorys_speed_until_the_disk_holds_it_up() {
+    let mut profile = Profile::ideal();
+    profile.offline.cache_bytes.value = Bytes(200_000_000);
+    profile.offline.cache_rate.value = BitRate(8_000_000_000);
+    profile.offline.write_rate.value = BitRate(800_000_000);
+    // The image has 4104 bytes a page.
+    for (pages, seconds) in [(10_000, 0.04104), (100_000, 0.2 + 2.104)] {
+        let mut case = case("1GiB", &format!("{pages}p"), "idle", "1Gbit/s");
+        case.guest.memory = Pages(pages);
+        case.policy.mode = Mode::Offline;
+        let suspend =
+            case.question(&profile).answer(Fidelity::Flow, SimTime::ZERO).downtime_parts.suspend.as_secs_f64();
+        assert!((suspend / seconds - 1.0).abs() < 1e-3, "{pages} pages: {suspend} s");
     }
 }

@@ -33,13 +33,15 @@ const UNSEEN: f64 = 0.97;
 const INSEPARABLE: f64 = 0.95;
 /// How far from the prior other starts lie, in its standard deviations.
 const SPREAD_OF_STARTS: f64 = 0.6;
+/// ... and from the best place so far.
+const SPREAD_NEARBY: f64 = 0.3;
 
 /// How a fit is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
     /// Of the starts and the bootstrap.
     pub seed: u64,
-    /// Searches, from the prior and from places around it.
+    /// Searches: from the prior, from places around it, and around the best so far.
     pub starts: usize,
     /// Resamples of the runs.
     pub resamples: usize,
@@ -49,7 +51,7 @@ pub struct Manner {
 
 impl Default for Manner {
     fn default() -> Manner {
-        Manner { seed: 1, starts: 4, resamples: 400, intervals: true }
+        Manner { seed: 1, starts: 6, resamples: 400, intervals: true }
     }
 }
 
@@ -117,20 +119,22 @@ pub fn fit(
     let mut at_prior = Vec::new();
     let searches = (manner.starts + 4) as f64;
     let mut done = 0.0;
-    let mut best = search(&used, prior, &free, manner.starts, &mut rng, interrupted, &mut || {
+    let believed = DVector::zeros(free.len());
+    let mut best = search(&used, prior, &free, &believed, manner.starts, &mut rng, interrupted, &mut || {
         done += 1.0;
         progress(done / searches);
     })?;
     // What the runs say nothing about goes back to its prior, and what cannot be told apart; the others are sought again.
     while let Some(dropped) = unidentified(&best, &free) {
-        for (key, why) in &dropped {
-            free.retain(|parameter| parameter.key != *key);
-            at_prior.push((*key, why.clone()));
-        }
+        let is_kept = |parameter: &Parameter| dropped.iter().all(|(key, _)| parameter.key != *key);
+        let kept: Vec<f64> =
+            free.iter().zip(&best.position).filter(|(parameter, _)| is_kept(parameter)).map(|(_, at)| *at).collect();
+        free.retain(is_kept);
+        at_prior.extend(dropped);
         if free.is_empty() {
             return Err(FitError::TooLittle("the runs say nothing about any parameter".to_owned()));
         }
-        best = search(&used, prior, &free, 1, &mut rng, interrupted, &mut || {})?;
+        best = search(&used, prior, &free, &DVector::from_vec(kept), 1, &mut rng, interrupted, &mut || {})?;
         done = (done + 1.0).min(searches - 1.0);
         progress(done / searches);
     }
@@ -187,33 +191,39 @@ fn enough(all: usize, used: &[Observation]) -> Result<(), FitError> {
     Ok(())
 }
 
+/// The lowest place found from `from`, from places around it, and then from places around the best so far: where a sync more or less makes
+/// steps in the objective, it has many valleys.
+#[expect(clippy::too_many_arguments, reason = "what is searched, from where, and what is told meanwhile")]
 fn search(
     runs: &[Observation],
     prior: &Profile,
     free: &[Parameter],
+    from: &DVector<f64>,
     starts: usize,
     rng: &mut ChaCha8Rng,
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(),
 ) -> Result<Estimate, FitError> {
     let problem = Problem { runs, prior, free };
-    let mut best: Option<Estimate> = None;
-    for start in 0..starts.max(1) {
-        let from = DVector::from_fn(free.len(), |_, _| {
-            if start == 0 { 0.0 } else { SPREAD_OF_STARTS * (2.0 * rng.random::<f64>() - 1.0) }
-        });
-        let found = problem.search(from, interrupted).ok_or(FitError::Interrupted)?;
-        if best.as_ref().is_none_or(|known| found.cost < known.cost) {
-            best = Some(found);
+    let descend = |from: DVector<f64>| -> Option<Estimate> {
+        let found = problem.search(from, interrupted)?;
+        let lower = problem.search(problem.along_axes(&found.position), interrupted)?;
+        let best = if lower.cost < found.cost { lower } else { found };
+        Some(problem.at(problem.polish(&best.position, interrupted)?))
+    };
+    let mut best = descend(from.clone()).ok_or(FitError::Interrupted)?;
+    progress();
+    for start in 1..starts {
+        let (centre, spread) =
+            if 2 * start < starts { (from, SPREAD_OF_STARTS) } else { (&best.position, SPREAD_NEARBY) };
+        let near = centre.map(|x| x + spread * (2.0 * rng.random::<f64>() - 1.0));
+        let found = descend(near).ok_or(FitError::Interrupted)?;
+        if found.cost < best.cost {
+            best = found;
         }
         progress();
     }
-    let best = best.ok_or(FitError::Interrupted)?;
-    let lower = problem.along_axes(&best.position);
-    let found = problem.search(lower, interrupted).ok_or(FitError::Interrupted)?;
-    let best = if found.cost < best.cost { found } else { best };
-    let polished = problem.at(problem.polish(&best.position, interrupted).ok_or(FitError::Interrupted)?);
-    Ok(polished)
+    Ok(best)
 }
 
 /// Parameters that the runs do not determine, each with the reason.
@@ -284,17 +294,16 @@ fn intervals(
     };
     let judged = unseen(Parts::Configurations(FOLDS))?;
     let of = |mode: Mode| widths(judged.iter().filter(|one| one.run.case.policy.mode == mode));
-    // Hosts are not the same in all hours. Where there are several campaigns of plain pre-copy, each is predicted from the others
-    // as well, and both kinds of errors count: of hours that the fit knows, and of hours that it does not. Modes and levers that
-    // one campaign alone has cannot be told so.
+    // A prediction is for hours that no run is of: where there are several campaigns of plain pre-copy, each is predicted
+    // from the others. Modes and levers that one campaign alone has cannot be.
     let mut plain: BTreeMap<&str, usize> = BTreeMap::new();
     for run in runs.iter().filter(|run| is_plain(run)) {
         *plain.entry(&run.campaign).or_default() += 1;
     }
     let precopy = if plain.values().filter(|count| **count >= FEWEST_OF_A_CAMPAIGN).count() >= FEWEST_CAMPAIGNS {
         let by_campaign = unseen(Parts::Campaigns)?;
-        let known = judged.iter().filter(|one| one.run.case.policy.mode == Mode::Precopy);
-        widths(by_campaign.iter().filter(|one| is_plain(&one.run)).chain(known))
+        let levers = judged.iter().filter(|one| one.run.case.policy.mode == Mode::Precopy && !is_plain(&one.run));
+        widths(by_campaign.iter().filter(|one| is_plain(&one.run)).chain(levers))
     } else {
         of(Mode::Precopy)
     };
