@@ -120,7 +120,8 @@ pub fn fit(
     let searches = (manner.starts + 4) as f64;
     let mut done = 0.0;
     let believed = DVector::zeros(free.len());
-    let mut best = search(&used, prior, &free, &believed, manner.starts, &mut rng, interrupted, &mut || {
+    let problem = Problem { runs: &used, prior, free: &free };
+    let mut best = search(&problem, &believed, manner.starts, &mut rng, interrupted, &mut || {
         done += 1.0;
         progress(done / searches);
     })?;
@@ -134,7 +135,8 @@ pub fn fit(
         if free.is_empty() {
             return Err(FitError::TooLittle("the runs say nothing about any parameter".to_owned()));
         }
-        best = search(&used, prior, &free, &DVector::from_vec(kept), 1, &mut rng, interrupted, &mut || {})?;
+        let problem = Problem { runs: &used, prior, free: &free };
+        best = search(&problem, &DVector::from_vec(kept), 1, &mut rng, interrupted, &mut || {})?;
         done = (done + 1.0).min(searches - 1.0);
         progress(done / searches);
     }
@@ -193,18 +195,14 @@ fn enough(all: usize, used: &[Observation]) -> Result<(), FitError> {
 
 /// The lowest place found from `from`, from places around it, and then from places around the best so far: where a sync more or less makes
 /// steps in the objective, it has many valleys.
-#[expect(clippy::too_many_arguments, reason = "what is searched, from where, and what is told meanwhile")]
 fn search(
-    runs: &[Observation],
-    prior: &Profile,
-    free: &[Parameter],
+    problem: &Problem,
     from: &DVector<f64>,
     starts: usize,
     rng: &mut ChaCha8Rng,
     interrupted: &AtomicBool,
     progress: &mut dyn FnMut(),
 ) -> Result<Estimate, FitError> {
-    let problem = Problem { runs, prior, free };
     let descend = |from: DVector<f64>| -> Option<Estimate> {
         let found = problem.search(from, interrupted)?;
         let lower = problem.search(problem.along_axes(&found.position), interrupted)?;
