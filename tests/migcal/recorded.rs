@@ -85,7 +85,7 @@ fn the_same_seed_gives_the_same_profile_on_any_number_of_threads() {
     let fit = |name: &str, threads: &str| {
         let out = folder.path().join(name);
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_migcal"))
-            .args(["fit", &records("validation"), "--out", &out.display().to_string(), "--seed", "7"])
+            .args(["fit", &records("kvm-lab"), "--out", &out.display().to_string(), "--seed", "7"])
             .env("RAYON_NUM_THREADS", threads)
             .output()
             .unwrap();
@@ -97,7 +97,7 @@ fn the_same_seed_gives_the_same_profile_on_any_number_of_threads() {
 
 #[test]
 fn a_validation_has_every_figure_that_readers_of_its_json_rely_on() {
-    let output = migcal(&["validate", &records("kvm-lab"), "--cross-validate", "2", "--format", "json"]);
+    let output = migcal(&["validate", &records("kvm-lab"), "--cross-validate", "4", "--format", "json"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     for path in [
@@ -136,24 +136,27 @@ fn a_validation_has_every_figure_that_readers_of_its_json_rely_on() {
 }
 
 #[test]
-fn the_shipped_profile_is_right_on_runs_that_no_fit_has_seen() {
-    let output = migcal(&["validate", &records("fresh"), "--format", "json"]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let figure = |path: &str| found.pointer(path).and_then(serde_json::Value::as_f64).unwrap();
-    assert!(figure("/n") >= 100.0, "{found}");
-    for (path, most) in [
-        ("/elapsed/median_rel", 0.02),
-        ("/elapsed/p90_rel", 0.05),
-        ("/downtime/p90_abs_ms", 60.0),
-        ("/wire_bytes/p90_rel", 0.02),
-    ] {
-        assert!(figure(path) <= most, "{path} is {}", figure(path));
+fn the_shipped_profile_is_right_on_campaigns_that_were_held_out_when_they_were_made() {
+    // `fresh` is part of no fit. It misses the aims of 50 ms of downtime and 80 % of exact syncs, and docs/validation.md has why: it shall
+    // not get worse. `unseen` has them, and is part of the shipped fit since.
+    for (campaign, downtime_ms, exact) in [("unseen", 50.0, 0.8), ("fresh", 60.0, 0.75)] {
+        let output = migcal(&["validate", &records(campaign), "--format", "json"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let figure = |path: &str| found.pointer(path).and_then(serde_json::Value::as_f64).unwrap();
+        assert!(figure("/n") >= 100.0, "{found}");
+        for (path, most) in [
+            ("/elapsed/median_rel", 0.02),
+            ("/elapsed/p90_rel", 0.05),
+            ("/downtime/p90_abs_ms", downtime_ms),
+            ("/wire_bytes/p90_rel", 0.02),
+        ] {
+            assert!(figure(path) <= most, "{campaign}: {path} is {}", figure(path));
+        }
+        assert!(figure("/rounds/exact_share") >= exact && figure("/rounds/within_one_share") >= 0.95, "{found}");
+        let wrong = found["wrong"].as_array().unwrap();
+        assert!(wrong.iter().all(|one| one["near_border"] == true), "{wrong:?}");
     }
-    // The aims of 50 ms of downtime and 80 % of exact syncs are missed here; docs/validation.md has why. It shall not get worse.
-    assert!(figure("/rounds/exact_share") >= 0.75 && figure("/rounds/within_one_share") >= 0.95, "{found}");
-    let wrong = found["wrong"].as_array().unwrap();
-    assert!(wrong.iter().all(|one| one["near_border"] == true), "{wrong:?}");
 }
 
 #[test]
