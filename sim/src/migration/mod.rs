@@ -379,7 +379,7 @@ impl<M: GuestMemory> Migration<M> {
         if qemu::may_stop(self.pending_bytes(), self.window.threshold, self.settings.policy.qemu) {
             return self.prepare_stop(now, sync);
         }
-        self.window.begin_round(now + sync);
+        self.window.begin_round(now, sync);
         self.judge_progress(now);
         if self.settings.policy.mode == Mode::Postcopy
             && self.settings.policy.switch == Switch::AfterPasses(self.syncs - 1)
@@ -440,7 +440,7 @@ impl<M: GuestMemory> Migration<M> {
         self.forced_sync_at = Some(now + qemu::FORCED_SYNC_PERIOD);
         if self.syncs > 1 && now - self.last_sync >= qemu::FORCED_SYNC_PERIOD {
             self.sync(now);
-            self.window.idle_until = (now + self.settings.sync).as_secs_f64();
+            self.window.busy(now, self.settings.sync);
             self.judge_progress(now);
         }
     }
@@ -487,7 +487,7 @@ impl<M: GuestMemory> Migration<M> {
         let [stop, flush] = self.settings.stop_and_flush;
         (self.parts.stop, self.parts.flush, self.parts.sync) = (stop, flush, self.settings.sync);
         self.overhead_end = now + stop + flush + self.settings.sync;
-        self.window.idle_until = self.overhead_end.as_secs_f64();
+        self.window.busy(now, self.overhead_end - now);
         let drained = self.rate * (self.overhead_end - now).as_secs_f64();
         let queued = (self.window.queued - drained).max(0.0);
         self.queued_part = if self.rate > 0.0 { SimTime::from_secs_f64(queued / self.rate) } else { SimTime::ZERO };
@@ -631,6 +631,7 @@ impl<M: GuestMemory> Migration<M> {
                 return;
             }
         };
+        self.window.pass(now);
         let s = &self.settings;
         let pages = matches!(self.stage, Stage::Iterating | Stage::RestOfRam | Stage::Postcopy);
         self.plan.runs.clear();
@@ -654,10 +655,11 @@ impl<M: GuestMemory> Migration<M> {
             downtime_limit: s.policy.downtime_limit,
             pending: if pages { self.memory.pending() } else { 0.0 },
             complete,
-            look_at: s.policy.qemu.measures_its_own_buffer().then(|| {
+            look_in: s.policy.qemu.measures_its_own_buffer().then(|| {
                 // One quota of the rate limit, or as long as a slower link takes for it.
                 let quota = s.speeds.cap.min(f64::MAX) * qemu::WINDOW.as_secs_f64();
-                self.window.sending_since + (quota / self.rate.max(1.0)).clamp(qemu::WINDOW.as_secs_f64(), 1.0)
+                let filling = (quota / self.rate.max(1.0)).clamp(qemu::WINDOW.as_secs_f64(), 1.0);
+                (filling - self.window.sending).max(0.0)
             }),
         };
         let speeds = s.speeds.slowed(self.cpu);

@@ -68,12 +68,15 @@ impl Speeds {
 
 /// The state of the stream at a time: QEMU's bandwidth window, and what stands between QEMU and the far end.
 ///
-/// Times are seconds since the start of the simulation.
+/// Spans are seconds from that time on or back, never times since the start: a float that has to tell days has no room left for the
+/// picoseconds in which a fast processor fills a socket.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Window {
-    /// Where the current window of [`WINDOW`] starts.
-    start: f64,
-    /// Bytes that the socket had taken by then.
+    /// The time that it is the state at.
+    at: SimTime,
+    /// How long the current window of [`WINDOW`] has lasted.
+    age: f64,
+    /// Bytes that the socket had taken when it began.
     sent_at_start: f64,
     /// Bytes that the socket has taken.
     sent: f64,
@@ -81,26 +84,49 @@ pub(super) struct Window {
     pub(super) threshold: f64,
     /// Bytes that the socket has taken and the far end has not.
     pub(super) queued: f64,
-    /// QEMU is busy with other things until then.
-    pub(super) idle_until: f64,
-    /// When the current round began to send: its iterations are counted from there.
-    pub(super) sending_since: f64,
-    /// QEMU has little enough left, and will find so when it looks at this time.
-    look_at: Option<f64>,
+    /// For so long QEMU is still busy with other things.
+    idle: f64,
+    /// For so long the current round has been sending: its iterations are counted from there. Below zero before it does.
+    pub(super) sending: f64,
+    /// QEMU has little enough left, and will find so when it looks after so long.
+    look_in: Option<f64>,
 }
 
 impl Window {
     /// The stream when the first page is sent.
     pub(super) fn starting(now: SimTime) -> Window {
-        let now = now.as_secs_f64();
-        Window { start: now, sending_since: now, ..Window::default() }
+        Window { at: now, ..Window::default() }
     }
 
-    /// A new round begins to send at `at`; until then QEMU is busy with the sync.
-    pub(super) fn begin_round(&mut self, at: SimTime) {
-        self.idle_until = at.as_secs_f64();
-        self.sending_since = self.idle_until;
-        self.look_at = None;
+    /// Lets time pass until `now` in which nothing is put into the socket.
+    pub(super) fn pass(&mut self, now: SimTime) {
+        let seconds = now.since(self.at).as_secs_f64();
+        self.at = self.at.max(now);
+        if seconds > 0.0 {
+            self.age += seconds;
+            self.move_on(seconds);
+        }
+    }
+
+    fn move_on(&mut self, seconds: f64) {
+        self.idle = (self.idle - seconds).max(0.0);
+        self.sending += seconds;
+        if let Some(look) = &mut self.look_in {
+            *look -= seconds;
+        }
+    }
+
+    /// From `now` on QEMU is busy with other things for so long.
+    pub(super) fn busy(&mut self, now: SimTime, time: SimTime) {
+        self.pass(now);
+        self.idle = time.as_secs_f64();
+    }
+
+    /// A new round begins to send after the sync, with which QEMU is busy for so long from `now` on.
+    pub(super) fn begin_round(&mut self, now: SimTime, sync: SimTime) {
+        self.busy(now, sync);
+        self.sending = -self.idle;
+        self.look_in = None;
     }
 
     /// Lets the queue drain for a while at `rate`, with nothing coming in. Returns how much has drained.
@@ -122,31 +148,36 @@ impl Window {
         self.sent - self.queued
     }
 
-    /// Goes on from `from` to `to` in a leg, renewing the threshold at the end of each window.
+    /// Goes on for `seconds` in a leg, renewing the threshold at the end of each window.
     #[inline]
-    fn advance(&mut self, from: f64, to: f64, leg: &Leg, limit: SimTime) {
+    fn advance(&mut self, seconds: f64, leg: &Leg, limit: SimTime) {
         let window = WINDOW.as_secs_f64();
         let sent = self.sent;
-        let sent_by = |time: f64| sent + leg.input * (time - from);
+        let sent_by = |time: f64| sent + leg.input * time.max(0.0);
+        let age = self.age + seconds;
         // A cast rounds down; a window that ends here by a rounding error has ended. Of several only the last one counts.
-        let ended = ((to - self.start) / window + 1e-9 + to * ROUNDING) as u64;
+        let ended = (age / window + 1e-9 + age * ROUNDING) as u64;
         if ended > 0 {
-            let end = self.start + ended as f64 * window;
+            let end = ended as f64 * window - self.age;
             let since = if ended == 1 { self.sent_at_start } else { sent_by(end - window) };
             self.sent_at_start = sent_by(end);
             self.threshold = qemu::threshold((self.sent_at_start - since) / window, limit);
-            self.start = end;
+            self.age = (age - ended as f64 * window).max(0.0);
+        } else {
+            self.age = age;
         }
-        self.sent = sent_by(to);
-        self.queued = leg.queued_after(self.queued, to - from);
+        self.sent = sent_by(seconds);
+        self.queued = leg.queued_after(self.queued, seconds);
+        self.move_on(seconds);
     }
 }
 
 /// A stretch of time within which every rate is constant.
 #[derive(Debug, Clone, Copy)]
 struct Leg {
+    /// Seconds from the plan's start to the leg's, and its length.
     from: f64,
-    to: f64,
+    seconds: f64,
     /// The stretch of pages that is sent, if any.
     run: Option<u32>,
     /// Share of that stretch sent each second.
@@ -156,6 +187,8 @@ struct Leg {
     /// Bytes per second into the socket, and out at the far end.
     input: f64,
     rate: f64,
+    /// What is queued at its end, where it lasts until then: exact, where a sum of products would be nearly so.
+    queued_at_end: Option<f64>,
 }
 
 impl Leg {
@@ -190,8 +223,8 @@ pub(super) struct Request {
     pub(super) pending: f64,
     /// Whether the stretches are all there is.
     pub(super) complete: bool,
-    /// QEMU looks at this time whatever is left, in seconds: how it was before 1.3.
-    pub(super) look_at: Option<f64>,
+    /// QEMU looks after so many seconds whatever is left: how it was before 1.3.
+    pub(super) look_in: Option<f64>,
 }
 
 /// The legs until the next decision.
@@ -240,52 +273,53 @@ impl Plan {
         self.start = now;
         self.crossed = false;
         self.first = *window;
+        self.first.pass(now);
         self.downtime_limit = request.downtime_limit;
         let mut layout =
-            Layout { legs: &mut self.legs, request, now: now.as_secs_f64(), window: *window, pending: request.pending };
+            Layout { legs: &mut self.legs, request, elapsed: 0.0, window: self.first, pending: request.pending };
         let end = layout.all(&self.runs, speeds);
-        let (last, at) = (layout.window, layout.now);
+        let (last, elapsed) = (layout.window, layout.elapsed);
         self.last = last;
         self.crossed = end == End::Crossed;
         self.end = if end == End::Never {
             SimTime::MAX
         } else {
-            // Never in the past: a clock of nanoseconds is coarser than a float of seconds.
-            SimTime::from_secs_f64(at).max(now)
+            now.saturating_add(SimTime::from_secs_f64(elapsed))
         };
     }
 
     /// What happened by `now`: calls `send` for each stretch of which something was sent, with its share, first and last moment.
     pub(super) fn happen(&self, now: SimTime, mut send: impl FnMut(&Run, f64, SimTime, SimTime)) -> Window {
         let whole = now >= self.end;
-        let at = if whole { f64::INFINITY } else { now.as_secs_f64() };
+        let elapsed = if whole { f64::INFINITY } else { now.since(self.start).as_secs_f64() };
         let mut window = if whole { self.last } else { self.first };
+        let time = |seconds: f64| self.start.saturating_add(SimTime::from_secs_f64(seconds)).min(now);
         let mut share = 0.0;
         let mut since = 0.0;
         for leg in &self.legs {
-            if leg.from >= at {
+            if leg.from >= elapsed {
                 break;
             }
-            let to = leg.to.min(at);
-            let finished = leg.to <= at;
+            let finished = leg.from + leg.seconds <= elapsed;
+            let seconds = if finished { leg.seconds } else { elapsed - leg.from };
             if !whole {
-                window.advance(leg.from, to, leg, self.downtime_limit);
+                window.advance(seconds, leg, self.downtime_limit);
             }
             let Some(run) = leg.run else { continue };
             if share == 0.0 {
                 since = leg.from;
             }
-            share += leg.share_rate * (to - leg.from);
+            share += leg.share_rate * seconds;
             let last = !finished || leg.ends_run || std::ptr::eq(leg, self.legs.last().unwrap_or(leg));
             if last && share > 0.0 {
                 let share = if finished && leg.ends_run { 1.0 } else { share.min(1.0) };
-                let times = (SimTime::from_secs_f64(since), SimTime::from_secs_f64(to).min(now));
-                send(&self.runs[run as usize], share, times.0.max(self.start), times.1);
+                send(&self.runs[run as usize], share, time(since), time(leg.from + seconds));
             }
             if leg.ends_run {
                 share = 0.0;
             }
         }
+        window.at = now;
         window
     }
 }
@@ -300,19 +334,19 @@ enum End {
     Never,
 }
 
-/// A plan being laid out: the time, the stream and what is pending at its end so far.
+/// A plan being laid out: the time since its start, the stream and what is pending at its end so far.
 struct Layout<'a> {
     legs: &'a mut Vec<Leg>,
     request: &'a Request,
-    now: f64,
+    elapsed: f64,
     window: Window,
     pending: f64,
 }
 
 impl Layout<'_> {
     fn all(&mut self, runs: &[Run], speeds: &Speeds) -> End {
-        if self.window.idle_until > self.now {
-            let idle = self.leg(self.window.idle_until, 0.0);
+        if self.window.idle > 0.0 {
+            let idle = self.leg(self.window.idle, 0.0);
             self.push(idle, 0.0);
         }
         for (index, run) in runs.iter().enumerate() {
@@ -326,28 +360,41 @@ impl Layout<'_> {
                 if self.request.rate <= 0.0 {
                     return End::Never;
                 }
-                let drain = self.leg(self.now + self.window.queued / self.request.rate, 0.0);
+                let seconds = self.window.queued / self.request.rate;
+                let drain = Leg { queued_at_end: Some(0.0), ..self.leg(seconds, 0.0) };
                 self.push(drain, 0.0);
-                self.window.queued = 0.0;
                 End::Done
             }
             _ => End::Done,
         }
     }
 
-    /// A leg from now to `to` without pages.
-    fn leg(&self, to: f64, input: f64) -> Leg {
-        Leg { from: self.now, to, run: None, share_rate: 0.0, ends_run: false, input, rate: self.request.rate }
+    /// A leg from now on without pages.
+    fn leg(&self, seconds: f64, input: f64) -> Leg {
+        Leg {
+            from: self.elapsed,
+            seconds,
+            run: None,
+            share_rate: 0.0,
+            ends_run: false,
+            input,
+            rate: self.request.rate,
+            queued_at_end: None,
+        }
     }
 
     fn push(&mut self, leg: Leg, page_rate: f64) {
-        self.window.advance(leg.from, leg.to, &leg, self.request.downtime_limit);
-        self.pending -= page_rate * (leg.to - leg.from);
-        self.now = leg.to;
+        self.window.advance(leg.seconds, &leg, self.request.downtime_limit);
+        if let Some(queued) = leg.queued_at_end {
+            self.window.queued = queued;
+        }
+        self.pending -= page_rate * leg.seconds;
+        self.elapsed += leg.seconds;
         self.legs.push(leg);
     }
 
-    /// Lays out one stretch of pages, leg by leg. Returns how the plan ends if it ends within.
+    /// Lays out one stretch of pages, leg by leg: at most one until the queue has drained to its bound, one until it is full, and one
+    /// for the rest. Returns how the plan ends if it ends within.
     #[inline]
     fn run(&mut self, index: u32, run: &Run, speeds: &Speeds) -> Option<End> {
         let request = self.request;
@@ -379,22 +426,26 @@ impl Layout<'_> {
             if duration == f64::INFINITY {
                 return Some(End::Never);
             }
+            let ends_run = finish <= at_most;
             let mut leg = Leg {
                 run: Some(index),
                 share_rate: page_rate / total,
-                ends_run: finish <= at_most,
-                ..self.leg(self.now + duration, input)
+                ends_run,
+                queued_at_end: (!ends_run).then_some(request.queue_bytes),
+                ..self.leg(duration, input)
             };
             if request.goal == Goal::Threshold
-                && let Some(at) = self.look(&leg, page_rate)
+                && let Some(seconds) = self.look(&leg, page_rate)
             {
-                leg.ends_run &= at >= leg.to;
-                leg.to = at.min(leg.to);
+                leg.ends_run &= seconds >= leg.seconds;
+                if seconds < leg.seconds {
+                    (leg.seconds, leg.queued_at_end) = (seconds, None);
+                }
                 self.push(leg, page_rate);
                 return Some(End::Crossed);
             }
             self.push(leg, page_rate);
-            if leg.ends_run {
+            if ends_run {
                 return None;
             }
             left -= page_rate * duration;
@@ -407,16 +458,17 @@ impl Layout<'_> {
         let window = WINDOW.as_secs_f64();
         let most = (self.window.sent - self.window.sent_at_start) / window + leg.input;
         let threshold = qemu::threshold(most, self.request.downtime_limit).max(self.window.threshold);
-        self.window.look_at.is_none() && (self.pending - page_rate * (leg.to - leg.from)) * PAGE > threshold
+        self.window.look_in.is_none() && (self.pending - page_rate * leg.seconds) * PAGE > threshold
     }
 
-    /// When within the leg QEMU looks and finds little enough left, if it does.
+    /// How far into the leg QEMU looks and finds little enough left, if it does.
     ///
     /// It looks at the end of each iteration (see [`qemu::iteration_seconds`]); the threshold at that time is that of the last whole window.
     #[inline]
     fn look(&mut self, leg: &Leg, page_rate: f64) -> Option<f64> {
-        if let Some(at) = self.request.look_at {
-            return (at <= leg.to).then_some(at.max(leg.from));
+        if let Some(look) = self.request.look_in {
+            let look = (look - leg.from).max(0.0);
+            return (look <= leg.seconds).then_some(look);
         }
         let limit = self.request.downtime_limit;
         if page_rate <= 0.0 || self.cannot_cross(leg, page_rate) {
@@ -431,16 +483,16 @@ impl Layout<'_> {
             qemu::iteration_seconds(if asleep > 0.0 { asleep } else { qemu::MAX_WAIT_PAGES / page_rate })
         };
         let mut window = self.window;
-        let (mut at, mut pending) = (leg.from, self.pending);
+        let (mut at, mut pending) = (0.0, self.pending);
         loop {
-            if let Some(look) = self.window.look_at {
-                if look > leg.to {
+            if let Some(look) = self.window.look_in {
+                if look > leg.seconds {
                     return None;
                 }
-                window.advance(at, look, leg, limit);
+                window.advance(look - at, leg, limit);
                 pending -= page_rate * (look - at);
                 at = look;
-                self.window.look_at = None;
+                self.window.look_in = None;
                 if pending * PAGE < window.threshold {
                     return Some(at);
                 }
@@ -448,19 +500,19 @@ impl Layout<'_> {
             // When the threshold of now would be met, were it to last.
             let over = pending - window.threshold / PAGE;
             let met = if over < 0.0 { at } else { at + over / page_rate };
-            let renewed = window.start + WINDOW.as_secs_f64();
+            let renewed = at + (WINDOW.as_secs_f64() - window.age).max(0.0);
             // Two whole windows into a leg the bandwidth is its input, and the threshold no longer changes.
-            let steady = window.start >= leg.from + WINDOW.as_secs_f64();
-            if met <= leg.to && (met < renewed || steady) {
-                let since = self.window.sending_since;
-                let slices = ((met - since) / slice) as u64 as f64 + 1.0;
-                self.window.look_at = Some((since + slices * slice).max(at));
+            let steady = at - window.age >= WINDOW.as_secs_f64();
+            if met <= leg.seconds && (met < renewed || steady) {
+                let sending = self.window.sending;
+                let slices = ((met + sending) / slice) as u64 as f64 + 1.0;
+                self.window.look_in = Some((slices * slice - sending).max(at));
                 continue;
             }
-            if renewed > leg.to || steady {
+            if renewed > leg.seconds || steady {
                 return None;
             }
-            window.advance(at, renewed, leg, limit);
+            window.advance(renewed - at, leg, limit);
             pending -= page_rate * (renewed - at);
             at = renewed;
         }
