@@ -3,6 +3,7 @@
 //! A quantity is a decimal number and a unit, as in `4GiB`, `1Gbit/s`, `300ms`, `20MiB/s` or `5000p/s`.
 //! A space between the two is accepted. What lacks a unit is refused, and the message lists what is accepted.
 //! `Display` writes the largest unit that keeps the value whole, and reading it back gives the same value.
+//! Sums end at the largest value there is, and differences of times at zero: neither wraps.
 //!
 //! ```
 //! use migsim_models::units::{BitRate, Bytes, SimTime};
@@ -180,17 +181,17 @@ macro_rules! quantity {
         impl Add for $type {
             type Output = Self;
             fn add(self, other: Self) -> Self {
-                Self(self.0 + other.0)
+                Self(self.0.saturating_add(other.0))
             }
         }
         impl AddAssign for $type {
             fn add_assign(&mut self, other: Self) {
-                self.0 += other.0;
+                *self = *self + other;
             }
         }
         impl Sum for $type {
             fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
-                Self(iter.map(|v| v.0).sum())
+                iter.fold(Self::default(), Add::add)
             }
         }
         serde_by_text!($type, $grammar);
@@ -296,7 +297,7 @@ impl Pages {
 
     /// The size of this many pages.
     pub fn bytes(self) -> Bytes {
-        Bytes(self.0 * PAGE_BYTES)
+        Bytes(self.0.saturating_mul(PAGE_BYTES))
     }
 
     /// The size in GiB.
@@ -357,11 +358,6 @@ impl SimTime {
         self.0 as f64 / 1e6
     }
 
-    /// The sum, or [`SimTime::MAX`] where it would not fit.
-    pub fn saturating_add(self, other: SimTime) -> SimTime {
-        SimTime(self.0.saturating_add(other.0))
-    }
-
     /// The span since `earlier`, zero if that is later.
     pub fn since(self, earlier: SimTime) -> SimTime {
         SimTime(self.0.saturating_sub(earlier.0))
@@ -370,10 +366,9 @@ impl SimTime {
 
 impl Sub for SimTime {
     type Output = SimTime;
-    /// # Panics
-    /// In a debug build if `other` is later: the order of two instants is the caller's knowledge.
+    /// [`SimTime::since`]: no span is below zero.
     fn sub(self, other: SimTime) -> SimTime {
-        SimTime(self.0 - other.0)
+        self.since(other)
     }
 }
 

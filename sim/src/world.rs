@@ -231,7 +231,7 @@ impl<M: GuestMemory> World<M> {
             let Some(machine) = &mut self.machines[index] else { continue };
             // One that has not started yet is planned from its start on.
             machine.migration.plan(self.now.since(machine.started));
-            let next = machine.migration.next_wake().map(|at| machine.started.saturating_add(at));
+            let next = machine.migration.next_wake().map(|at| machine.started + at);
             match (next, machine.wake) {
                 (Some(at), Some(id)) => {
                     self.queue.reschedule(id, at);

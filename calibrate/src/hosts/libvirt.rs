@@ -450,8 +450,7 @@ impl Hosts for LibvirtHosts {
         self.watch = Some(watch);
         // A phased writer is met where the plan wants it.
         if let (Some(offset), Some(ready)) = (plan.phase_offset, self.ready_at)
-            && let Some(period) =
-                plan.workload.terms.iter().find_map(|term| term.phase).map(|phase| phase.on.saturating_add(phase.off))
+            && let Some(period) = plan.workload.terms.iter().find_map(|term| term.phase).map(|phase| phase.period())
         {
             let into = ready.elapsed().as_nanos() as u64 % period.0.max(1);
             let left = (offset.0 + period.0 - into) % period.0.max(1);

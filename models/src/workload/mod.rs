@@ -60,6 +60,13 @@ pub struct Phase {
     pub off: SimTime,
 }
 
+impl Phase {
+    /// After so long it begins again.
+    pub fn period(&self) -> SimTime {
+        self.on + self.off
+    }
+}
+
 /// Which pages a writer touches.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pattern {
@@ -153,6 +160,14 @@ impl Pattern {
         }
     }
 
+    /// Pages that it is known to dirty: the working set, or the most that a curve was seen to.
+    fn reach(&self) -> u64 {
+        match self {
+            Pattern::Curve(points) => points.last().map_or(0, |point| point.1.0),
+            pattern => pattern.wss().map_or(0, |wss| wss.0),
+        }
+    }
+
     /// The pages of the working set as given; `None` for a curve, which does not say.
     pub fn wss(&self) -> Option<Pages> {
         match self {
@@ -199,11 +214,17 @@ impl Workload {
         Workload::default()
     }
 
-    /// The classes of all terms in the order of memory. A curve is fitted within `limit`, the pages a guest can dirty at all.
+    /// The classes of all terms in the order of memory, together no more than `limit`, the pages that a guest can dirty at all, where
+    /// [`Workload::working_set`] is no more than that. A curve is fitted within what the other terms leave.
     pub fn classes(&self, limit: Pages) -> Vec<Class> {
         let mut classes = Vec::with_capacity(self.terms.len());
+        let mut spare = limit.0.saturating_sub(self.working_set().0);
         for (index, term) in self.terms.iter().enumerate() {
-            term.pattern.classes(index, limit.0, &mut classes);
+            let before = classes.len();
+            let least = term.pattern.reach();
+            term.pattern.classes(index, least.saturating_add(spare), &mut classes);
+            let pages: u64 = classes[before..].iter().map(|class| class.pages).sum();
+            spare -= pages.saturating_sub(least).min(spare);
         }
         classes
     }
@@ -223,13 +244,7 @@ impl Workload {
 
     /// Pages in all working sets together; a curve counts with the most that it was seen to dirty.
     pub fn working_set(&self) -> Pages {
-        self.terms
-            .iter()
-            .map(|term| match &term.pattern {
-                Pattern::Curve(points) => points.last().map_or(0, |p| p.1.0),
-                pattern => pattern.wss().map_or(0, |w| w.0),
-            })
-            .fold(Pages(0), |sum, pages| Pages(sum.0.saturating_add(pages)))
+        self.terms.iter().fold(Pages(0), |sum, term| Pages(sum.0.saturating_add(term.pattern.reach())))
     }
 
     /// Whether some term works in phases, so that it matters when in a phase the migration starts.
@@ -239,7 +254,7 @@ impl Workload {
 
     /// The longest time after which a term's phases begin again; `None`: none works in phases.
     pub fn longest_period(&self) -> Option<SimTime> {
-        self.terms.iter().filter_map(|term| term.phase).map(|phase| phase.on + phase.off).max()
+        self.terms.iter().filter_map(|term| term.phase).map(|phase| phase.period()).max()
     }
 
     /// The same workload with all write rates multiplied by `factor` (a curve: its windows divided by it).

@@ -183,7 +183,7 @@ impl Cluster {
             if sites[0] != sites[1] {
                 for line in self.between(sites[0], sites[1])? {
                     if let Line::There(wan) | Line::Back(wan) = line {
-                        rtt = rtt.saturating_add(self.wans[wan].rtt);
+                        rtt += self.wans[wan].rtt;
                     }
                     lines.push(line);
                 }

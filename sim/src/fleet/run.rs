@@ -42,7 +42,7 @@ pub struct Moved {
 impl Moved {
     /// When it was over.
     pub fn ended(&self) -> SimTime {
-        self.began.saturating_add(self.outcome.ended_at)
+        self.began + self.outcome.ended_at
     }
 }
 

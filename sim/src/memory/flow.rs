@@ -23,6 +23,8 @@ const ZERO_STEPS: f64 = 64.0;
 /// The work that fits between faults is found from this share of what is wanted on, in so many steps, to about a thousandth.
 const FIRST_SHARE: f64 = 1e-6;
 const FAULT_STEPS: usize = 5;
+/// Post-copy's steps are no smaller than such a part of the pages that are written to and still to be sent.
+const FAULT_PARTS: f64 = 8.0;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Writer {
@@ -152,6 +154,10 @@ pub struct FlowMemory {
     cache: Option<Cache>,
     parted: bool,
     postcopy: bool,
+    /// Post-copy: the scan is somewhere among the pages of this segment, with so many dirty ones from there to its end.
+    scattered: Option<(usize, f64)>,
+    /// Post-copy: faults since the scan was last moved to one.
+    jumped: f64,
     /// Pages that are sent between two looks at what the writers have done meanwhile.
     step: f64,
     speed: f64,
@@ -248,6 +254,8 @@ impl FlowMemory {
             cache: place.cache_pages.map(|pages| Cache { slots: pages as f64, free: pages as f64, active: false }),
             parted: false,
             postcopy: false,
+            scattered: None,
+            jumped: 0.0,
             step: f64::INFINITY,
             speed: 1.0,
             faults: Faults::default(),
@@ -490,67 +498,241 @@ impl FlowMemory {
         (self.cursor..count).chain(0..self.cursor).find(|i| self.segments[*i].dirty > NOTHING)
     }
 
-    /// The destination's faults while `pages` are sent: they come first, and the writer stands still in each.
-    fn fault(&mut self, most: f64, sending: &Sending) -> PageCount {
+    /// Post-copy: sends `pages`, faults first, and lets the writer work in between. The scan goes on from each faulted page
+    /// (`migration/ram.c`, `get_queued_page`), so it follows the writer about.
+    fn send_postcopy(&mut self, pages: f64, sending: &Sending) -> PageCount {
+        let mut sent = PageCount::default();
+        let mut left = pages.min(self.pending);
         let seconds = sending.until.since(sending.from).as_secs_f64();
+        let page_s = seconds / pages;
+        let mut at = 0.0;
+        while left > NOTHING && self.pending > 0.0 {
+            let written: f64 = self.segments.iter().filter(|s| s.writer != Writer::None).map(|s| s.dirty).sum();
+            // No further than a fault takes, or than changes how likely the next one is: at least an eighth of what is written to.
+            let step = (sending.fault_s / page_s + 1.0).max(written / FAULT_PARTS).min(left);
+            at += step * page_s;
+            let until = sending.from + SimTime::from_secs_f64(at);
+            sent.add(&self.follow(step, step * page_s, until.min(sending.until), sending));
+            left -= step;
+        }
+        self.advance_held(sending.until);
+        sent
+    }
+
+    /// The demand of writers whose time has passed in faults or between them.
+    fn advance_held(&mut self, until: SimTime) {
+        for clock in &mut self.clocks {
+            clock.hold(until);
+        }
+    }
+
+    /// A step of post-copy in which `pages` are sent within `seconds`, until `until`.
+    fn follow(&mut self, pages: f64, seconds: f64, until: SimTime, sending: &Sending) -> PageCount {
         let mut wanted: Vec<f64> = Vec::with_capacity(self.clocks.len());
         for (clock, catch_up) in self.clocks.iter_mut().zip(&self.catch_up) {
-            let demand = clock.hold(sending.until);
+            let demand = clock.hold(until);
             wanted.push(if *catch_up == CatchUp::Open { clock.backlog() } else { demand });
         }
-        if self.speed == 0.0 || seconds <= 0.0 || most <= 0.0 {
-            return PageCount::default();
+        if self.speed == 0.0 || seconds <= 0.0 {
+            return self.send_in_order(pages, sending);
         }
-        let headroom = self.clocks.first().map_or(f64::INFINITY, WriterClock::headroom);
+        let headroom = self.clocks.first().map_or(f64::INFINITY, WriterClock::headroom) * self.speed;
         for work in &mut wanted {
             *work = work.min(headroom * seconds);
         }
-        let faults_of = |segment: &Segment, sweeps: &[Sweep], share: f64| -> f64 {
+        let mut sent = PageCount::default();
+        let mut swept = 0.0;
+        for sweep in 0..self.sweeps.len() {
+            let (faults, work) = self.meet(sweep, wanted[self.sweeps[sweep].term], pages, seconds, sending, &mut sent);
+            swept += faults * sending.fault_s;
+            let term = self.sweeps[sweep].term;
+            wanted[term] = wanted[term].min(work);
+        }
+        let faults_of = |segment: &Segment, share: f64| -> f64 {
             match segment.writer {
-                Writer::None => 0.0,
                 Writer::Random { term, rate } => segment.dirty * -libm::expm1(-rate * wanted[term] * share),
-                Writer::Sweep { sweep, .. } => {
-                    let sweep = &sweeps[sweep];
-                    let reach = sweep.rate * wanted[sweep.term] * share;
-                    segment.dirty * (reach / sweep.pages).min(1.0)
-                }
+                _ => 0.0,
             }
         };
+        let (most, free) = ((pages - sent.total()).max(0.0), (seconds - swept).max(0.0));
         let busiest = wanted.iter().copied().fold(0.0, f64::max) / headroom;
         // Working and waiting fit into the time, and faults cannot come faster than pages are sent. Faults rise ever more slowly with the work
         // done, so stretching it in proportion comes closer each time and never too far.
         let mut share = FIRST_SHARE;
         for _ in 0..FAULT_STEPS {
-            let faults: f64 = self.segments.iter().map(|s| faults_of(s, &self.sweeps, share)).sum();
+            let faults: f64 = self.segments.iter().map(|s| faults_of(s, share)).sum();
             let taken = busiest * share + faults * sending.fault_s;
-            share = (share * (seconds / taken).min(most / faults)).min(1.0);
+            share = (share * (free / taken).min(most / faults)).min(1.0);
             if share == 1.0 {
                 break;
             }
         }
-        let mut sent = PageCount::default();
+        let mut by_segment: Vec<(usize, f64)> = Vec::new();
         for index in 0..self.segments.len() {
-            let faults = faults_of(&self.segments[index], &self.sweeps, share);
-            if faults <= NOTHING {
-                continue;
-            }
-            let mut pages = self.count(&self.segments[index]);
-            pages = pages.scaled(faults / pages.total());
-            sent.add(&pages);
-            let segment = &mut self.segments[index];
-            segment.zero -= pages.zero;
-            segment.dirty -= faults;
-            if let Writer::Sweep { sweep, from } = segment.writer {
-                self.sweeps[sweep].bitmap.take_first(from, from + segment.pages, faults);
+            let faults = faults_of(&self.segments[index], share);
+            if faults > NOTHING {
+                sent.add(&self.take(index, faults));
+                by_segment.push((index, faults));
             }
         }
-        for (clock, work) in self.clocks.iter_mut().zip(&wanted) {
-            clock.do_work(work * share);
+        for (term, work) in wanted.iter().enumerate() {
+            let swept = self.sweeps.iter().any(|sweep| sweep.term == term);
+            self.clocks[term].do_work(if swept { *work } else { work * share });
         }
-        self.pending -= sent.total();
-        self.faults.count += sent.total();
-        self.faults.stalled_s += sent.total() * sending.fault_s;
+        for sweep in &mut self.sweeps {
+            sweep.written = sweep.written.max(sweep.rate * self.clocks[sweep.term].progress());
+        }
+        let random: f64 = by_segment.iter().map(|(_, faults)| faults).sum();
+        self.count_faults(random, sending);
+        // What is sent beside the faulted pages goes on from where the scan was, and from each fault: as far as that is from the next.
+        let stretch = (pages - sent.total()).max(0.0) / (random + 1.0);
+        self.jumped += random;
+        let (before, jump) = (self.cursor, self.jumped >= 1.0);
+        let mut to_its_end = Vec::with_capacity(by_segment.len());
+        for (index, faults) in &by_segment {
+            // From a page anywhere among the dirty ones to the end of the segment, and on behind it.
+            let dirty = self.segments[*index].dirty;
+            let within = if stretch < dirty { stretch - stretch * stretch / (2.0 * dirty) } else { dirty / 2.0 };
+            to_its_end.push(dirty / 2.0 - within);
+            let taken = (faults * within).min(dirty);
+            sent.add(&self.take(*index, taken));
+            self.cursor = index + 1;
+            sent.add(&self.send_in_order(faults * stretch - taken, sending));
+        }
+        if jump {
+            self.jumped -= libm::floor(self.jumped);
+            let busiest = by_segment.iter().zip(&to_its_end).max_by(|a, b| a.0.1.total_cmp(&b.0.1));
+            self.scattered = busiest.map(|((index, _), rest)| (*index, *rest));
+        } else {
+            self.cursor = before;
+        }
+        sent.add(&self.go_on((pages - sent.total()).max(0.0), sending));
         sent
+    }
+
+    /// Lets the scan go on from where it is: from somewhere among the pages of a segment to its end, then in order.
+    fn go_on(&mut self, mut pages: f64, sending: &Sending) -> PageCount {
+        let mut sent = PageCount::default();
+        if let Some((index, to_its_end)) = self.scattered {
+            let taken = pages.min(to_its_end).min(self.segments[index].dirty);
+            sent.add(&self.take(index, taken));
+            pages -= taken;
+            self.cursor = index;
+            self.scattered = Some((index, to_its_end - taken)).filter(|_| pages <= NOTHING);
+            if pages <= NOTHING {
+                return sent;
+            }
+            self.cursor = index + 1;
+        }
+        sent.add(&self.send_in_order(pages, sending));
+        sent
+    }
+
+    /// Sends so many of a segment's dirty pages, from all over it.
+    fn take(&mut self, index: usize, pages: f64) -> PageCount {
+        if pages <= 0.0 || self.segments[index].dirty <= 0.0 {
+            return PageCount::default();
+        }
+        let count = self.count(&self.segments[index]);
+        let count = count.scaled((pages / count.total()).min(1.0));
+        let segment = &mut self.segments[index];
+        segment.zero = (segment.zero - count.zero).max(0.0);
+        segment.dirty = (segment.dirty - count.total()).max(0.0);
+        self.pending -= count.total();
+        count
+    }
+
+    fn count_faults(&mut self, faults: f64, sending: &Sending) {
+        self.faults.count += faults;
+        self.faults.stalled_s += faults * sending.fault_s;
+    }
+
+    /// A sweeping writer that would do `work` within a step of `pages` sent in `seconds`: the faults that it meets, and the work that they
+    /// leave it time for.
+    ///
+    /// It meets the first dirty page in its way, and the scan goes on from there, ahead of it. A writer slower than the link never
+    /// meets it again in that stretch; a faster one does each time that it has run through what was sent while it waited.
+    fn meet(
+        &mut self,
+        sweep: usize,
+        work: f64,
+        pages: f64,
+        seconds: f64,
+        sending: &Sending,
+        sent: &mut PageCount,
+    ) -> (f64, f64) {
+        let Sweep { pages: region, rate, written, .. } = self.sweeps[sweep];
+        let reach = rate * work;
+        if reach <= 0.0 {
+            return (0.0, work);
+        }
+        let head = libm::fmod(written, region);
+        let next = self.sweeps[sweep].bitmap.first_within(head, region).map(|at| at - head);
+        let next = next.or_else(|| self.sweeps[sweep].bitmap.first_within(0.0, head).map(|at| region - head + at));
+        let Some(free) = next.filter(|free| *free < reach) else { return (0.0, work) };
+        let at = libm::fmod(head + free, region);
+        let mut faults = 0.0;
+        if !self.scans_at(sweep, at) {
+            let Some(index) = self.split(sweep, at) else { return (0.0, work) };
+            (self.cursor, self.scattered) = (index, None);
+            faults = pages.min(1.0);
+        }
+        let (link, writer) = (pages / seconds, reach / seconds);
+        if writer > link {
+            // So many pages are sent from one fault to the next.
+            let apart = (sending.fault_s / (1.0 / link - 1.0 / writer)).max(1.0);
+            faults += ((pages - faults).max(0.0) / apart).max(0.0);
+        }
+        let faults = faults.min(pages).min(seconds / sending.fault_s);
+        // The faulted pages are the next in the order of the scan, and are sent with the others.
+        sent.add(&self.send_in_order(faults, sending));
+        self.count_faults(faults, sending);
+        (faults, work.min((free + pages) / rate))
+    }
+
+    /// Whether the scan is at a place of a sweep's region already.
+    fn scans_at(&self, sweep: usize, at: f64) -> bool {
+        self.scattered.is_none()
+            && self.next_dirty().is_some_and(|index| match self.segments[index].writer {
+                Writer::Sweep { sweep: other, from } if other == sweep => {
+                    let end = from + self.segments[index].pages;
+                    let first = self.sweeps[sweep].bitmap.first_within(from, end);
+                    first.is_some_and(|first| (first - at).abs() < 1.0)
+                }
+                _ => false,
+            })
+    }
+
+    /// Cuts a sweep's segment in two at a place of its region. Returns which segment begins there.
+    fn split(&mut self, sweep: usize, at: f64) -> Option<usize> {
+        let holds = |segment: &Segment| match segment.writer {
+            Writer::Sweep { sweep: other, from } => other == sweep && from <= at && at < from + segment.pages,
+            _ => false,
+        };
+        let index = self.segments.iter().position(holds)?;
+        let segment = self.segments[index];
+        let Writer::Sweep { from, .. } = segment.writer else { return None };
+        if at - from < NOTHING {
+            return Some(index);
+        }
+        let share = (at - from) / segment.pages;
+        let dirty = self.sweeps[sweep].bitmap.measure_within(from, at).min(segment.dirty);
+        let (mut front, mut back) = (segment, segment);
+        (front.pages, back.pages) = (segment.pages * share, segment.pages * (1.0 - share));
+        (front.dirty, back.dirty) = (dirty, segment.dirty - dirty);
+        (front.zero, back.zero) = (segment.zero * share, segment.zero * (1.0 - share));
+        back.writer = Writer::Sweep { sweep, from: at };
+        self.segments[index] = front;
+        self.segments.insert(index + 1, back);
+        if let Some((scattered, _)) = &mut self.scattered
+            && *scattered > index
+        {
+            *scattered += 1;
+        }
+        if self.cursor > index {
+            self.cursor += 1;
+        }
+        Some(index + 1)
     }
 }
 
@@ -613,17 +795,15 @@ impl GuestMemory for FlowMemory {
 
     fn send(&mut self, run: &Run, share: f64, sending: Sending) -> PageCount {
         if self.postcopy {
-            let pages = run.pages.total() * share;
-            let mut sent = self.fault(pages, &sending);
-            sent.add(&self.send_in_order(pages - sent.total(), &sending));
+            let sent = self.send_postcopy(run.pages.total() * share, &sending);
             self.forget_dust();
             return sent;
         }
         if self.step < f64::INFINITY {
-            self.send_in_order(run.pages.total() * share, &sending);
+            let sent = self.send_in_order(run.pages.total() * share, &sending);
             self.advance(sending.until);
-            // Time has passed for the pages as they were when the stretch was named, so they count as that.
-            return run.pages.scaled(share);
+            // A whole stretch counts as the pages that it was named for; of one that was cut short, those in front have been sent.
+            return if share < 1.0 { sent } else { run.pages };
         }
         // Parting a segment shifts those behind it by one; the stretch asked about is then the cursor's.
         let index = self.next_dirty().unwrap_or(run.key as usize);
@@ -691,6 +871,12 @@ impl GuestMemory for FlowMemory {
         }
     }
 
+    fn skip(&mut self, to: SimTime) {
+        for clock in &mut self.clocks {
+            clock.skip(to);
+        }
+    }
+
     fn start_postcopy(&mut self, now: SimTime) {
         self.advance(now);
         self.postcopy = true;
@@ -699,5 +885,10 @@ impl GuestMemory for FlowMemory {
 
     fn faults(&self) -> Faults {
         self.faults
+    }
+
+    fn effort(&self) -> u64 {
+        let intervals: usize = self.sweeps.iter().map(|sweep| sweep.log.len() + sweep.bitmap.len()).sum();
+        (2 * self.segments.len() + 4 * intervals + 16) as u64
     }
 }

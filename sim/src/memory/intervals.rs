@@ -9,6 +9,11 @@ impl Intervals {
         Intervals(vec![(0.0, end)])
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -20,6 +25,11 @@ impl Intervals {
 
     fn within(&self, from: f64, to: f64) -> impl Iterator<Item = (f64, f64)> + '_ {
         self.0.iter().map(move |(a, b)| (a.max(from), b.min(to))).filter(|(a, b)| a < b)
+    }
+
+    /// The first address within `from..to`.
+    pub(super) fn first_within(&self, from: f64, to: f64) -> Option<f64> {
+        self.within(from, to).next().map(|(a, _)| a)
     }
 
     pub(super) fn insert(&mut self, from: f64, to: f64) {

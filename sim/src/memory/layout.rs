@@ -36,9 +36,11 @@ pub struct Workplace {
     pub cache_pages: Option<u64>,
 }
 
-/// How many times its rate a guest can write while its memory is logged; below 1 its processors hold it back.
+/// How many times its rate a guest can write while its memory is logged; below 1 its processors hold it back. One that writes nothing
+/// is not held back: infinite.
 pub fn headroom(guest: &Guest, profile: &Profile, classes: &[Class]) -> f64 {
-    let rate: f64 = classes.iter().map(|class| class.rate).sum();
+    // From zero on: the sum of nothing is -0.
+    let rate = classes.iter().fold(0.0, |sum, class| sum + class.rate);
     profile.cpu.writer_rate.value.pages_per_s() * f64::from(guest.vcpus) / rate
 }
 

@@ -120,9 +120,20 @@ pub trait GuestMemory {
     /// Sets the share of the processor that the writers get from now on; 0 stops them.
     fn set_speed(&mut self, now: SimTime, speed: f64);
 
+    /// Lets time pass until `to` in which all goes on as it does: the writers are then where they are now.
+    fn skip(&mut self, to: SimTime);
+
     /// From now on the guest runs at the destination: pages are pulled by its faults as well as pushed in order, and none twice.
     fn start_postcopy(&mut self, now: SimTime);
 
     /// What post-copy's faults have cost so far.
     fn faults(&self) -> Faults;
+
+    /// How much work a pass over it is, in units of some ten nanoseconds.
+    fn effort(&self) -> u64;
+
+    /// Whether more would have to be replayed than a person waits for; what comes then is no answer.
+    fn is_exhausted(&self) -> bool {
+        false
+    }
 }

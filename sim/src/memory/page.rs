@@ -1,7 +1,7 @@
 //! Every page in a bitmap, every write replayed: the reference for the expected counts, and what a student can watch.
 
 use migsim_models::units::SimTime;
-use migsim_models::workload::{CatchUp, Order, Pattern, Term, WriterClock};
+use migsim_models::workload::{Order, Pattern, Term, WriterClock};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Zipf};
@@ -14,6 +14,8 @@ use migsim_models::qemu::XBZRLE_LIFETIME;
 const BATCH: u64 = 2048;
 /// And in post-copy, where the writer's faults steer what comes next.
 const POSTCOPY_BATCH: u64 = 64;
+/// So many writes are replayed, no more: some ten seconds.
+const MOST_WRITES: u64 = 1_000_000_000;
 
 /// A set of pages, a bit each.
 #[derive(Debug, Clone)]
@@ -89,7 +91,6 @@ struct Writer {
     rate: f64,
     written: u64,
     clock: WriterClock,
-    catch_up: CatchUp,
 }
 
 impl Writer {
@@ -155,6 +156,8 @@ pub struct PageMemory {
     postcopy: bool,
     blocked: Option<Blocked>,
     faults: Faults,
+    /// Writes that may still be replayed.
+    budget: u64,
 }
 
 impl PageMemory {
@@ -208,6 +211,7 @@ impl PageMemory {
             postcopy: false,
             blocked: None,
             faults: Faults::default(),
+            budget: MOST_WRITES,
         }
     }
 
@@ -241,14 +245,16 @@ impl PageMemory {
             _ if mine().any(|(class, _)| class.order == Order::Sequential) => Source::Sweep { start: first, pages },
             _ => Source::Uniform { start: first, pages },
         };
-        Writer { source, rate, written: 0, clock, catch_up: spec.catch_up }
+        Writer { source, rate, written: 0, clock }
     }
 
     /// Replays all writes up to `now`.
     fn write_until(&mut self, now: SimTime) {
         for writer in &mut self.writers {
             writer.clock.advance(now);
-            for _ in writer.written..writer.due() {
+            let due = writer.due().min(writer.written.saturating_add(self.budget));
+            self.budget -= due - writer.written.min(due);
+            for _ in writer.written..due {
                 let page = writer.page(&mut self.rng);
                 writer.written += 1;
                 self.log.set(page);
@@ -351,12 +357,17 @@ impl PageMemory {
             return;
         }
         for index in 0..self.writers.len() {
-            self.writers[index].clock.advance(now);
-            if self.blocked.is_some() && self.writers[index].catch_up == CatchUp::Closed {
-                // What a closed writer missed is not made up for.
-                self.writers[index].written = self.writers[index].due();
+            if self.blocked.is_some() {
+                // What an open writer misses meanwhile it makes up for afterwards, as fast as its processor writes.
+                self.writers[index].clock.hold(now);
+                continue;
             }
-            while self.blocked.is_none() && self.writers[index].written < self.writers[index].due() {
+            self.writers[index].clock.advance(now);
+            while self.blocked.is_none()
+                && self.writers[index].written < self.writers[index].due()
+                && self.budget > 0
+            {
+                self.budget -= 1;
                 let page = self.writers[index].page(&mut self.rng);
                 if self.bitmap.has(page) {
                     self.faults.count += 1.0;
@@ -477,6 +488,12 @@ impl GuestMemory for PageMemory {
         }
     }
 
+    fn skip(&mut self, to: SimTime) {
+        for writer in &mut self.writers {
+            writer.clock.skip(to);
+        }
+    }
+
     fn start_postcopy(&mut self, now: SimTime) {
         self.write_until(now);
         self.postcopy = true;
@@ -484,5 +501,13 @@ impl GuestMemory for PageMemory {
 
     fn faults(&self) -> Faults {
         self.faults
+    }
+
+    fn effort(&self) -> u64 {
+        self.bitmap.words.len() as u64
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.budget == 0
     }
 }

@@ -281,11 +281,7 @@ impl Plan {
         let (last, elapsed) = (layout.window, layout.elapsed);
         self.last = last;
         self.crossed = end == End::Crossed;
-        self.end = if end == End::Never {
-            SimTime::MAX
-        } else {
-            now.saturating_add(SimTime::from_secs_f64(elapsed))
-        };
+        self.end = if end == End::Never { SimTime::MAX } else { now + SimTime::from_secs_f64(elapsed) };
     }
 
     /// What happened by `now`: calls `send` for each stretch of which something was sent, with its share, first and last moment.
@@ -293,7 +289,7 @@ impl Plan {
         let whole = now >= self.end;
         let elapsed = if whole { f64::INFINITY } else { now.since(self.start).as_secs_f64() };
         let mut window = if whole { self.last } else { self.first };
-        let time = |seconds: f64| self.start.saturating_add(SimTime::from_secs_f64(seconds)).min(now);
+        let time = |seconds: f64| (self.start + SimTime::from_secs_f64(seconds)).min(now);
         let mut share = 0.0;
         let mut since = 0.0;
         for leg in &self.legs {
