@@ -255,7 +255,7 @@ impl RowPrediction {
             wire_bytes: mean(&|run| run.wire_bytes as f64),
             normal_pages: mean(&|run| run.normal_pages as f64),
             zero_pages: mean(&|run| run.zero_pages as f64),
-            rounds: (!offline).then(|| mean(&|run| f64::from(run.dirty_syncs))),
+            rounds: (!offline).then(|| mean(&|run| run.dirty_syncs as f64)),
             offline_ms: (offline && completed).then(|| {
                 [
                     mean(&|run| run.downtime_parts.suspend.as_millis_f64()),

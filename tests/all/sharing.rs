@@ -39,7 +39,7 @@ fn a_link_that_is_cut_and_comes_back_delays_and_one_cut_for_good_is_an_answer() 
     let full = answer(&case).tmt().unwrap().as_secs_f64();
     case.path.changes = vec![CapacityChange { at: SimTime::from_secs(3), capacity: BitRate(0) }];
     let cut = answer(&case);
-    assert_eq!(cut.ending, migsim::migration::Ending::LinkDead);
+    assert_eq!(cut.ending, migsim::migration::Ending::PathCut);
     case.path.changes.push(CapacityChange { at: SimTime::from_secs(13), capacity: BitRate(1_000_000_000) });
     let got = answer(&case).tmt().unwrap().as_secs_f64();
     assert!((got - full - 10.0).abs() < 0.1, "{got} after {full}");

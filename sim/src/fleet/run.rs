@@ -252,11 +252,7 @@ impl<'a> Run<'a> {
         let index = self.running[migration];
         let one = self.fleet.moves[index];
         let vm = &self.fleet.cluster.vms[one.vm];
-        let throttled: f64 = outcome
-            .rounds
-            .iter()
-            .map(|round| f64::from(round.throttle_percent) / 100.0 * (round.end - round.start).as_secs_f64())
-            .sum();
+        let lost = outcome.lost_s();
         outcome.rounds = Vec::new();
         let short = self.processors.end(migration, vm.cpu, outcome.completed(), &mut self.world);
         let down = outcome.downtime().map_or(0.0, SimTime::as_secs_f64);
@@ -268,7 +264,7 @@ impl<'a> Run<'a> {
             vm: one.vm,
             hosts: [vm.host, one.to],
             began: self.began[index].unwrap_or_default(),
-            lost_s: down + throttled + faulted + outcome.faults.stalled_s + short,
+            lost_s: lost + faulted + short,
             outcome,
         });
         // It has left the one end or the other.

@@ -363,10 +363,7 @@ impl PageMemory {
                 continue;
             }
             self.writers[index].clock.advance(now);
-            while self.blocked.is_none()
-                && self.writers[index].written < self.writers[index].due()
-                && self.budget > 0
-            {
+            while self.blocked.is_none() && self.writers[index].written < self.writers[index].due() && self.budget > 0 {
                 self.budget -= 1;
                 let page = self.writers[index].page(&mut self.rng);
                 if self.bitmap.has(page) {

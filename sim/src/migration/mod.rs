@@ -16,23 +16,27 @@
 mod outcome;
 mod plan;
 
-pub use outcome::{Ending, Outcome, Round};
+pub use outcome::{Bottleneck, Bound, Decision, Ending, Outcome, Patience, Round};
 
 use migsim_models::equations::{DowntimeParts, Terms};
 use migsim_models::profile::Profile;
 use migsim_models::qemu::{self, Throttle};
 use migsim_models::spec::{Guest, Mode, OnTimeout, Path, Policy, Switch, Transport};
-use migsim_models::units::SimTime;
+use migsim_models::units::{PAGE_BYTES, SimTime};
 
 use crate::memory::{GuestMemory, PageCount};
 use plan::{Goal, Plan, Speeds, Window};
 
-/// A migration without a timeout is given up when so many rounds in a row left no less than an earlier one did ...
-const STUCK_ROUNDS: u32 = 40;
-/// ... by more than this share ...
+/// A migration gets nowhere when so many rounds in a row left no less than an earlier one did ...
+const STUCK_ROUNDS: u64 = 40;
+/// ... by more than this share. Without a timeout it is given up then.
 const STUCK_PROGRESS: f64 = 0.995;
-/// ... and at the latest after so many rounds.
-const MOST_ROUNDS: u32 = 100_000;
+/// The simulator follows so many rounds at most ...
+const MOST_ROUNDS: u64 = 100_000;
+/// ... and fewer of a memory whose rounds are costly: so much effort in all, a second or two.
+const MOST_EFFORT: u64 = 100_000_000;
+/// Before 1.3 a round is but one quota of the rate limit. Where so many lie before QEMU could stop, one look stands for several.
+const QUOTAS_AHEAD: f64 = 1024.0;
 
 /// What a migration's machine knows from the start, as plain numbers.
 #[derive(Debug, Clone)]
@@ -98,6 +102,20 @@ enum Stage {
     Over,
 }
 
+/// Rounds that do what those before did need not be followed one by one.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    /// Since when the rounds are watched, and what had come of it all by then.
+    since: SimTime,
+    looks: u64,
+    syncs: u64,
+    passes: u64,
+    sent: PageCount,
+    arrived: f64,
+    /// From when on they have been seen enough of, and until when they all are taken to be alike.
+    skips: Option<[SimTime; 2]>,
+}
+
 /// One migration under way.
 #[derive(Debug)]
 pub struct Migration<M> {
@@ -105,6 +123,8 @@ pub struct Migration<M> {
     memory: M,
     stage: Stage,
     rate: f64,
+    /// The last one above zero while it iterated.
+    last_rate: f64,
     /// What the hosts' processors leave of its speed, and of the guest's.
     cpu: f64,
     guest_cpu: f64,
@@ -122,10 +142,15 @@ pub struct Migration<M> {
     dirtied_since_decision: f64,
     wire_at_decision: f64,
     last_sync: SimTime,
-    syncs: u32,
+    syncs: u64,
+    /// How often progress was judged, and how much work the rounds were.
+    looks: u64,
+    effort: u64,
     best_pending: f64,
-    best_round: u32,
+    best_look: u64,
     best_at: SimTime,
+    /// It gets nowhere, and waits for its timeout or its switch to post-copy.
+    waiting: Option<Waiting>,
     suspended_at: Option<SimTime>,
     stopped_at: SimTime,
     overhead_end: SimTime,
@@ -150,6 +175,7 @@ impl<M: GuestMemory> Migration<M> {
             memory,
             stage: if offline { Stage::Suspending } else { Stage::Setup },
             rate: 0.0,
+            last_rate: 0.0,
             cpu: 1.0,
             guest_cpu: 1.0,
             speed: 1.0,
@@ -169,9 +195,12 @@ impl<M: GuestMemory> Migration<M> {
             wire_at_decision: 0.0,
             last_sync: SimTime::ZERO,
             syncs: 0,
+            looks: 0,
+            effort: 0,
             best_pending: f64::INFINITY,
-            best_round: 0,
+            best_look: 0,
             best_at: SimTime::ZERO,
+            waiting: None,
             suspended_at: None,
             stopped_at: SimTime::ZERO,
             overhead_end: SimTime::ZERO,
@@ -228,7 +257,7 @@ impl<M: GuestMemory> Migration<M> {
         if self.is_over() {
             return None;
         }
-        let end = self.deadline.unwrap_or(self.plan.end);
+        let end = self.skips().map_or(self.deadline.unwrap_or(self.plan.end), |[_, until]| until);
         let wake = [self.timeout(), self.pending_switch(), self.resume_at, self.forced_sync()]
             .into_iter()
             .flatten()
@@ -240,6 +269,9 @@ impl<M: GuestMemory> Migration<M> {
     pub fn set_rate(&mut self, now: SimTime, rate: f64) {
         self.commit(now);
         self.rate = rate * self.settings.share;
+        if rate > 0.0 && self.stage == Stage::Iterating {
+            self.last_rate = self.rate;
+        }
     }
 
     /// What the hosts' processors leave changes: of the migration's own speed, and of the guest's where it runs; what was
@@ -262,7 +294,8 @@ impl<M: GuestMemory> Migration<M> {
     pub fn into_outcome(mut self, now: SimTime) -> Outcome {
         if !self.is_over() {
             self.commit(now);
-            self.give_up(now, Ending::LinkDead);
+            let cut = self.demand().is_some() && self.rate <= 0.0;
+            self.give_up(now, if cut { Ending::PathCut } else { Ending::GaveUp(Patience::Time) });
         }
         self.outcome
     }
@@ -276,14 +309,23 @@ impl<M: GuestMemory> Migration<M> {
         self.switch_at.filter(|_| self.stage == Stage::Iterating)
     }
 
+    /// Not in the first round, nor while nothing moves: it would change nothing.
     fn forced_sync(&self) -> Option<SimTime> {
-        self.forced_sync_at.filter(|_| self.stage == Stage::Iterating)
+        let matters = self.stage == Stage::Iterating && self.rate > 0.0 && self.skips().is_none();
+        self.forced_sync_at.filter(|_| matters)
+    }
+
+    fn skips(&self) -> Option<[SimTime; 2]> {
+        self.waiting.as_ref().and_then(|waiting| waiting.skips)
     }
 
     /// Its own time has come.
     pub fn wake(&mut self, now: SimTime) {
-        let done = now >= self.deadline.unwrap_or(self.plan.end);
+        let done = self.skips().is_none() && now >= self.deadline.unwrap_or(self.plan.end);
         self.commit(now);
+        if self.memory.is_exhausted() {
+            return self.give_up(now, Ending::GaveUp(Patience::Writes));
+        }
         if self.resume_at.is_some_and(|at| at <= now) {
             self.resume_at = None;
             self.let_run(now, 1.0);
@@ -314,9 +356,9 @@ impl<M: GuestMemory> Migration<M> {
                     return; // only the stretch that was planned is done
                 }
                 self.ram_received = now;
-                self.end_round(now);
+                self.end_round(now, Decision::End);
                 self.stage = Stage::DeviceState;
-                self.window.queued = self.settings.device_bytes;
+                self.window.queued += self.settings.device_bytes;
             }
             Stage::DeviceState => {
                 let s = &self.settings;
@@ -353,10 +395,7 @@ impl<M: GuestMemory> Migration<M> {
         self.last_decision = now;
         self.window = Window::starting(now);
         self.stage = Stage::Iterating;
-        self.round = Round { n: 1, start: now, ..Round::default() };
-        if self.settings.policy.auto_converge.is_some() && self.settings.policy.qemu.forces_syncs() {
-            self.forced_sync_at = Some(now + qemu::FORCED_SYNC_PERIOD);
-        }
+        self.round = Round { n: 1, passes: 1, start: now, ..Round::default() };
     }
 
     /// QEMU looks at what is left (`migration/migration.c`, `migration_iteration_run`).
@@ -364,103 +403,212 @@ impl<M: GuestMemory> Migration<M> {
         if !self.plan.crossed && self.memory.pending() > 0.0 {
             return; // only the stretch that was planned is done
         }
-        let s = &self.settings;
-        if s.policy.qemu.measures_its_own_buffer() {
+        let qemu = self.settings.policy.qemu;
+        if qemu.measures_its_own_buffer() {
+            let s = &self.settings;
             self.window.threshold = qemu::threshold(s.speeds.buffer_rate(), s.policy.downtime_limit);
+            // The quotas that were filled since the last look had a sync each.
+            let quotas = libm::round(self.window.sending / self.quota_s()).max(1.0) as u64;
+            self.syncs += quotas - 1;
+            self.round.passes += quotas - 1;
+            self.round.n += quotas - 1;
         }
         // `ram_save_pending` syncs below the threshold, which is 0 in the first 100 ms; from 8.0 on also at it.
         let threshold = self.window.threshold;
-        if threshold == 0.0 && s.policy.qemu.major < 8 {
-            self.end_round(now);
+        if threshold == 0.0 && qemu.major < 8 {
+            self.round.unsent_pages = self.memory.pending();
+            self.end_round(now, Decision::StopUnsynced);
             return self.prepare_stop(now, SimTime::ZERO);
         }
-        let sync = s.sync;
+        let sync = self.settings.sync;
         self.sync(now);
-        if qemu::may_stop(self.pending_bytes(), self.window.threshold, self.settings.policy.qemu) {
+        if qemu::may_stop(self.pending_bytes(), threshold, qemu) {
+            self.end_round(now, Decision::Stop);
             return self.prepare_stop(now, sync);
         }
+        self.end_round(now, Decision::Iterate);
         self.window.begin_round(now, sync);
+        self.looks += 1;
         self.judge_progress(now);
         if self.settings.policy.mode == Mode::Postcopy
-            && self.settings.policy.switch == Switch::AfterPasses(self.syncs - 1)
+            && self.settings.policy.switch == Switch::AfterPasses(u32::try_from(self.syncs - 1).unwrap_or(u32::MAX))
         {
             self.switch_at = Some(now + self.settings.switch_delay);
         }
     }
 
     fn pending_bytes(&self) -> f64 {
-        self.memory.pending() * migsim_models::units::PAGE_BYTES as f64
+        self.memory.pending() * PAGE_BYTES as f64
     }
 
-    /// A sync ends a round, and may throttle (`migration/ram.c`, `migration_bitmap_sync`).
+    /// How long it takes QEMU before 1.3 to fill one quota of its rate limit, or the link to take it.
+    fn quota_s(&self) -> f64 {
+        let quota = self.settings.speeds.cap.min(f64::MAX) * qemu::WINDOW.as_secs_f64();
+        (quota / self.rate.max(1.0)).clamp(qemu::WINDOW.as_secs_f64(), 1.0)
+    }
+
+    /// After how many quotas QEMU before 1.3 is to look: after each, but where it is far from what would let it stop.
+    fn quotas_ahead(&self) -> f64 {
+        let s = &self.settings;
+        let threshold = qemu::threshold(s.speeds.buffer_rate(), s.policy.downtime_limit);
+        let quota = s.speeds.cap.min(self.rate).max(1.0) * self.quota_s();
+        libm::floor((self.pending_bytes() - threshold) / quota / QUOTAS_AHEAD).max(1.0)
+    }
+
+    /// A sync, with which a round ends, and which may throttle (`migration/ram.c`, `migration_bitmap_sync`).
     fn sync(&mut self, now: SimTime) {
         self.round.unsent_pages = self.memory.pending();
+        self.round.threshold_bytes = self.window.threshold;
         let newly = self.memory.sync(now);
         self.syncs += 1;
         self.last_sync = now;
         self.dirtied_since_decision += newly;
-        self.end_round(now);
+        self.effort += self.memory.effort();
         if now - self.last_decision > qemu::THROTTLE_PERIOD {
             let wire = self.settings.speeds.wire(&self.sent);
             if let Some(rule) = &self.settings.policy.auto_converge {
-                let dirtied = self.dirtied_since_decision * migsim_models::units::PAGE_BYTES as f64;
+                let dirtied = self.dirtied_since_decision * PAGE_BYTES as f64;
                 let sent = wire - self.wire_at_decision;
                 if self.throttle.decide(rule, dirtied, sent) {
                     if self.suspended_at.is_none() {
                         self.let_run(now, self.throttle.speed());
                     }
                     self.best_pending = f64::INFINITY;
+                    self.waiting = None;
                 }
             }
             self.last_decision = now;
             self.dirtied_since_decision = 0.0;
             self.wire_at_decision = wire;
         }
-        self.round.throttle_percent = self.throttle.percent;
+        if self.settings.policy.auto_converge.is_some() && self.settings.policy.qemu.forces_syncs() {
+            self.forced_sync_at = Some(self.next_tick(now));
+        }
     }
 
-    fn end_round(&mut self, now: SimTime) {
+    /// When auto-converge's timer next strikes, which was started with the first page.
+    fn next_tick(&self, now: SimTime) -> SimTime {
+        let (since, period) = (now - self.settings.first_page, qemu::FORCED_SYNC_PERIOD);
+        self.settings.first_page + SimTime((since.0 / period.0 + 1).saturating_mul(period.0))
+    }
+
+    fn end_round(&mut self, now: SimTime, decision: Decision) {
         if self.round.start == now && self.round.pages == PageCount::default() {
             return;
         }
-        let next = self.round.n + 1;
         self.round.end = now;
+        self.round.decision = decision;
         self.round.dirty_pages_at_end = self.memory.pending();
-        self.round.wire_bytes = self.settings.speeds.wire(&self.sent) - self.round_wire;
-        self.round_wire += self.round.wire_bytes;
-        let round = std::mem::take(&mut self.round);
-        self.outcome.rounds.push(round);
-        self.round.n = next;
-        self.round.start = now;
-        self.round.throttle_percent = self.throttle.percent;
+        let wire = self.settings.speeds.wire(&self.sent);
+        self.round.wire_bytes = wire - self.round_wire;
+        self.round_wire = wire;
+        let next = Round {
+            n: self.round.n + 1,
+            passes: 1,
+            start: now,
+            throttle_percent: self.throttle.percent,
+            ..Round::default()
+        };
+        self.outcome.push(std::mem::replace(&mut self.round, next));
     }
 
     /// From 10.0 on auto-converge looks every five seconds whether a sync has come, and makes one if not.
     fn force_sync(&mut self, now: SimTime) {
-        self.forced_sync_at = Some(now + qemu::FORCED_SYNC_PERIOD);
-        if self.syncs > 1 && now - self.last_sync >= qemu::FORCED_SYNC_PERIOD {
+        if now - self.last_sync >= qemu::FORCED_SYNC_PERIOD {
             self.sync(now);
+            self.end_round(now, Decision::ForcedSync);
             self.window.busy(now, self.settings.sync);
-            self.judge_progress(now);
+            self.run_out_of_patience(now);
         }
+        self.forced_sync_at = Some(self.next_tick(now));
     }
 
-    /// Without a timeout, a migration that gets nowhere is given up, so that there is an answer.
+    /// A migration that gets nowhere is given up, so that there is an answer, or is not followed further until what it waits for.
     fn judge_progress(&mut self, now: SimTime) {
         let pending = self.memory.pending();
         if pending < self.best_pending * STUCK_PROGRESS {
-            (self.best_pending, self.best_round, self.best_at) = (pending, self.syncs, now);
-            return;
+            (self.best_pending, self.best_look, self.best_at) = (pending, self.looks, now);
+            self.waiting = None;
+            return self.run_out_of_patience(now);
         }
-        let switches = self.settings.policy.mode == Mode::Postcopy;
         let waited = now - self.best_at > self.settings.longest_phase;
         // Before 1.3 a round is but one quota of the rate limit.
         let rounds =
             if self.settings.policy.qemu.measures_its_own_buffer() { 100 * STUCK_ROUNDS } else { STUCK_ROUNDS };
-        let stuck = self.syncs - self.best_round >= rounds && waited && !switches;
-        if self.settings.policy.timeout.is_none() && (stuck || self.syncs >= MOST_ROUNDS) {
-            self.give_up(now, Ending::NoProgress);
+        if self.looks - self.best_look < rounds || !waited {
+            return self.run_out_of_patience(now);
         }
+        if self.awaited().is_some() {
+            self.watch(now, STUCK_ROUNDS);
+        } else if self.settings.policy.mode != Mode::Postcopy && self.settings.policy.timeout.is_none() {
+            self.give_up(now, Ending::NoProgress);
+        } else {
+            self.run_out_of_patience(now);
+        }
+    }
+
+    /// What ends the rounds in any case.
+    fn awaited(&self) -> Option<SimTime> {
+        [self.timeout(), self.pending_switch()].into_iter().flatten().min()
+    }
+
+    /// What takes too long to follow is not followed to its end.
+    fn run_out_of_patience(&mut self, now: SimTime) {
+        if self.looks < MOST_ROUNDS && self.effort < MOST_EFFORT {
+            return;
+        }
+        if self.awaited().is_some() {
+            self.watch(now, 1);
+        } else {
+            self.give_up(now, Ending::GaveUp(Patience::Iterations));
+        }
+    }
+
+    /// Watches so many rounds and one phase of the guest's; what follows until shortly before the end that it waits for is taken to be alike.
+    fn watch(&mut self, now: SimTime, rounds: u64) {
+        let Some(awaited) = self.awaited() else { return };
+        let waiting = *self.waiting.get_or_insert(Waiting {
+            since: now,
+            looks: self.looks,
+            syncs: self.syncs,
+            passes: self.outcome.passes,
+            sent: self.sent,
+            arrived: self.arrived,
+            skips: None,
+        });
+        let watched = now - waiting.since;
+        if self.looks - waiting.looks >= rounds && watched >= self.settings.longest_phase && watched > SimTime::ZERO {
+            let until = awaited - watched;
+            if until - now > watched {
+                self.waiting = Some(Waiting { skips: Some([now, until]), ..waiting });
+            }
+        }
+    }
+
+    /// Until `now` the rounds were as those that were watched.
+    fn skip(&mut self, waiting: &Waiting, since: SimTime, now: SimTime) {
+        let skipped = now - since;
+        let times = skipped.as_secs_f64() / (since - waiting.since).as_secs_f64();
+        let often = |count: u64| libm::round(count as f64 * times) as u64;
+        let mut sent = self.sent;
+        sent.add(&waiting.sent.scaled(-1.0));
+        let sent = sent.scaled(times);
+        let passes = often(self.outcome.passes - waiting.passes).max(1);
+        self.syncs += often(self.syncs - waiting.syncs);
+        self.arrived += (self.arrived - waiting.arrived) * times;
+        self.memory.skip(now);
+        self.sent.add(&sent);
+        self.round.pages.add(&sent);
+        self.round.passes = passes;
+        self.round.n += passes - 1;
+        self.round.unsent_pages = self.memory.pending();
+        let wire_before = self.round_wire;
+        self.end_round(now, Decision::Iterate);
+        self.wire_at_decision += self.round_wire - wire_before;
+        for time in [&mut self.last_sync, &mut self.last_decision, &mut self.best_at] {
+            *time += skipped;
+        }
+        self.window.skip(now);
     }
 
     /// QEMU has decided to stop the guest; the sync that told it so takes until then.
@@ -508,7 +656,7 @@ impl<M: GuestMemory> Migration<M> {
     fn switch_over(&mut self, now: SimTime) {
         self.switch_at = None;
         self.round.unsent_pages = self.memory.pending();
-        self.end_round(now);
+        self.end_round(now, Decision::SwitchOver);
         self.halt(now);
         // The dirty bitmap of the last sync is what the destination throws away and pulls again.
         self.round.start = now;
@@ -537,10 +685,11 @@ impl<M: GuestMemory> Migration<M> {
     }
 
     fn finish_postcopy(&mut self, now: SimTime) {
-        if self.memory.pending() > 0.0 {
-            return; // only the stretch that was planned is done
+        // Only the stretch that was planned may be done; and what faults have pulled beside it may still be under way.
+        if self.memory.pending() > 0.0 || self.window.queued > 0.5 {
+            return;
         }
-        self.end_round(now);
+        self.end_round(now, Decision::End);
         // Everything may be there before the guest runs.
         let resumed = self.outcome.resumed_at.unwrap_or(now);
         self.finish(now.max(resumed), resumed, now);
@@ -583,7 +732,8 @@ impl<M: GuestMemory> Migration<M> {
 
     fn give_up(&mut self, now: SimTime, ending: Ending) {
         if self.stage == Stage::Iterating {
-            self.end_round(now);
+            self.round.unsent_pages = self.memory.pending();
+            self.end_round(now, Decision::GiveUp);
         }
         self.terms = Terms {
             ti: now.since(self.settings.first_page),
@@ -619,6 +769,34 @@ impl<M: GuestMemory> Migration<M> {
         o.dirty_syncs = self.syncs;
         o.throttle_percent = self.throttle.percent;
         o.faults = self.memory.faults();
+        if whole.total() > 0.0 && self.settings.policy.mode != Mode::Offline {
+            let rounds = self.bound();
+            let speeds = self.settings.speeds.slowed(self.cpu);
+            let scanned_s = whole.zero * speeds.zero_s;
+            let sent_s = whole.normal * speeds.normal_wire / rounds.bytes_per_s;
+            self.outcome.bound_of_rounds = Some(rounds);
+            self.outcome.bound = Some(if scanned_s > sent_s {
+                Bound { by: Bottleneck::ZeroPageScan, bytes_per_s: whole.zero * PAGE_BYTES as f64 / scanned_s }
+            } else {
+                rounds
+            });
+        }
+    }
+
+    /// What holds back the pages that are sent whole: the link, if it gives less than could be used, or what says how much could be.
+    fn bound(&self) -> Bound {
+        let s = &self.settings;
+        let own = [
+            (Bottleneck::SendingThread, s.speeds.slowed(self.cpu).buffer_rate()),
+            (Bottleneck::Cap, s.speeds.cap),
+            (Bottleneck::TcpWindow, s.window_rate),
+        ];
+        let (by, most) = own.into_iter().fold(own[0], |least, one| if one.1 < least.1 { one } else { least });
+        if self.last_rate < most * (1.0 - 1e-9) {
+            Bound { by: Bottleneck::Link, bytes_per_s: self.last_rate }
+        } else {
+            Bound { by, bytes_per_s: most }
+        }
     }
 
     /// Lays out what happens next at the current share of the link.
@@ -631,6 +809,13 @@ impl<M: GuestMemory> Migration<M> {
                 return;
             }
         };
+        if self.skips().is_some() {
+            self.plan.clear(now);
+            return;
+        }
+        if self.forced_sync_at.is_some_and(|at| at < now) {
+            self.forced_sync_at = Some(self.next_tick(now));
+        }
         self.window.pass(now);
         let s = &self.settings;
         let pages = matches!(self.stage, Stage::Iterating | Stage::RestOfRam | Stage::Postcopy);
@@ -655,12 +840,11 @@ impl<M: GuestMemory> Migration<M> {
             downtime_limit: s.policy.downtime_limit,
             pending: if pages { self.memory.pending() } else { 0.0 },
             complete,
-            look_in: s.policy.qemu.measures_its_own_buffer().then(|| {
-                // One quota of the rate limit, or as long as a slower link takes for it.
-                let quota = s.speeds.cap.min(f64::MAX) * qemu::WINDOW.as_secs_f64();
-                let filling = (quota / self.rate.max(1.0)).clamp(qemu::WINDOW.as_secs_f64(), 1.0);
-                (filling - self.window.sending).max(0.0)
-            }),
+            look_in: s
+                .policy
+                .qemu
+                .measures_its_own_buffer()
+                .then(|| (self.quotas_ahead() * self.quota_s() - self.window.sending).max(0.0)),
         };
         let speeds = s.speeds.slowed(self.cpu);
         self.plan.lay_out(now, &self.window, &speeds, &request);
@@ -668,6 +852,14 @@ impl<M: GuestMemory> Migration<M> {
 
     /// What was planned until `now` has happened.
     fn commit(&mut self, now: SimTime) {
+        if let Some(waiting) = self.waiting.take_if(|waiting| waiting.skips.is_some()) {
+            let since = waiting.skips.map_or(now, |[since, _]| since);
+            if now > since {
+                self.skip(&waiting, since, now);
+            }
+            self.plan.clear(now);
+            return;
+        }
         if self.plan.is_empty() || (now <= self.plan.start && now < self.plan.end) {
             return;
         }

@@ -108,6 +108,11 @@ impl Window {
         }
     }
 
+    /// Lets time pass until `now` as if it had not.
+    pub(super) fn skip(&mut self, now: SimTime) {
+        self.at = self.at.max(now);
+    }
+
     fn move_on(&mut self, seconds: f64) {
         self.idle = (self.idle - seconds).max(0.0);
         self.sending += seconds;

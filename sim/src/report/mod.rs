@@ -14,7 +14,7 @@ use migsim_models::spec::Mode;
 use migsim_models::units::SimTime;
 
 use crate::advice::Advice;
-use crate::migration::{Ending, Outcome};
+use crate::migration::{Ending, Outcome, Patience};
 use crate::quantiles::Quantiles;
 use crate::scenario::Case;
 
@@ -103,9 +103,12 @@ pub fn why_not(case: &Case, outcome: &Outcome) -> String {
     let size = human_bytes(left.min(case.guest.memory.as_f64()) * PAGE_BYTES as f64);
     match outcome.ending {
         Ending::Completed => String::new(),
-        Ending::LinkDead => {
-            "the link carries nothing any more, or too little for this to end within 584 years".to_owned()
+        Ending::PathCut => "the path carries nothing any more".to_owned(),
+        Ending::GaveUp(Patience::Time) => "it would not end within 584 years".to_owned(),
+        Ending::GaveUp(Patience::Writes) => {
+            "page by page it replays more writes than this simulator waits for".to_owned()
         }
+        Ending::GaveUp(Patience::Iterations) => format!("after {} iterations the simulator gave it up", outcome.passes),
         Ending::TimedOut if outcome.rounds.is_empty() => {
             format!("it was given up after {}, before the first page was sent", human_time(outcome.ended_at))
         }
