@@ -93,6 +93,11 @@ impl DowntimeParts {
         ]
     }
 
+    /// What of it no luck shortens: all but the pages and bytes that were still to be sent, and the offline phases.
+    pub fn fixed(&self) -> SimTime {
+        self.stop + self.flush + self.sync + self.destination_load + self.control
+    }
+
     /// The whole downtime.
     pub fn total(&self) -> SimTime {
         self.named().into_iter().map(|(_, part)| part).sum()

@@ -1,79 +1,305 @@
-//! What would let a migration converge that does not: each figure found by simulating it.
+//! What would let a migration converge that does not: every lever that the chosen QEMU has, and each figure found by simulating it.
 
 use migsim_models::profile::Profile;
 use migsim_models::qemu::AutoConverge;
-use migsim_models::spec::{Mode, Switch};
-use migsim_models::units::{BitRate, SimTime};
+use migsim_models::spec::{Mode, Policy, Switch};
+use migsim_models::units::{BitRate, Bytes, SimTime};
 
-use crate::migration::Outcome;
+use crate::migration::{Ending, Outcome};
 use crate::predict::predict;
 use crate::scenario::Case;
 use crate::world::Fidelity;
 
-/// What would change the verdict. `None`: that would not, however far it is taken.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Advice {
-    /// The slowest link on which it converges, all else equal, to three digits.
-    pub link: Option<BitRate>,
-    /// The shortest downtime limit with which it does.
-    pub downtime_limit: Option<SimTime>,
-    /// What comes of auto-converge with QEMU's defaults.
-    pub auto_converge: Option<Outcome>,
-    /// What comes of post-copy after one pass.
-    pub postcopy: Option<Outcome>,
+/// Something that can be turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lever {
+    /// Another capacity of the link, its changes in proportion.
+    Link,
+    /// Another cap on the migration's bandwidth.
+    BandwidthCap,
+    /// No cap.
+    NoBandwidthCap,
+    /// More channels of multifd.
+    MultifdChannels,
+    /// A larger buffer of the sender's socket, and with it TCP's window.
+    SendBuffer,
+    /// A longer downtime limit.
+    DowntimeLimit,
+    /// A longer timeout.
+    Timeout,
+    /// Throttling with QEMU's defaults.
+    AutoConverge,
+    /// XBZRLE with QEMU's default cache.
+    Xbzrle,
+    /// Post-copy after the first pass.
+    Postcopy,
 }
 
-/// Links are tried up to so many times the one that there is.
-const MOST_LINK: f64 = 10_000.0;
+/// How far a lever has to be turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// It is switched on, or taken away.
+    Switched,
+    /// A rate.
+    Rate(BitRate),
+    /// A time.
+    Time(SimTime),
+    /// A size.
+    Size(Bytes),
+    /// A number.
+    Count(u32),
+}
+
+/// A lever that lets the migration converge, all else equal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remedy {
+    /// Which.
+    pub lever: Lever,
+    /// How far: the least, to three digits.
+    pub setting: Setting,
+    /// What comes of it.
+    pub outcome: Outcome,
+}
+
+/// What would change the verdict.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Advice {
+    /// What would, alone.
+    pub remedies: Vec<Remedy>,
+    /// What would not, however far it is turned.
+    pub in_vain: Vec<Lever>,
+    /// What QEMU refuses here, and why.
+    pub refused: Vec<(Lever, String)>,
+    /// What was not tried: it would have been too much work.
+    pub untried: Vec<Lever>,
+}
+
+/// All levers, in the order in which they are told.
+const LEVERS: [Lever; 10] = [
+    Lever::Timeout,
+    Lever::NoBandwidthCap,
+    Lever::BandwidthCap,
+    Lever::MultifdChannels,
+    Lever::SendBuffer,
+    Lever::Link,
+    Lever::DowntimeLimit,
+    Lever::AutoConverge,
+    Lever::Xbzrle,
+    Lever::Postcopy,
+];
+
+/// Links, caps and buffers are tried up to so many times what there is.
+const MOST_TIMES: f64 = 10_000.0;
 /// QEMU's longest downtime limit.
 const MOST_LIMIT: SimTime = SimTime::from_secs(2000);
+/// The longest timeout that is tried.
+const MOST_TIMEOUT: SimTime = SimTime::from_secs(366 * 86_400);
+/// QEMU's most channels.
+const MOST_CHANNELS: u32 = 255;
+/// A setting is the least: so much less does not do.
+const SHORT: f64 = 0.95;
+/// So much work is put into advice, see [`Outcome::effort`].
+const MOST_EFFORT: u64 = 150_000_000;
 
-/// Finds what would let `case` converge.
-pub fn advise(case: &Case, profile: &Profile) -> Advice {
-    let outcome = |change: &dyn Fn(&mut Case)| {
-        let mut changed = case.clone();
-        change(&mut changed);
-        predict(&changed, profile, Fidelity::Flow)
-    };
-    let converges = |change: &dyn Fn(&mut Case)| Some(outcome(change)).filter(Outcome::completed);
-    let link = case.path.capacity.0 as f64;
-    let limit = (case.policy.downtime_limit.0 as f64).max(1e6);
-    Advice {
-        link: least(link, link * MOST_LINK, |bits| {
-            converges(&|c| {
-                let factor = bits / link;
-                c.path.capacity = BitRate(bits as u64);
-                for change in &mut c.path.changes {
+impl Lever {
+    /// Its key in a scenario.
+    pub fn key(self) -> &'static str {
+        match self {
+            Lever::Link => "link",
+            Lever::BandwidthCap => "bandwidth_cap",
+            Lever::NoBandwidthCap => "no_bandwidth_cap",
+            Lever::MultifdChannels => "multifd_channels",
+            Lever::SendBuffer => "send_buffer",
+            Lever::DowntimeLimit => "downtime_limit",
+            Lever::Timeout => "timeout",
+            Lever::AutoConverge => "auto_converge",
+            Lever::Xbzrle => "xbzrle",
+            Lever::Postcopy => "postcopy",
+        }
+    }
+
+    /// Whether there is anything to turn: a cap that is not there cannot be lifted.
+    fn applies(self, case: &Case, outcome: &Outcome) -> bool {
+        let policy = &case.policy;
+        match self {
+            Lever::Timeout => outcome.ending == Ending::TimedOut,
+            Lever::BandwidthCap | Lever::NoBandwidthCap => policy.bandwidth_cap.is_some(),
+            Lever::SendBuffer => case.path.rtt > SimTime::ZERO,
+            Lever::AutoConverge => policy.auto_converge.is_none() && policy.mode == Mode::Precopy,
+            Lever::Xbzrle => policy.xbzrle.is_none() && policy.mode == Mode::Precopy,
+            Lever::Postcopy => policy.mode == Mode::Precopy,
+            Lever::DowntimeLimit => policy.mode == Mode::Precopy,
+            Lever::Link => true,
+            Lever::MultifdChannels => policy.multifd_channels < MOST_CHANNELS,
+        }
+    }
+
+    /// The case with the lever turned; a number is in the base unit of the lever's setting.
+    fn turned(self, case: &Case, to: f64) -> Case {
+        let mut case = case.clone();
+        let policy = &mut case.policy;
+        match self {
+            Lever::Link => {
+                let factor = to / case.path.capacity.0 as f64;
+                case.path.capacity = BitRate(to as u64);
+                for change in &mut case.path.changes {
                     change.capacity = BitRate((change.capacity.0 as f64 * factor) as u64);
                 }
-            })
-            .is_some()
-        })
-        .map(|bits| BitRate(bits as u64)),
-        downtime_limit: least(limit, MOST_LIMIT.0 as f64, |ns| {
-            converges(&|c| c.policy.downtime_limit = SimTime(ns as u64)).is_some()
-        })
-        .map(|ns| SimTime(ns as u64)),
-        auto_converge: converges(&|c| c.policy.auto_converge = Some(AutoConverge::default())),
-        postcopy: converges(&|c| {
-            c.policy.mode = Mode::Postcopy;
-            c.policy.switch = Switch::AfterPasses(1);
-            c.policy.multifd_channels = 0;
-        }),
+            }
+            Lever::BandwidthCap => policy.bandwidth_cap = Some(BitRate(to as u64)),
+            Lever::NoBandwidthCap => policy.bandwidth_cap = None,
+            Lever::MultifdChannels => policy.multifd_channels = to as u32,
+            Lever::SendBuffer => case.path.send_buffer = Some(Bytes(to as u64)),
+            Lever::DowntimeLimit => policy.downtime_limit = SimTime(to as u64),
+            Lever::Timeout => policy.timeout = Some(SimTime(to as u64)),
+            Lever::AutoConverge => policy.auto_converge = Some(AutoConverge::default()),
+            Lever::Xbzrle => policy.xbzrle = Some(Policy::DEFAULT_XBZRLE),
+            Lever::Postcopy => {
+                policy.mode = Mode::Postcopy;
+                policy.switch = Switch::AfterPasses(1);
+            }
+        }
+        case
+    }
+
+    /// From where to where it can be turned; `None`: it is on or off.
+    fn range(self, case: &Case, profile: &Profile) -> Option<(f64, f64)> {
+        let times = |value: u64| (value as f64, value as f64 * MOST_TIMES);
+        match self {
+            Lever::Link => Some(times(case.path.capacity.0)),
+            Lever::BandwidthCap => case.policy.bandwidth_cap.map(|cap| times(cap.0)),
+            Lever::SendBuffer => {
+                Some(times(case.path.send_buffer.unwrap_or(profile.network.queue_bytes.value).0.clamp(1, 1 << 40)))
+            }
+            Lever::DowntimeLimit => {
+                Some(((case.policy.downtime_limit.0 as f64).max(1e6), MOST_LIMIT.0 as f64)).filter(|(a, b)| a < b)
+            }
+            Lever::Timeout => case.policy.timeout.map(|timeout| (timeout.0 as f64, MOST_TIMEOUT.0 as f64)),
+            Lever::MultifdChannels => Some((f64::from(case.policy.multifd_channels), f64::from(MOST_CHANNELS))),
+            Lever::NoBandwidthCap | Lever::AutoConverge | Lever::Xbzrle | Lever::Postcopy => None,
+        }
+    }
+
+    fn setting(self, to: f64) -> Setting {
+        match self {
+            Lever::Link | Lever::BandwidthCap => Setting::Rate(BitRate(to as u64)),
+            Lever::SendBuffer => Setting::Size(Bytes(to as u64)),
+            Lever::DowntimeLimit | Lever::Timeout => Setting::Time(SimTime(to as u64)),
+            Lever::MultifdChannels => Setting::Count(to as u32),
+            _ => Setting::Switched,
+        }
     }
 }
 
-/// The least value between `from` (which does not hold) and `to` for which `holds`, rounded up to three digits.
-fn least(from: f64, to: f64, holds: impl Fn(f64) -> bool) -> Option<f64> {
-    if !holds(to) {
-        return None;
+impl Remedy {
+    /// The case with the lever turned so far.
+    pub fn of(lever: Lever, setting: Setting, case: &Case) -> Case {
+        let to = match setting {
+            Setting::Switched => 0.0,
+            Setting::Rate(rate) => rate.0 as f64,
+            Setting::Time(time) => time.0 as f64,
+            Setting::Size(size) => size.0 as f64,
+            Setting::Count(count) => f64::from(count),
+        };
+        lever.turned(case, to)
     }
-    let (mut low, mut high) = (from, to);
-    while high / low > 1.002 {
-        let middle = libm::sqrt(low * high);
-        if holds(middle) { high = middle } else { low = middle }
+}
+
+impl Advice {
+    /// The remedy by a lever, if it is one.
+    pub fn by(&self, lever: Lever) -> Option<&Remedy> {
+        self.remedies.iter().find(|remedy| remedy.lever == lever)
     }
-    let digits = libm::pow(10.0, libm::floor(libm::log10(high)) - 2.0);
-    let rounded = libm::ceil(high / digits) * digits;
-    Some(if holds(rounded) { rounded } else { high })
+}
+
+/// Simulates changed cases until so much work has been done.
+struct Trial<'a> {
+    case: &'a Case,
+    profile: &'a Profile,
+    effort: u64,
+}
+
+impl Trial<'_> {
+    fn outcome(&mut self, lever: Lever, to: f64) -> Outcome {
+        let outcome = predict(&lever.turned(self.case, to), self.profile, Fidelity::Flow);
+        self.effort += outcome.effort + 1000;
+        outcome
+    }
+
+    fn holds(&mut self, lever: Lever, to: f64) -> bool {
+        self.effort < MOST_EFFORT && self.outcome(lever, to).completed()
+    }
+
+    /// The least value between `from` (which does not hold) and `to` (which does) that holds while what is 5 % short does not, rounded up to
+    /// three digits where that holds too.
+    fn least(&mut self, lever: Lever, from: f64, to: f64) -> f64 {
+        let mut best = to;
+        loop {
+            let mut low = from;
+            while best / low > 1.002 {
+                let middle = libm::floor(libm::sqrt(low * best));
+                if middle <= low || middle >= best {
+                    break;
+                }
+                if self.holds(lever, middle) { best = middle } else { low = middle }
+            }
+            // Where the border is no single one, a lower one may lie below.
+            let short = libm::floor(best * SHORT);
+            if short <= from || !self.holds(lever, short) {
+                break;
+            }
+            best = short;
+        }
+        let digits = libm::pow(10.0, (libm::floor(libm::log10(best)) - 2.0).max(0.0));
+        let rounded = libm::ceil(best / digits) * digits;
+        let short = libm::floor(rounded * SHORT);
+        let is_least = self.holds(lever, rounded) && (short <= from || !self.holds(lever, short));
+        if is_least { rounded } else { best }
+    }
+
+    /// The fewest channels that hold, if `most` do.
+    fn fewest(&mut self, lever: Lever, from: f64, most: f64) -> Option<f64> {
+        let mut tried = 0.0;
+        for doubled in [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, most].into_iter().filter(|n| *n > from) {
+            if self.holds(lever, doubled) {
+                let first = libm::floor(f64::max(tried, from)) as u32 + 1;
+                return (first..doubled as u32).map(f64::from).find(|n| self.holds(lever, *n)).or(Some(doubled));
+            }
+            tried = doubled;
+        }
+        None
+    }
+}
+
+/// Finds what would let `case` converge, whose outcome is `outcome`.
+pub fn advise(case: &Case, profile: &Profile, outcome: &Outcome) -> Advice {
+    let mut advice = Advice::default();
+    let mut trial = Trial { case, profile, effort: 0 };
+    for lever in LEVERS.into_iter().filter(|lever| lever.applies(case, outcome)) {
+        let range = lever.range(case, profile);
+        let to = range.map_or(0.0, |(_, to)| to);
+        if let Err(error) = lever.turned(case, to).policy.check() {
+            advice.refused.push((lever, error.to_string()));
+            continue;
+        }
+        if trial.effort >= MOST_EFFORT {
+            advice.untried.push(lever);
+            continue;
+        }
+        let least = match (lever, range) {
+            (Lever::MultifdChannels, Some((from, most))) => trial.fewest(lever, from, most),
+            (_, Some((from, to))) => trial.holds(lever, to).then(|| trial.least(lever, from, to)),
+            (_, None) => trial.holds(lever, 0.0).then_some(0.0),
+        };
+        match least {
+            Some(value) => {
+                let mut outcome = trial.outcome(lever, value);
+                outcome.rounds = Vec::new();
+                advice.remedies.push(Remedy { lever, setting: lever.setting(value), outcome });
+            }
+            None if trial.effort >= MOST_EFFORT => advice.untried.push(lever),
+            None => advice.in_vain.push(lever),
+        }
+    }
+    advice
 }

@@ -13,6 +13,7 @@
 //! | [`advice`] | what would let a migration converge that does not |
 //! | [`records`] | files of recorded migrations: predicted row by row, and compared |
 //! | [`sweep`] | what one or two numbers do |
+//! | [`understood`] | what a question was taken to ask, defaults marked |
 //! | [`report`] | answers as table, JSON, CSV and SVG |
 //! | [`terminal`] | what the programs share towards the person: output, whole files, progress, Ctrl-C |
 
@@ -31,4 +32,5 @@ pub mod report;
 pub mod scenario;
 pub mod sweep;
 pub mod terminal;
+pub mod understood;
 pub mod world;

@@ -21,11 +21,12 @@ use statrs::statistics::{Data, OrderStatistics};
 use crate::migration::Outcome;
 use crate::predict::{commoner, median, runs};
 use crate::quantiles::{Draws, Quantiles};
-use crate::scenario::{Case, InputError, Keys};
+use crate::report::csv::harmless;
+use crate::scenario::{Case, InputError, Keys, ThrottleKeys, quoted};
 use crate::world::Fidelity;
 
 /// Columns without which there is no question.
-const NEEDED: [&str; 5] = ["mode", "memory_mib", "touched_pages", "workload", "link_mbit"];
+const NEEDED: [&str; 4] = ["mode", "memory_mib", "workload", "link_mbit"];
 
 /// What a prediction adds to a row.
 pub const PREDICTED: [&str; 15] = [
@@ -113,7 +114,7 @@ impl Columns {
             .map(|text| {
                 text.parse().map_err(|e: T::Err| {
                     let accepted = if accepted.is_empty() { String::new() } else { format!("; it takes {accepted}") };
-                    (column.to_owned(), format!("`{text}`: {e}{accepted}"))
+                    (column.to_owned(), format!("`{}`: {e}{accepted}", quoted(text)))
                 })
             })
             .transpose()
@@ -142,12 +143,15 @@ impl Columns {
         let ms = |column: &str| -> Result<Option<SimTime>, Fault> {
             Ok(self.number(row, column)?.map(|ms| SimTime::from_secs_f64(ms / 1e3)))
         };
+        let mib = |column: &str| -> Result<Option<Bytes>, Fault> {
+            Ok(self.number(row, column)?.map(|mib| Bytes((mib * f64::from(1 << 20)) as u64)))
+        };
         let flag = |column: &str| -> Result<Option<bool>, Fault> {
             match self.text(row, column) {
                 None => Ok(None),
                 Some("0") => Ok(Some(false)),
                 Some("1") => Ok(Some(true)),
-                Some(text) => Err((column.to_owned(), format!("`{text}`: it takes 0 or 1"))),
+                Some(text) => Err((column.to_owned(), format!("`{}`: it takes 0 or 1", quoted(text)))),
             }
         };
         let whole = "a whole number";
@@ -155,7 +159,8 @@ impl Columns {
         let (g, l, m) = (&mut keys.guest, &mut keys.link, &mut keys.migration);
         let memory: u64 = self.needed("memory_mib", self.parse(row, "memory_mib", whole)?)?;
         g.memory = Some(Bytes(memory.saturating_mul(1 << 20)).pages());
-        g.touched = Some(Pages(self.needed("touched_pages", self.parse(row, "touched_pages", whole)?)?));
+        // Absent or empty: all of it.
+        g.touched = self.parse::<u64>(row, "touched_pages", whole)?.map(Pages);
         g.workload = Some(self.needed("workload", self.parse::<Workload>(row, "workload", "")?)?);
         g.vcpus = self.parse(row, "vcpus", whole)?;
         // A record's guest is the lab's, which touches its memory from the front; a column of its own may say otherwise.
@@ -179,14 +184,23 @@ impl Columns {
         m.auto_converge = flag("auto_converge")?;
         m.xbzrle = flag("xbzrle")?;
         m.multifd_channels = self.parse(row, "multifd_channels", whole)?;
+        m.xbzrle_cache = mib("xbzrle_cache_mib")?;
+        m.throttle = Some(ThrottleKeys {
+            initial: self.parse(row, "throttle_initial", whole)?,
+            increment: self.parse(row, "throttle_increment", whole)?,
+            max: self.parse(row, "throttle_max", whole)?,
+            trigger: self.parse(row, "throttle_trigger", whole)?,
+        });
+        m.postcopy_after_passes = self.parse(row, "postcopy_after_passes", whole)?;
+        m.postcopy_after = ms("postcopy_after_ms")?;
+        m.on_timeout = self.parse(row, "on_timeout", "")?;
+        m.offline_files = self.number(row, "offline_files_bytes")?.map(|bytes| Bytes(bytes as u64));
         m.timeout = self.number(row, "timeout_s")?.filter(|s| *s > 0.0).map(SimTime::from_secs_f64);
         m.log_chunk = match self.text(row, "engine") {
-            None | Some("kvm") => {
-                self.number(row, "log_chunk_mib")?.map(|mib| Bytes((mib * f64::from(1 << 20)) as u64))
-            }
+            None | Some("kvm") => mib("log_chunk_mib")?,
             // Without KVM there is no log to be cleared lazily.
             Some("tcg") => Some(Bytes(0)),
-            Some(other) => return Err(("engine".to_owned(), format!("`{other}`: it takes kvm or tcg"))),
+            Some(other) => return Err(("engine".to_owned(), format!("`{}`: it takes kvm or tcg", quoted(other)))),
         };
         Case::build(&keys).map_err(|error| {
             let column = match error.key {
@@ -195,6 +209,10 @@ impl Columns {
                 "capacity" => "link_mbit",
                 "downtime_limit" => "downtime_limit_ms",
                 "timeout" => "timeout_s",
+                "xbzrle_cache" => "xbzrle_cache_mib",
+                "log_chunk" => "log_chunk_mib",
+                "rtt" => "rtt_us",
+                "switch" => "postcopy_after_passes",
                 "send_buffer" => "send_buffer_bytes",
                 other => other,
             };
@@ -271,6 +289,7 @@ impl RowPrediction {
         let ms = |value: Option<f64>| value.map_or(String::new(), |v| format!("{v:.3}"));
         let count = |value: f64| format!("{:.0}", libm::round(value));
         let phases = self.offline_ms.map_or([None; 3], |p| p.map(Some));
+        let times = self.quantiles.and_then(|sure| sure.times);
         [
             if self.completed { "completed" } else { "not-converged" }.to_owned(),
             ms(Some(self.elapsed_ms)),
@@ -282,10 +301,10 @@ impl RowPrediction {
             ms(phases[0]),
             ms(phases[1]),
             ms(phases[2]),
-            ms(self.quantiles.map(|q| q.elapsed_ms[0])),
-            ms(self.quantiles.map(|q| q.elapsed_ms[2])),
-            ms(self.quantiles.map(|q| q.downtime_ms[0])),
-            ms(self.quantiles.map(|q| q.downtime_ms[2])),
+            ms(times.map(|t| t.elapsed_ms.p5)),
+            ms(times.map(|t| t.elapsed_ms.p95)),
+            ms(times.map(|t| t.reported_ms.p5)),
+            ms(times.map(|t| t.reported_ms.p95)),
             ms(self.quantiles.map(|q| q.p_converge)),
         ]
     }
@@ -400,7 +419,8 @@ fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -
         // A row that says how long it took has completed.
         None => number("elapsed_ms")?.map(|_| true),
         Some(other) => {
-            return Err(("outcome".to_owned(), format!("`{other}`: it takes completed, not-converged or failed")));
+            let what = format!("`{}`: it takes completed, not-converged or failed", quoted(other));
+            return Err(("outcome".to_owned(), what));
         }
     };
     let offline = [number("suspend_ms")?, number("copy_ms")?, number("resume_ms")?];
@@ -580,6 +600,8 @@ pub struct Job<'a> {
     pub profile: &'a Profile,
     /// How guests' memory is kept.
     pub fidelity: Fidelity,
+    /// Whether it is said how sure each prediction is: some sixty times the work.
+    pub intervals: bool,
     /// Raised when the work is to end after the current batch.
     pub interrupted: &'a AtomicBool,
 }
@@ -604,7 +626,7 @@ pub fn predict_records(
     let columns = Columns::new(file, &header)?;
     let mut writer = csv::Writer::from_writer(output);
     let write = |e: csv::Error| InputError::new("output", e);
-    let draws = Draws::of_fitted(profile);
+    let draws = if job.intervals { Draws::of_fitted(profile) } else { None };
     let mut summary = Summary::default();
     let mut batch: Vec<StringRecord> = Vec::with_capacity(BATCH);
     let mut wrote_header = false;
@@ -634,7 +656,7 @@ pub fn predict_records(
                     summary.add(&columns, row, mode, &prediction);
                     let fields = prediction.fields();
                     let fields = row.iter().chain(fields.iter().map(String::as_str));
-                    writer.write_record(fields).map_err(write)?;
+                    writer.write_record(fields.map(|cell| harmless(&crate::scenario::shown(cell)))).map_err(write)?;
                 }
                 Err(error) => {
                     summary.failed += 1;

@@ -40,6 +40,32 @@ impl InputError {
     }
 }
 
+/// The most characters of a bad field that a message repeats.
+const MOST_QUOTED: usize = 80;
+
+/// Somebody's text as it may stand in a message or a file: control characters escaped, and no longer than a line.
+pub fn quoted(text: &str) -> String {
+    let mut shown = shown(text);
+    if let Some((end, _)) = shown.char_indices().nth(MOST_QUOTED) {
+        shown.truncate(end);
+        shown.push_str("...");
+    }
+    shown
+}
+
+/// Somebody's text with what would move the cursor, ring, or turn the line about escaped: control characters, line separators and the marks
+/// of bidirectional text.
+pub fn shown(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
+    if !text.contains(hidden) {
+        return text.to_owned();
+    }
+    text.chars().map(|c| if hidden(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
 /// Reads a whole file, naming it if that fails.
 ///
 /// # Errors
@@ -90,6 +116,133 @@ fn line_of_key(text: &str, table: Range<usize>, key: &str) -> usize {
     table.start
 }
 
+/// What the values of a key are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Bytes.
+    Size,
+    /// Bits per second.
+    Rate,
+    /// Seconds.
+    Time,
+    /// Pages per second.
+    PageRate,
+    /// A whole number.
+    Whole,
+    /// A number.
+    Number,
+    /// A word, or several.
+    Word,
+}
+
+impl Kind {
+    /// The unit of its plain numbers, as names of columns end.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Kind::Size => "bytes",
+            Kind::Rate => "bit_s",
+            Kind::Time => "s",
+            Kind::PageRate => "pages_s",
+            Kind::Whole | Kind::Number | Kind::Word => "",
+        }
+    }
+}
+
+/// A type of keys' values.
+trait Kinded {
+    const KIND: Option<Kind>;
+}
+
+macro_rules! kinds {
+    ($($type:ty => $kind:expr;)+) => { $(impl Kinded for $type { const KIND: Option<Kind> = $kind; })+ };
+}
+
+kinds! {
+    Pages => Some(Kind::Size);
+    Bytes => Some(Kind::Size);
+    BitRate => Some(Kind::Rate);
+    SimTime => Some(Kind::Time);
+    u32 => Some(Kind::Whole);
+    bool => Some(Kind::Word);
+    Mode => Some(Kind::Word);
+    Layout => Some(Kind::Word);
+    Transport => Some(Kind::Word);
+    OnTimeout => Some(Kind::Word);
+    Version => Some(Kind::Word);
+    Workload => Some(Kind::Word);
+    String => None;
+    Vec<CapacityChange> => None;
+    ThrottleKeys => None;
+    LinkKeys => None;
+    MigrationKeys => None;
+}
+
+/// A table of a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// `[[guest]]`.
+    Guest,
+    /// `[link]`.
+    Link,
+    /// `[migration]`.
+    Migration,
+}
+
+/// A key of a scenario by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Where it stands.
+    pub table: Table,
+    /// Its name there.
+    pub key: &'static str,
+    /// What its values are.
+    pub kind: Kind,
+}
+
+impl Key {
+    /// All keys that have a value of their own.
+    pub fn all() -> impl Iterator<Item = Key> {
+        let tables =
+            [(Table::Guest, GuestKeys::KEYS), (Table::Link, LinkKeys::KEYS), (Table::Migration, MigrationKeys::KEYS)];
+        tables.into_iter().flat_map(|(table, keys)| {
+            keys.iter().filter_map(move |(key, kind)| Some(Key { table, key, kind: (*kind)? }))
+        })
+    }
+
+    /// The key of that name, alone or behind its table's; the link's capacity also by the name of its flag.
+    pub fn find(name: &str) -> Option<Key> {
+        let name = name.strip_prefix("guest.").or(name.strip_prefix("migration.")).unwrap_or(name);
+        let name = if name == "link" { "capacity" } else { name.strip_prefix("link.").unwrap_or(name) };
+        Key::all().find(|key| key.key == name)
+    }
+
+    /// Sets it to a value as a scenario has it.
+    ///
+    /// # Errors
+    /// What is wrong with the value, and what is accepted.
+    pub fn set(&self, keys: &mut Keys, text: &str) -> Result<(), String> {
+        let value = match (self.kind, text) {
+            (Kind::Whole, text) => match text.parse() {
+                Ok(number) => toml::Value::Integer(number),
+                Err(_) => return Err(format!("`{}` is `{}`; it takes a whole number", self.key, quoted(text))),
+            },
+            (_, "true") => toml::Value::Boolean(true),
+            (_, "false") => toml::Value::Boolean(false),
+            (_, text) => toml::Value::String(text.to_owned()),
+        };
+        let table = toml::Value::Table(toml::Table::from_iter([(self.key.to_owned(), value)]));
+        let error = |e: toml::de::Error| format!("`{}`: {}", self.key, e.message());
+        match self.table {
+            Table::Guest => keys.guest = GuestKeys::deserialize(table).map_err(error)?.over(&keys.guest),
+            Table::Link => keys.link = LinkKeys::deserialize(table).map_err(error)?.over(&keys.link),
+            Table::Migration => {
+                keys.migration = MigrationKeys::deserialize(table).map_err(error)?.over(&keys.migration);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Declares keys that are TOML keys and flags at once; those of one layer go over those of another.
 macro_rules! layered {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
@@ -101,6 +254,9 @@ macro_rules! layered {
         }
 
         impl $name {
+            /// Its keys and what their values are; those that have none of their own are left out.
+            const KEYS: &[(&str, Option<Kind>)] = &[$((stringify!($field), <$type as Kinded>::KIND)),*];
+
             /// These keys over those of `base`.
             #[must_use]
             pub fn over(&self, base: &Self) -> Self {
@@ -295,7 +451,7 @@ impl Case {
             missing("capacity", "the link lacks its capacity, like `capacity = \"1Gbit/s\"` or `--link 1Gbit/s`")
         })?;
         let guest = Guest {
-            name: g.name.clone().unwrap_or_else(|| "guest".to_owned()),
+            name: g.name.as_deref().map_or_else(|| "guest".to_owned(), shown),
             memory,
             touched: g.touched.unwrap_or(memory),
             vcpus: g.vcpus.unwrap_or(1),
@@ -423,6 +579,11 @@ impl Scenario {
             })
             .collect();
         Ok(Scenario { file: Some((file.to_owned(), text)), guests })
+    }
+
+    /// The keys of every guest.
+    pub fn keys(&self) -> impl Iterator<Item = &Keys> {
+        self.guests.iter().map(|(keys, _)| keys)
     }
 
     /// The keys of every guest, to be changed before they are checked.

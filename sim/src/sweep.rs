@@ -1,119 +1,197 @@
-//! What one or two numbers do: the same question over a range of values, on all cores.
+//! What one or more numbers do: the same question over ranges of values, on all cores.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use migsim_models::profile::Profile;
+use migsim_models::profile::{FIELDS, Field, Profile, Slot};
 use migsim_models::units::{BitRate, Bytes, PageRate, Pages, SimTime, UnitError};
 use migsim_models::workload::{Pattern, Workload};
 use rayon::prelude::*;
 
 use crate::migration::Outcome;
-use crate::predict::predict;
-use crate::scenario::{Case, InputError, Keys, Scenario};
+use crate::predict::{commoner, median, runs};
+use crate::quantiles::{Draws, Quantiles};
+use crate::scenario::{Case, InputError, Key, Keys, Kind, Scenario, Table};
 use crate::world::Fidelity;
 
-/// A quantity that can be varied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Something that can be varied.
+#[derive(Debug, Clone, Copy)]
 pub enum Quantity {
-    /// RAM of the guest; what is touched keeps its share of it.
-    Memory,
-    /// Pages that are not zero.
-    Touched,
+    /// A key of a scenario.
+    Key(Key),
     /// The working set of a workload of one term.
     Wss,
-    /// The write rate of all terms together, in their proportion.
+    /// The write rate of all terms together, in their proportion; a measured curve counts with the writes of the classes that fit it.
     Rate,
-    /// Capacity of the link.
-    Link,
-    /// Round-trip time.
-    Rtt,
-    /// QEMU's downtime limit.
-    DowntimeLimit,
-    /// The migration's own cap.
-    BandwidthCap,
-    /// Time until it is given up.
-    Timeout,
+    /// A parameter of the profile.
+    Parameter(&'static Field),
 }
 
-const NAMES: [(&str, Quantity); 9] = [
-    ("memory", Quantity::Memory),
-    ("touched", Quantity::Touched),
-    ("wss", Quantity::Wss),
-    ("rate", Quantity::Rate),
-    ("link", Quantity::Link),
-    ("rtt", Quantity::Rtt),
-    ("downtime_limit", Quantity::DowntimeLimit),
-    ("bandwidth_cap", Quantity::BandwidthCap),
-    ("timeout", Quantity::Timeout),
-];
+impl PartialEq for Quantity {
+    fn eq(&self, other: &Quantity) -> bool {
+        self.name() == other.name()
+    }
+}
+
+/// A value of a quantity: a number in its base unit, or a word.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Bytes, bit/s, seconds, pages/s, or a plain number.
+    Number(f64),
+    /// A mode, a version, a workload.
+    Word(String),
+}
 
 impl Quantity {
+    /// The one of that name: a scenario's key or its flag, `wss`, `rate`, or a profile's key like `network.queue_time`.
+    fn find(name: &str) -> Option<Quantity> {
+        let plain = name.trim().replace('-', "_");
+        let plain = plain.strip_prefix("profile.").unwrap_or(&plain);
+        match plain {
+            "wss" => return Some(Quantity::Wss),
+            "rate" => return Some(Quantity::Rate),
+            _ => {}
+        }
+        if let Some(key) = Key::find(plain) {
+            return Some(Quantity::Key(key));
+        }
+        let ends = |field: &&Field| field.key == plain || field.key.rsplit('.').next() == Some(plain);
+        let mut fields = FIELDS.iter().filter(ends);
+        match (fields.next(), fields.next()) {
+            (Some(field), None) => Some(Quantity::Parameter(field)),
+            // Two tables have a key of that name: it has to be said which is meant.
+            _ => None,
+        }
+    }
+
+    /// All names.
+    fn names() -> String {
+        let keys = Key::all().map(|key| key.name());
+        let fields = FIELDS.iter().map(|field| field.key);
+        keys.chain(["wss", "rate"]).chain(fields).collect::<Vec<_>>().join(", ")
+    }
+
     /// Its name, as `--vary` takes it.
-    pub fn name(self) -> &'static str {
-        NAMES.iter().find(|(_, q)| *q == self).map_or("", |(name, _)| name)
-    }
-
-    /// Reads a value in its unit: bytes, bits per second, nanoseconds or pages per second.
-    fn parse(self, text: &str) -> Result<f64, UnitError> {
-        Ok(match self {
-            Quantity::Memory | Quantity::Touched | Quantity::Wss => text.parse::<Bytes>()?.as_f64(),
-            Quantity::Rate => text.parse::<PageRate>()?.pages_per_s(),
-            Quantity::Link | Quantity::BandwidthCap => text.parse::<BitRate>()?.0 as f64,
-            Quantity::Rtt | Quantity::DowntimeLimit | Quantity::Timeout => text.parse::<SimTime>()?.0 as f64,
-        })
-    }
-
-    /// Writes a value with its unit.
-    pub fn write(self, value: f64) -> String {
+    pub fn name(&self) -> &'static str {
         match self {
-            Quantity::Memory | Quantity::Touched | Quantity::Wss => Bytes(value as u64).to_string(),
-            Quantity::Rate => PageRate::new(value).unwrap_or_default().to_string(),
-            Quantity::Link | Quantity::BandwidthCap => BitRate(value as u64).to_string(),
-            Quantity::Rtt | Quantity::DowntimeLimit | Quantity::Timeout => SimTime(value as u64).to_string(),
+            Quantity::Key(key) => key.name(),
+            Quantity::Wss => "wss",
+            Quantity::Rate => "rate",
+            Quantity::Parameter(field) => field.key,
+        }
+    }
+
+    /// What its values are.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Quantity::Key(key) => key.kind,
+            Quantity::Wss => Kind::Size,
+            Quantity::Rate => Kind::PageRate,
+            Quantity::Parameter(field) => match (field.slot)(&mut Profile::default()) {
+                Slot::Time(_) => Kind::Time,
+                Slot::Pages(_) => Kind::PageRate,
+                Slot::Rate(_) => Kind::Rate,
+                Slot::Bytes(_) => Kind::Size,
+                Slot::Share(_) | Slot::Number(_) => Kind::Number,
+                Slot::Count(_) => Kind::Whole,
+            },
+        }
+    }
+
+    /// The name of its column in files: with its unit, in which its values are plain numbers.
+    pub fn column(&self) -> String {
+        let name = self.name().replace('.', "_");
+        match self.kind().unit() {
+            "" => name,
+            unit => format!("{name}_{unit}"),
+        }
+    }
+
+    fn parse(&self, text: &str) -> Result<Value, String> {
+        let text = text.trim();
+        let of = |e: UnitError| e.to_string();
+        Ok(Value::Number(match self.kind() {
+            Kind::Size => text.parse::<Bytes>().map_err(of)?.as_f64(),
+            Kind::PageRate => text.parse::<PageRate>().map_err(of)?.pages_per_s(),
+            Kind::Rate => text.parse::<BitRate>().map_err(of)?.0 as f64,
+            Kind::Time => text.parse::<SimTime>().map_err(of)?.as_secs_f64(),
+            Kind::Number | Kind::Whole => match text.parse::<f64>() {
+                Ok(number) if number.is_finite() && number >= 0.0 => number,
+                _ => return Err(format!("`{text}` is not a number of zero or more")),
+            },
+            Kind::Word => return Ok(Value::Word(text.to_owned())),
+        }))
+    }
+
+    /// A value as a scenario has it.
+    pub fn write(&self, value: &Value) -> String {
+        let number = match value {
+            Value::Word(word) => return word.clone(),
+            Value::Number(number) => *number,
+        };
+        match self.kind() {
+            Kind::Size => Bytes(number as u64).to_string(),
+            Kind::PageRate => PageRate::new(number).unwrap_or_default().to_string(),
+            Kind::Rate => BitRate(number as u64).to_string(),
+            Kind::Time => SimTime::from_secs_f64(number).to_string(),
+            Kind::Whole => libm::round(number).to_string(),
+            Kind::Number | Kind::Word => number.to_string(),
         }
     }
 
     /// The unit of a plot's axis and how many base units it is.
-    pub fn axis(self) -> (&'static str, f64) {
-        match self {
-            Quantity::Memory | Quantity::Touched | Quantity::Wss => ("GiB", (1_u64 << 30) as f64),
-            Quantity::Rate => ("pages/s", 1.0),
-            Quantity::Link | Quantity::BandwidthCap => ("Mbit/s", 1e6),
-            Quantity::Rtt | Quantity::DowntimeLimit => ("ms", 1e6),
-            Quantity::Timeout => ("s", 1e9),
+    pub fn axis(&self) -> (&'static str, f64) {
+        match (self, self.kind()) {
+            (_, Kind::Size) => ("GiB", (1_u64 << 30) as f64),
+            (_, Kind::PageRate) => ("pages/s", 1.0),
+            (_, Kind::Rate) => ("Mbit/s", 1e6),
+            (Quantity::Key(key), Kind::Time) if key.name() == "timeout" => ("s", 1.0),
+            (_, Kind::Time) => ("ms", 1e-3),
+            (_, Kind::Number | Kind::Whole | Kind::Word) => ("", 1.0),
         }
     }
 
-    /// Sets it in a question's keys.
-    fn set(self, keys: &mut Keys, value: f64) -> Result<(), String> {
-        let (g, l, m) = (&mut keys.guest, &mut keys.link, &mut keys.migration);
-        let pages = Bytes(value as u64).pages();
+    /// What has to be set first: a workload before its rate is.
+    fn turn(&self) -> usize {
         match self {
-            Quantity::Memory => {
-                if let (Some(memory), Some(touched)) = (g.memory, g.touched) {
-                    let share = touched.as_f64() / memory.as_f64().max(1.0);
-                    g.touched = Some(Pages((pages.as_f64() * share) as u64));
-                }
-                g.memory = Some(pages);
+            Quantity::Key(_) | Quantity::Parameter(_) => 0,
+            Quantity::Wss => 1,
+            Quantity::Rate => 2,
+        }
+    }
+
+    /// Sets it in a question's keys, or in its profile.
+    fn set(&self, value: &Value, keys: &mut Keys, profile: &mut Profile) -> Result<(), String> {
+        match (self, value) {
+            (Quantity::Key(key), _) => key.set(keys, &self.write(value)),
+            (Quantity::Wss, Value::Number(bytes)) => {
+                set_working_set(keys.guest.workload.as_mut(), Bytes(*bytes as u64).pages())
             }
-            Quantity::Touched => g.touched = Some(pages),
-            Quantity::Wss => set_working_set(g.workload.as_mut(), pages)?,
-            Quantity::Rate => {
-                let workload = g.workload.clone().unwrap_or_default();
-                let rate: f64 = workload.classes(Pages(u64::MAX)).iter().map(|class| class.rate).sum();
-                if rate <= 0.0 {
+            (Quantity::Rate, Value::Number(rate)) => {
+                let workload = keys.guest.workload.clone().unwrap_or_default();
+                let now = workload.classes(Pages(u64::MAX)).iter().fold(0.0, |sum, class| sum + class.rate);
+                if now <= 0.0 {
                     return Err("`rate` cannot be varied: the workload writes nothing".to_owned());
                 }
-                g.workload = workload.scaled(value / rate);
+                keys.guest.workload = Some(workload.scaled(rate / now).ok_or("the rate is too large")?);
+                Ok(())
             }
-            Quantity::Link => l.capacity = Some(BitRate(value as u64)),
-            Quantity::Rtt => l.rtt = Some(SimTime(value as u64)),
-            Quantity::DowntimeLimit => m.downtime_limit = Some(SimTime(value as u64)),
-            Quantity::BandwidthCap => m.bandwidth_cap = Some(BitRate(value as u64)),
-            Quantity::Timeout => m.timeout = Some(SimTime(value as u64)),
+            (Quantity::Parameter(field), Value::Number(number)) => {
+                let slot = (field.slot)(profile);
+                // Rates of a profile are in bytes per second as numbers.
+                let number = if self.kind() == Kind::Rate { number / 8.0 } else { *number };
+                let nearest = slot.nearest(number);
+                if (nearest - number).abs() > 1e-9 * number.abs() + 0.51 && self.kind() != Kind::Number
+                    || self.kind() == Kind::Number && nearest != number
+                {
+                    return Err(format!("{} cannot be {}", field.key, self.write(value)));
+                }
+                slot.set(number, None);
+                profile.check().map_err(|e| e.to_string())
+            }
+            (_, Value::Word(word)) => Err(format!("`{word}` is not a number")),
         }
-        Ok(())
     }
 }
 
@@ -131,14 +209,13 @@ fn set_working_set(workload: Option<&mut Workload>, pages: Pages) -> Result<(), 
     }
 }
 
-/// One range: `KEY=FROM..TO:N`, with `:log` at the end for steps of equal ratio.
+/// The values of one quantity: `KEY=FROM..TO:N`, with `:log` at the end for steps of equal ratio, or a list, `KEY=A,B,C`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Range {
     /// What is varied.
     pub quantity: Quantity,
-    from: f64,
-    to: f64,
-    count: usize,
+    /// Its values, in the order in which they are asked.
+    pub values: Vec<Value>,
     /// Whether steps have equal ratios.
     pub log: bool,
 }
@@ -146,7 +223,7 @@ pub struct Range {
 /// A range could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{input}`: {problem}; it is written like `link=100Mbit/s..10Gbit/s:20` or `rate=1000p/s..50000p/s:40:log`, with a key of {keys}"
+    "`{input}`: {problem}; it is written like `link=100Mbit/s..10Gbit/s:20`, `rate=1000p/s..50000p/s:40:log` or `mode=precopy,postcopy`{keys}"
 )]
 pub struct RangeError {
     input: String,
@@ -157,21 +234,43 @@ pub struct RangeError {
 /// The most points of a sweep.
 const MOST_POINTS: usize = 100_000;
 
+/// Splits at commas outside of parentheses: a workload has some within.
+fn split_list(text: &str) -> Vec<&str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0_i32, 0);
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
 impl FromStr for Range {
     type Err = RangeError;
 
     fn from_str(input: &str) -> Result<Range, RangeError> {
-        let error = |problem: String| RangeError {
-            input: input.to_owned(),
-            problem,
-            keys: NAMES.map(|(name, _)| name).join(", "),
-        };
+        let error =
+            |problem: String| RangeError { input: crate::scenario::quoted(input), problem, keys: String::new() };
         let (key, rest) = input.split_once('=').ok_or_else(|| error("has no `=`".to_owned()))?;
-        let quantity = NAMES
-            .iter()
-            .find(|(name, _)| *name == key.trim())
-            .map(|(_, q)| *q)
-            .ok_or_else(|| error(format!("unknown key `{key}`")))?;
+        let quantity = Quantity::find(key).ok_or_else(|| RangeError {
+            keys: format!(", with a key of {}", Quantity::names()),
+            ..error(format!("unknown key `{}`", crate::scenario::quoted(key)))
+        })?;
+        let value = |text: &str| quantity.parse(text).map_err(error);
+        if quantity.kind() == Kind::Word || !rest.contains("..") {
+            let values: Vec<Value> = split_list(rest).into_iter().map(value).collect::<Result<_, _>>()?;
+            if values.len() > MOST_POINTS {
+                return Err(error(format!("{} points; it takes 1 to {MOST_POINTS}", values.len())));
+            }
+            return Ok(Range { quantity, values, log: false });
+        }
         let (rest, log) = match rest.strip_suffix(":log") {
             Some(rest) => (rest, true),
             None => (rest, false),
@@ -179,114 +278,174 @@ impl FromStr for Range {
         let (range, count) =
             rest.rsplit_once(':').ok_or_else(|| error("lacks `:N`, the number of points".to_owned()))?;
         let (from, to) = range.split_once("..").ok_or_else(|| error("lacks `..` between its ends".to_owned()))?;
-        let value = |text: &str| quantity.parse(text.trim()).map_err(|e| error(e.to_string()));
-        let (from, to) = (value(from)?, value(to)?);
+        let (Value::Number(from), Value::Number(to)) = (value(from)?, value(to)?) else {
+            return Err(error("its ends are no numbers".to_owned()));
+        };
         let count: usize = count.trim().parse().map_err(|_| error(format!("`{count}` is not a number of points")))?;
-        if !(2..=MOST_POINTS).contains(&count) {
-            return Err(error(format!("{count} points; it takes 2 to {MOST_POINTS}")));
+        if !(1..=MOST_POINTS).contains(&count) {
+            return Err(error(format!("{count} points; it takes 1 to {MOST_POINTS}")));
         }
-        if from >= to {
-            return Err(error("its ends do not rise".to_owned()));
+        if count == 1 && from != to {
+            return Err(error("one point, but two ends".to_owned()));
         }
-        if log && from <= 0.0 {
+        if log && (from <= 0.0 || to <= 0.0) {
             return Err(error("steps of equal ratio start above zero".to_owned()));
         }
-        Ok(Range { quantity, from, to, count, log })
-    }
-}
-
-impl Range {
-    /// Its points in order, both ends included.
-    pub fn points(&self) -> Vec<f64> {
-        let last = (self.count - 1) as f64;
-        (0..self.count)
-            .map(|i| {
-                let at = i as f64 / last;
-                if i + 1 == self.count {
-                    self.to
-                } else if self.log {
-                    self.from * libm::pow(self.to / self.from, at)
-                } else {
-                    self.from + (self.to - self.from) * at
-                }
+        let last = (count - 1).max(1) as f64;
+        let values = (0..count).map(|i| {
+            let at = i as f64 / last;
+            Value::Number(if i + 1 == count {
+                to
+            } else if log {
+                from * libm::pow(to / from, at)
+            } else {
+                from + (to - from) * at
             })
-            .collect()
+        });
+        Ok(Range { quantity, values: values.collect(), log })
     }
 }
 
-/// A point of a sweep and its answer.
+/// A point of a sweep.
 #[derive(Debug, Clone)]
 pub struct Point {
     /// The values varied, in the order of the ranges.
-    pub values: Vec<f64>,
-    /// The case at that point.
-    pub case: Case,
-    /// What comes of it.
-    pub outcome: Outcome,
+    pub values: Vec<Value>,
+    /// What comes of it, or why it cannot be.
+    pub found: Result<Found, String>,
 }
 
-/// Answers the scenario's guest at every point of one or two ranges; `done` hears of each.
+/// What comes of a point.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The case at that point.
+    pub case: Case,
+    /// What comes of it, without its passes.
+    pub outcome: Outcome,
+    /// Over so many offsets into its phases this is the median.
+    pub offsets: usize,
+    /// How sure it is, where that was asked.
+    pub quantiles: Option<Quantiles>,
+}
+
+impl Point {
+    /// Its outcome, where it can be.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.found.as_ref().ok().map(|found| &found.outcome)
+    }
+
+    /// Whether it completes.
+    pub fn completed(&self) -> bool {
+        self.outcome().is_some_and(Outcome::completed)
+    }
+}
+
+/// How a sweep is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    /// The pair of hosts.
+    pub profile: &'a Profile,
+    /// How memory is kept.
+    pub fidelity: Fidelity,
+    /// Whether it is said how sure each point is.
+    pub intervals: bool,
+    /// Whether what is touched keeps its share of a memory that is varied.
+    pub touched_in_proportion: bool,
+}
+
+/// Answers the scenario's guest at every point of the ranges; `done` hears of each, and says whether to go on. Of an interrupted sweep the
+/// points that were answered are returned.
 ///
 /// # Errors
-/// The scenario has more guests than one, or a point of the range cannot be.
+/// The scenario has more guests than one, a quantity is varied twice, or there are too many points.
 pub fn sweep(
     scenario: &mut Scenario,
     ranges: &[Range],
-    profile: &Profile,
-    fidelity: Fidelity,
-    done: impl Fn() + Sync,
+    manner: Manner,
+    done: impl Fn() -> bool + Sync,
 ) -> Result<Vec<Point>, InputError> {
-    let mut grid: Vec<Vec<f64>> = vec![Vec::new()];
+    let refused = |message: String| Err(InputError::new("--vary", message));
+    for (index, range) in ranges.iter().enumerate() {
+        if ranges[..index].contains(range) || ranges[..index].iter().any(|other| other.quantity == range.quantity) {
+            return refused(format!("`{}` is varied twice", range.quantity.name()));
+        }
+    }
+    let count = ranges.iter().try_fold(1_usize, |product, range| product.checked_mul(range.values.len()));
+    match count {
+        Some(count) if count <= MOST_POINTS => {}
+        Some(count) => return refused(format!("{count} points in all; it takes up to {MOST_POINTS}")),
+        None => return refused(format!("more points than can be counted; it takes up to {MOST_POINTS}")),
+    }
+    let mut grid: Vec<Vec<Value>> = vec![Vec::new()];
     for range in ranges {
         grid = grid
             .into_iter()
-            .flat_map(|at| range.points().into_iter().map(move |value| [at.clone(), vec![value]].concat()))
+            .flat_map(|at| range.values.iter().map(move |value| [at.clone(), vec![value.clone()]].concat()))
             .collect();
     }
-    if grid.len() > MOST_POINTS {
-        return Err(InputError::new("--vary", format!("{} points in all; it takes up to {MOST_POINTS}", grid.len())));
-    }
     let base: Vec<Keys> = scenario.keys_mut().map(|keys| keys.clone()).collect();
-    if base.len() != 1 {
+    let [base] = base.as_slice() else {
         return Err(InputError::new(
             "sweep",
             format!("the file has {} guests; a sweep takes a file of one", base.len()),
         ));
-    }
+    };
+    let mut turns: Vec<usize> = (0..ranges.len()).collect();
+    turns.sort_by_key(|index| ranges[*index].quantity.turn());
+    let varies_profile = ranges.iter().any(|range| matches!(range.quantity, Quantity::Parameter(_)));
     let mut cases = Vec::with_capacity(grid.len());
     for values in grid {
-        for keys in scenario.keys_mut() {
-            keys.clone_from(&base[0]);
-            for (range, value) in ranges.iter().zip(&values) {
-                range.quantity.set(keys, *value).map_err(|e| InputError::new("--vary", e))?;
-            }
+        let mut keys = base.clone();
+        let mut own = varies_profile.then(|| manner.profile.clone());
+        let mut nobodys = Profile::clone(manner.profile);
+        let set: Result<(), String> = turns.iter().try_for_each(|index| {
+            ranges[*index].quantity.set(&values[*index], &mut keys, own.as_mut().unwrap_or(&mut nobodys))
+        });
+        if manner.touched_in_proportion
+            && let (Some(was), Some(touched), Some(memory)) = (base.guest.memory, base.guest.touched, keys.guest.memory)
+        {
+            let share = touched.as_f64() / was.as_f64().max(1.0);
+            keys.guest.touched = Some(Pages((memory.as_f64() * share) as u64));
         }
-        let at: Vec<String> = ranges
-            .iter()
-            .zip(&values)
-            .map(|(r, v)| format!("{}={}", r.quantity.name(), r.quantity.write(*v)))
-            .collect();
-        let case = scenario
-            .cases()
-            .map_err(|e| InputError::new(e.place, format!("at {}: {}", at.join(", "), e.message)))?
-            .remove(0);
-        cases.push((values, case));
+        let case = set.and_then(|()| Case::build(&keys).map_err(|error| error.to_string()));
+        cases.push((values, case, own));
     }
-    Ok(cases
-        .into_par_iter()
-        .map(|(values, case)| {
-            let outcome = predict(&case, profile, fidelity);
-            done();
-            Point { values, case, outcome }
-        })
-        .collect())
+    if let [(_, Err(why), _), rest @ ..] = cases.as_slice()
+        && rest.iter().all(|(_, case, _)| case.as_ref().is_err_and(|other| other == why))
+    {
+        // No point at all can be, all for the same reason: the question is at fault, not a point.
+        return refused(why.clone());
+    }
+    let draws = if manner.intervals && !varies_profile { Draws::of_fitted(manner.profile) } else { None };
+    let answer = |(values, case, own): (Vec<Value>, Result<Case, String>, Option<Profile>)| {
+        let profile = own.as_ref().unwrap_or(manner.profile);
+        let found = case.map(|case| {
+            let all = runs(&case, profile, manner.fidelity);
+            let offsets = all.len();
+            let mut outcome = median(commoner(all));
+            let own_draws = (manner.intervals && varies_profile).then(|| Draws::of_fitted(profile)).flatten();
+            let draws = own_draws.as_ref().or(draws.as_ref());
+            let quantiles = draws.and_then(|draws| draws.quantiles(&case, profile, &outcome));
+            outcome.rounds = Vec::new();
+            Found { case, outcome, offsets, quantiles }
+        });
+        done().then_some(Point { values, found })
+    };
+    Ok(cases.into_par_iter().filter_map(answer).collect())
 }
 
 impl Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let q = self.quantity;
-        write!(f, "{}={}..{}:{}", q.name(), q.write(self.from), q.write(self.to), self.count)?;
-        if self.log { write!(f, ":log") } else { Ok(()) }
+        let values: BTreeMap<usize, String> =
+            self.values.iter().map(|value| self.quantity.write(value)).enumerate().collect();
+        write!(f, "{}={}", self.quantity.name(), values.into_values().collect::<Vec<_>>().join(","))
+    }
+}
+
+impl Key {
+    /// Its name as `--vary` takes it: `link` for the link's capacity, as its flag is called.
+    pub fn name(&self) -> &'static str {
+        if self.table == Table::Link && self.key == "capacity" { "link" } else { self.key }
     }
 }
 
@@ -295,14 +454,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn written(text: &str) -> Vec<String> {
+        let range: Range = text.parse().unwrap();
+        range.values.iter().map(|value| range.quantity.write(value)).collect()
+    }
+
     #[test]
     fn ranges_are_read_with_both_ends_and_their_steps() {
-        let range: Range = "link=100Mbit/s..10Gbit/s:3:log".parse().unwrap();
-        let points: Vec<String> = range.points().iter().map(|p| Quantity::Link.write(*p)).collect();
-        assert_eq!(points, ["100Mbit/s", "1Gbit/s", "10Gbit/s"]);
-        let range: Range = "downtime_limit=100ms..500ms:5".parse().unwrap();
-        assert_eq!(range.points(), [1e8, 2e8, 3e8, 4e8, 5e8]);
-        assert_eq!(range.to_string(), "downtime_limit=100ms..500ms:5");
+        for (text, values) in [
+            ("link=100Mbit/s..10Gbit/s:3:log", &["100Mbit/s", "1Gbit/s", "10Gbit/s"][..]),
+            ("downtime_limit=100ms..500ms:5", &["100ms", "200ms", "300ms", "400ms", "500ms"]),
+            ("downtime-limit=500ms..100ms:3", &["500ms", "300ms", "100ms"]),
+            ("rtt=1ms..1ms:1", &["1ms"]),
+            ("memory=4GiB", &["4GiB"]),
+            ("mode=precopy,postcopy", &["precopy", "postcopy"]),
+            ("vcpus=1..4:4", &["1", "2", "3", "4"]),
+            ("queue_time=10ms,20ms", &["10ms", "20ms"]),
+            ("profile.cpu.page_rate=100000p/s..300000p/s:3", &["100000p/s", "200000p/s", "300000p/s"]),
+            ("workload=idle,uniform(wss=1GiB, rate=1p/s)", &["idle", "uniform(wss=1GiB, rate=1p/s)"]),
+        ] {
+            assert_eq!(written(text), values, "{text}");
+        }
     }
 
     #[test]
@@ -311,14 +483,26 @@ mod tests {
             ("link", "has no `=`"),
             ("lnk=1Mbit/s..2Mbit/s:3", "unknown key `lnk`"),
             ("link=1Mbit/s..2Mbit/s", "lacks `:N`"),
-            ("link=1Mbit/s:3", "lacks `..`"),
+            ("link=1Mbit/s:3", "`1Mbit/s:3` has an unknown unit"),
             ("link=1..2Mbit/s:3", "`1` has no unit"),
-            ("link=2Mbit/s..1Mbit/s:3", "its ends do not rise"),
-            ("link=1Mbit/s..2Mbit/s:1", "1 points; it takes 2 to"),
+            ("link=1Mbit/s..2Mbit/s:1", "one point, but two ends"),
+            ("link=1Mbit/s..2Mbit/s:0", "0 points; it takes 1 to"),
             ("rtt=0ms..2ms:3:log", "steps of equal ratio start above zero"),
+            ("vcpus=-1..2:3", "`-1` is not a number of zero or more"),
         ] {
             let error = text.parse::<Range>().unwrap_err().to_string();
             assert!(error.contains(problem) && error.contains("it is written like"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_key_and_parameter_can_be_varied() {
+        for key in Key::all() {
+            assert!(Quantity::find(key.name()).is_some(), "{}", key.name());
+            assert!(Quantity::find(&key.name().replace('_', "-")).is_some(), "{}", key.name());
+        }
+        for field in FIELDS {
+            assert!(Quantity::find(field.key).is_some(), "{}", field.key);
         }
     }
 
@@ -327,6 +511,7 @@ mod tests {
         fn random_text_never_panics(text: String) {
             let _ = text.parse::<Range>();
             let _ = format!("link={text}..{text}:3").parse::<Range>();
+            let _ = format!("workload={text}").parse::<Range>();
         }
     }
 }

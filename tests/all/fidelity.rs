@@ -169,7 +169,8 @@ fn reported(outcome: &Outcome) -> Vec<(&'static str, f64, f64)> {
         ("dirty syncs", outcome.dirty_syncs as f64, 1.0),
         ("throttle", f64::from(outcome.throttle_percent), 10.0),
         ("faults", outcome.faults.count, 6.0),
-        ("stall", outcome.faults.stalled_s, 0.1),
+        // As many faults of some 40 ms.
+        ("stall", outcome.faults.stalled_s, 0.25),
         ("throttled time", outcome.throttled_s(), 0.5),
         ("lost service", outcome.lost_s(), 0.5),
         ("resumed", outcome.resumed_at.map_or(0.0, seconds), 0.02),

@@ -383,7 +383,11 @@ impl Profile {
         Ok(text)
     }
 
-    fn check(&self) -> Result<(), ProfileError> {
+    /// Checks the ranges of its values.
+    ///
+    /// # Errors
+    /// Names the first parameter that is out of its range, and what it takes.
+    pub fn check(&self) -> Result<(), ProfileError> {
         let n = &self.network;
         for (key, share) in [
             ("network.share_tcp", &n.share_tcp),

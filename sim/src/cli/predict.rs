@@ -6,16 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use migsim::advice::advise;
-use migsim::predict::predict;
 use migsim::quantiles::Draws;
 use migsim::records::{Job, Report, predict_records};
-use migsim::report::{Answer, csv, held_back, json, plot, table};
-use migsim::scenario::{Case, InputError, Keys, Scenario};
-use migsim::world::Fidelity;
+use migsim::report::{self, Answer, csv, json, plot, table};
+use migsim::scenario::{InputError, Keys, Scenario};
+use migsim::understood::{Hosts, Understood};
 use migsim_models::profile::Profile;
 use migsim_models::published::{MODELS, Model, model};
-use migsim_models::spec::Mode;
 
 use super::{Format, Manner};
 use migsim::terminal::{self, INTERRUPTED, SOME_FAILED, UNUSABLE, WholeFile, interruptible};
@@ -39,6 +36,12 @@ pub(super) struct PredictArgs {
     /// Put a published model beside it, or all of them (see `migsim models`)
     #[arg(long, value_name = "NAME|all")]
     model: Vec<String>,
+    /// Say in words which rule QEMU applied after each iteration, and with what figures
+    #[arg(long)]
+    explain: bool,
+    /// With --records: say how sure each prediction is, in some sixty times the time
+    #[arg(long, requires = "records")]
+    intervals: bool,
     #[command(flatten)]
     manner: Manner,
     #[command(flatten)]
@@ -56,6 +59,12 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         None => Scenario::from_flags(&args.keys),
     };
     let cases = scenario.cases()?;
+    if args.explain && args.format != Format::Table {
+        bail!(InputError::new(
+            "--explain",
+            "is text beside a table; in JSON each iteration has its threshold and decision"
+        ));
+    }
     let picture = match &args.plot {
         Some(_) if cases.len() > 1 => {
             bail!(InputError::new("--plot", format!("the file has {} guests; a plot shows one", cases.len())))
@@ -63,11 +72,21 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         Some(file) => Some(WholeFile::create(file)?),
         None => None,
     };
+    let hosts = Hosts { profile: &profile, given: args.manner.profile.is_some() };
+    let keys: Vec<Keys> = scenario.keys().cloned().collect();
     let draws = Draws::of_fitted(&profile);
-    let answers: Vec<Answer> =
-        cases.into_iter().map(|case| answer(case, &profile, draws.as_ref(), args.manner.fidelity(), &models)).collect();
+    let answers: Vec<Answer> = cases
+        .into_iter()
+        .zip(&keys)
+        .map(|(case, keys)| {
+            let understood = Understood::of(keys, &case, hosts);
+            let mut answer = Answer::new(case, &profile, draws.as_ref(), args.manner.fidelity(), understood);
+            answer.ask(&models, &profile);
+            answer
+        })
+        .collect();
     terminal::print(&match args.format {
-        Format::Table => text(&answers, args, &profile),
+        Format::Table => text(&answers, args.explain),
         Format::Json => json::answers(&answers),
         Format::Csv => csv::answers(&answers).context("writing CSV")?,
     })?;
@@ -77,38 +96,26 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn answer(
-    case: Case,
-    profile: &Profile,
-    draws: Option<&Draws>,
-    fidelity: Fidelity,
-    models: &[&'static Model],
-) -> Answer {
-    let outcome = predict(&case, profile, fidelity);
-    let advisable = !outcome.completed() && case.policy.mode == Mode::Precopy;
-    let advice = advisable.then(|| advise(&case, profile));
-    let quantiles = draws.and_then(|draws| draws.quantiles(&case, profile, &outcome));
-    let mut answer = Answer { case, outcome, quantiles, advice, models: Vec::new() };
-    answer.ask(models, profile);
-    answer
-}
-
-fn text(answers: &[Answer], args: &PredictArgs, profile: &Profile) -> String {
+fn text(answers: &[Answer], explain: bool) -> String {
     let mut out = match answers {
         [one] => table::answer(one),
         several => {
-            let verdicts: String = several.iter().map(table::verdict).collect();
+            let verdicts: String = several.iter().map(|one| table::question(one) + &table::verdict(one)).collect();
             format!("{verdicts}\n{}", table::overview(several))
         }
     };
-    if answers.iter().any(|a| a.case.guest.phase_offset.is_none() && a.case.guest.workload.has_phases()) {
-        out.push_str("When in a phase the migration starts is not known: shown is the median of 8 offsets.\n");
+    for answer in answers.iter().filter(|answer| answer.offsets > 1) {
+        let (name, offsets) = (&answer.case.guest.name, answer.offsets);
+        out.push_str(&format!(
+            "{name}: when in a phase the migration starts is not known; shown is the median of {offsets} offsets.\n"
+        ));
     }
-    for held in answers.iter().filter_map(|a| held_back(&a.case, profile)) {
-        out.push_str(&format!("{held}.\n"));
+    for answer in answers.iter().filter(|_| explain) {
+        out.push_str(&format!("\n{}:\n{}", answer.case.guest.name, report::explain::explain(answer)));
     }
-    let hosts = if args.manner.profile.is_some() { "Hosts" } else { "Hosts (no --profile was given)" };
-    out.push_str(&format!("{hosts}: {}.\n", profile.name));
+    for warning in answers.iter().flat_map(|answer| &answer.understood.warnings) {
+        out.push_str(&format!("Note: {warning}.\n"));
+    }
     out
 }
 
@@ -143,7 +150,13 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
     let interrupted = interruptible()?;
     let bar = terminal::progress(length, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
     let complain = |error: &migsim::records::RowError| bar.suspend(|| terminal::complain(&format!("error: {error}")));
-    let job = Job { file: &name, profile, fidelity: args.manner.fidelity(), interrupted: &interrupted };
+    let job = Job {
+        file: &name,
+        profile,
+        fidelity: args.manner.fidelity(),
+        intervals: args.intervals,
+        interrupted: &interrupted,
+    };
     let go = |out: &mut dyn std::io::Write| {
         predict_records(&job, std::io::BufReader::new(&input), out, complain, |bytes| bar.set_position(bytes))
     };

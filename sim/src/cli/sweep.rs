@@ -2,22 +2,25 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use migsim::report::{csv, json, plot, table};
+use migsim::report::sweep::{sweep_json, sweep_table};
+use migsim::report::{csv, plot};
 use migsim::scenario::{InputError, Keys, Scenario};
-use migsim::sweep::{Range, sweep};
+use migsim::sweep::{Manner, Range, sweep};
 
-use super::{Format, Manner};
-use migsim::terminal::{self, WholeFile};
+use super::Format;
+use migsim::terminal::{self, INTERRUPTED, WholeFile, interruptible};
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
     /// A scenario of one guest; flags go over what it says
     #[arg(value_name = "FILE.toml")]
     file: Option<PathBuf>,
-    /// What is varied: KEY=FROM..TO:N, with :log for steps of equal ratio; once or twice
+    /// What is varied: KEY=FROM..TO:N, with :log for steps of equal ratio, or KEY=A,B,C; any key of a scenario or a profile, `wss`, or
+    /// `rate` (all terms' writes together; of a curve, those of the classes that fit it)
     #[arg(long, required = true, value_name = "KEY=FROM..TO:N")]
     vary: Vec<Range>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -25,15 +28,21 @@ pub(super) struct SweepArgs {
     /// Draw total time and downtime, with the border of convergence
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+    /// Say how sure each point is, in some sixty times the time
+    #[arg(long)]
+    intervals: bool,
+    /// Where memory is varied: what is touched keeps its share of it, instead of its size
+    #[arg(long)]
+    touched_in_proportion: bool,
     #[command(flatten)]
-    manner: Manner,
+    manner: super::Manner,
     #[command(flatten)]
     keys: Keys,
 }
 
 pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
-    if args.vary.len() > 2 {
-        bail!(InputError::new("--vary", "three ranges and more cannot be drawn or read; it takes one or two"));
+    if args.vary.len() > 2 && args.plot.is_some() {
+        bail!(InputError::new("--plot", "three ranges and more cannot be drawn; it takes one or two"));
     }
     let profile = args.manner.profile()?;
     let mut scenario = match &args.file {
@@ -41,13 +50,27 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         None => Scenario::from_flags(&args.keys),
     };
     let picture = args.plot.as_deref().map(WholeFile::create).transpose()?;
-    let count: usize = args.vary.iter().map(|range| range.points().len()).product();
-    let bar = terminal::progress(count as u64, "{bar:40} {pos}/{len} points, {eta} left");
-    let points = sweep(&mut scenario, &args.vary, &profile, args.manner.fidelity(), || bar.inc(1))?;
+    let count = args.vary.iter().map(|range| range.values.len() as u64).fold(1, u64::saturating_mul);
+    let bar = terminal::progress(count, "{bar:40} {pos}/{len} points, {eta} left");
+    let manner = Manner {
+        profile: &profile,
+        fidelity: args.manner.fidelity(),
+        intervals: args.intervals,
+        touched_in_proportion: args.touched_in_proportion,
+    };
+    let interrupted = interruptible()?;
+    let points = sweep(&mut scenario, &args.vary, manner, || {
+        bar.inc(1);
+        !interrupted.load(Ordering::Relaxed)
+    })?;
     bar.finish_and_clear();
+    if interrupted.load(Ordering::Relaxed) {
+        terminal::complain(&format!("interrupted: nothing is printed of {} points of {count}", points.len()));
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
     terminal::print(&match args.format {
-        Format::Table => table::sweep(&points, &args.vary),
-        Format::Json => json::sweep(&points, &args.vary),
+        Format::Table => sweep_table(&points, &args.vary),
+        Format::Json => sweep_json(&points, &args.vary),
         Format::Csv => csv::sweep(&points, &args.vary).context("writing CSV")?,
     })?;
     if let Some(picture) = picture {

@@ -769,6 +769,7 @@ impl<M: GuestMemory> Migration<M> {
         o.dirty_syncs = self.syncs;
         o.throttle_percent = self.throttle.percent;
         o.faults = self.memory.faults();
+        o.effort = self.effort + self.memory.effort();
         if whole.total() > 0.0 && self.settings.policy.mode != Mode::Offline {
             let rounds = self.bound();
             let speeds = self.settings.speeds.slowed(self.cpu);

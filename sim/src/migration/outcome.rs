@@ -171,6 +171,8 @@ pub struct Outcome {
     pub rounds: Vec<Round>,
     /// How many passes there were.
     pub passes: u64,
+    /// How much work it was to find out, in units of some ten nanoseconds; the same on every machine.
+    pub effort: u64,
 }
 
 impl Outcome {
@@ -198,6 +200,7 @@ impl Outcome {
             bound_of_rounds: None,
             rounds: Vec::with_capacity(8),
             passes: 0,
+            effort: 0,
         }
     }
 

@@ -2,11 +2,13 @@
 
 use migsim_models::units::SimTime;
 
-use super::{Answer, outcome_word};
+use super::{Answer, bound_word, ending_word, outcome_word, why_not};
 use crate::migration::Outcome;
+use crate::quantiles::Quantiles;
+use crate::scenario::Case;
 use crate::sweep::{Point, Range};
 
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 24] = [
     "mode",
     "outcome",
     "tmt_s",
@@ -22,13 +24,25 @@ const COLUMNS: [&str; 15] = [
     "zero_pages",
     "dirty_syncs",
     "throttle_percent",
+    "ending",
+    "reason",
+    "bound_by",
+    "reported_downtime_s",
+    "iterations",
+    "faults",
+    "stalled_s",
+    "given_up_s",
+    "median_of_phase_offsets",
 ];
 
-fn fields(outcome: &Outcome) -> [String; 15] {
+/// How sure an answer is.
+const SURE: [&str; 6] = ["tmt_p5_s", "tmt_p95_s", "downtime_p5_s", "downtime_p95_s", "p_converge", "draws"];
+
+fn fields(case: &Case, outcome: &Outcome, offsets: usize) -> Vec<String> {
     let seconds = |time: SimTime| time.as_secs_f64().to_string();
     let optional = |time: Option<SimTime>| time.map_or(String::new(), seconds);
     let t = &outcome.terms;
-    [
+    vec![
         outcome.mode.to_string(),
         outcome_word(outcome).to_owned(),
         optional(outcome.tmt()),
@@ -44,54 +58,109 @@ fn fields(outcome: &Outcome) -> [String; 15] {
         outcome.zero_pages.to_string(),
         outcome.dirty_syncs.to_string(),
         outcome.throttle_percent.to_string(),
+        ending_word(outcome).to_owned(),
+        why_not(case, outcome),
+        outcome.bound.map_or(String::new(), |bound| bound_word(bound).to_owned()),
+        optional(outcome.reported_downtime()),
+        outcome.passes.to_string(),
+        outcome.faults.count.to_string(),
+        outcome.faults.stalled_s.to_string(),
+        optional((!outcome.completed()).then_some(outcome.ended_at)),
+        offsets.to_string(),
     ]
 }
 
-fn write(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Result<String, csv::Error> {
+fn sure(quantiles: Option<&Quantiles>) -> Vec<String> {
+    let Some(sure) = quantiles else { return vec![String::new(); SURE.len()] };
+    let s = |ms: f64| (ms / 1e3).to_string();
+    let mut fields = match &sure.times {
+        Some(times) => {
+            let (all, down) = (&times.elapsed_ms, &times.downtime_ms);
+            vec![s(all.p5), s(all.p95), s(down.p5), s(down.p95)]
+        }
+        None => vec![String::new(); 4],
+    };
+    fields.extend([sure.p_converge.to_string(), sure.draws.to_string()]);
+    fields
+}
+
+/// A cell as a spreadsheet may open it: text that it would take for a formula is quoted with an apostrophe.
+pub fn harmless(cell: &str) -> String {
+    let starts = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if starts && cell.trim().parse::<f64>().is_err() { format!("'{cell}") } else { cell.to_owned() }
+}
+
+/// Rows as CSV.
+///
+/// # Errors
+/// The writer's, of which there are none in memory.
+pub fn write<R: IntoIterator<Item = String>>(
+    header: impl IntoIterator<Item = String>,
+    rows: impl Iterator<Item = R>,
+) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(header)?;
+    writer.write_record(header.into_iter())?;
     for row in rows {
-        writer.write_record(row)?;
+        writer.write_record(row.into_iter().map(|cell| harmless(&cell)))?;
     }
     let bytes = writer.into_inner().map_err(|e| csv::Error::from(std::io::Error::from(e.into_error().kind())))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn names(first: &[&str], last: &[String]) -> Vec<String> {
-    let first = first.iter().map(|name| (*name).to_owned());
-    first.chain(COLUMNS.map(str::to_owned)).chain(last.iter().cloned()).collect()
+fn names<'a>(first: impl IntoIterator<Item = &'a str>, last: impl IntoIterator<Item = String>) -> Vec<String> {
+    first.into_iter().chain(COLUMNS).chain(SURE).map(str::to_owned).chain(last).collect()
 }
 
-/// One row for each guest, with two columns for each model that was asked.
+/// One row for each guest, with four columns for each model that was asked: on its own inputs, and on fair ones.
 ///
 /// # Errors
 /// The writer's, of which there are none in memory.
 pub fn answers(answers: &[Answer]) -> Result<String, csv::Error> {
     let asked = answers.first().map(|a| a.models.as_slice()).unwrap_or_default();
-    let models: Vec<String> = asked
-        .iter()
-        .flat_map(|(model, _)| [format!("{}_tmt_s", model.name), format!("{}_downtime_s", model.name)])
-        .collect();
+    let models = asked.iter().flat_map(|(model, _)| {
+        let name = model.name.replace('-', "_");
+        ["tmt_s", "downtime_s", "fair_tmt_s", "fair_downtime_s"].map(|figure| format!("{name}_{figure}"))
+    });
     let number = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
     let rows = answers.iter().map(|answer| {
         let mut row = vec![answer.case.guest.name.clone()];
-        row.extend(fields(&answer.outcome));
-        row.extend(answer.models.iter().flat_map(|(_, p)| [number(p.tmt_s), number(p.downtime_s)]));
+        row.extend(fields(&answer.case, &answer.outcome, answer.offsets));
+        row.extend(sure(answer.quantiles.as_ref()));
+        row.extend(answer.models.iter().flat_map(|(_, asked)| {
+            [asked.as_printed.tmt_s, asked.as_printed.downtime_s, asked.fair.tmt_s, asked.fair.downtime_s].map(number)
+        }));
+        row.extend([
+            answer.understood.line(),
+            answer.understood.defaults().join(" "),
+            answer.understood.warnings.join(" "),
+        ]);
         row
     });
-    write(names(&["name"], &models), rows)
+    let last = models.chain(["question", "defaults", "warnings"].map(str::to_owned));
+    write(names(["name"], last), rows)
 }
 
-/// One row for each point.
+/// One row for each point; of one that cannot be, the reason.
 ///
 /// # Errors
 /// The writer's, of which there are none in memory.
 pub fn sweep(points: &[Point], ranges: &[Range]) -> Result<String, csv::Error> {
-    let varied: Vec<&str> = ranges.iter().map(|range| range.quantity.name()).collect();
+    let varied: Vec<String> = ranges.iter().map(|range| range.quantity.column()).collect();
     let rows = points.iter().map(|point| {
-        let mut row: Vec<String> = ranges.iter().zip(&point.values).map(|(r, v)| r.quantity.write(*v)).collect();
-        row.extend(fields(&point.outcome));
+        let mut row: Vec<String> = point.values.iter().map(super::sweep::plain).collect();
+        match &point.found {
+            Ok(found) => {
+                row.extend(fields(&found.case, &found.outcome, found.offsets));
+                row.extend(sure(found.quantiles.as_ref()));
+            }
+            Err(why) => row.extend(COLUMNS.iter().chain(&SURE).map(|column| match *column {
+                "outcome" => "failed".to_owned(),
+                "ending" => "refused".to_owned(),
+                "reason" => why.clone(),
+                _ => String::new(),
+            })),
+        }
         row
     });
-    write(names(&varied, &[]), rows)
+    write(names(varied.iter().map(String::as_str), []), rows)
 }

@@ -3,12 +3,90 @@
 use migsim_models::units::SimTime;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, outcome_word, why_not};
+use super::{Answer, bound_word, bound_words, ending_word, outcome_word, why_not};
+use crate::advice::{Advice, Lever, Remedy, Setting};
 use crate::migration::Outcome;
-use crate::sweep::{Point, Range};
+use crate::migration::{Bound, Decision};
+use crate::quantiles::{Percentiles, Quantiles};
 
 fn seconds(time: SimTime) -> Value {
     json!(time.as_secs_f64())
+}
+
+fn bound(bound: Bound) -> Value {
+    json!({"by": bound_word(bound), "bytes_per_s": bound.bytes_per_s})
+}
+
+fn decision_word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Iterate => "iterate",
+        Decision::Stop => "stop",
+        Decision::StopUnsynced => "stop-unsynced",
+        Decision::ForcedSync => "forced-sync",
+        Decision::SwitchOver => "switch-to-postcopy",
+        Decision::End => "end",
+        Decision::GiveUp => "give-up",
+    }
+}
+
+/// How sure an answer is; where it does not converge there are no times.
+pub(super) fn quantiles(sure: &Quantiles) -> Value {
+    let ms = |p: Percentiles| json!({"p5": p.p5, "p25": p.p25, "p50": p.p50, "p75": p.p75, "p95": p.p95});
+    let mut value = json!({"p_converge": sure.p_converge, "draws": sure.draws});
+    if let Some(times) = sure.times {
+        value["elapsed_ms"] = ms(times.elapsed_ms);
+        value["downtime_ms"] = ms(times.downtime_ms);
+        value["reported_downtime_ms"] = ms(times.reported_ms);
+    }
+    value
+}
+
+/// What would let it converge. The first four keys have stood there since before the others.
+fn advice(advice: &Advice) -> Value {
+    let time = |lever: Lever| match advice.by(lever).map(|remedy| remedy.setting) {
+        Some(Setting::Time(time)) => seconds(time),
+        _ => Value::Null,
+    };
+    let mbit = |lever: Lever| match advice.by(lever).map(|remedy| remedy.setting) {
+        Some(Setting::Rate(rate)) => json!(rate.0 as f64 / 1e6),
+        _ => Value::Null,
+    };
+    let with = |lever: Lever| {
+        advice.by(lever).map_or(Value::Null, |Remedy { outcome: o, .. }| {
+            json!({"tmt_s": optional(o.tmt()), "downtime_s": optional(o.downtime()), "throttle_percent": o.throttle_percent})
+        })
+    };
+    let remedies: Vec<Value> = advice
+        .remedies
+        .iter()
+        .map(|remedy| {
+            let (unit, value) = match remedy.setting {
+                Setting::Switched => ("switched", json!(true)),
+                Setting::Rate(rate) => ("bit_s", json!(rate.0)),
+                Setting::Time(time) => ("s", seconds(time)),
+                Setting::Size(size) => ("bytes", json!(size.0)),
+                Setting::Count(count) => ("count", json!(count)),
+            };
+            json!({
+                "lever": remedy.lever.key(), "unit": unit, "value": value,
+                "tmt_s": optional(remedy.outcome.tmt()), "downtime_s": optional(remedy.outcome.downtime()),
+                "throttle_percent": remedy.outcome.throttle_percent,
+            })
+        })
+        .collect();
+    let keys = |levers: &[Lever]| levers.iter().map(|lever| lever.key()).collect::<Vec<_>>();
+    let refused: Map<String, Value> =
+        advice.refused.iter().map(|(lever, why)| (lever.key().to_owned(), json!(why))).collect();
+    json!({
+        "link_mbit": mbit(Lever::Link),
+        "downtime_limit_s": time(Lever::DowntimeLimit),
+        "auto_converge": with(Lever::AutoConverge),
+        "postcopy": with(Lever::Postcopy),
+        "remedies": remedies,
+        "in_vain": keys(&advice.in_vain),
+        "refused": refused,
+        "untried": keys(&advice.untried),
+    })
 }
 
 fn optional(time: Option<SimTime>) -> Value {
@@ -16,7 +94,7 @@ fn optional(time: Option<SimTime>) -> Value {
 }
 
 /// The figures of an outcome. Terms are numbers; totals are null unless it completed.
-fn outcome(outcome: &Outcome) -> Map<String, Value> {
+pub(super) fn outcome(outcome: &Outcome) -> Map<String, Value> {
     let t = &outcome.terms;
     let parts: Map<String, Value> = outcome
         .downtime_parts
@@ -30,6 +108,7 @@ fn outcome(outcome: &Outcome) -> Map<String, Value> {
         .map(|round| {
             json!({
                 "n": round.n,
+                "iterations": round.passes,
                 "start_s": seconds(round.start),
                 "end_s": seconds(round.end),
                 "normal_pages": round.pages.normal,
@@ -39,12 +118,17 @@ fn outcome(outcome: &Outcome) -> Map<String, Value> {
                 "wire_bytes": round.wire_bytes,
                 "dirty_pages_at_end": round.dirty_pages_at_end,
                 "throttle_percent": round.throttle_percent,
+                "threshold_bytes": round.threshold_bytes,
+                "decision": decision_word(round.decision),
             })
         })
         .collect();
     let fields = json!({
         "mode": outcome.mode.to_string(),
         "outcome": outcome_word(outcome),
+        "ending": ending_word(outcome),
+        "bound_by": outcome.bound.map(bound),
+        "iterations_bound_by": outcome.bound_of_rounds.map(bound),
         "tmt_s": optional(outcome.tmt()),
         "downtime_s": optional(outcome.downtime()),
         "resumed_s": optional(outcome.resumed_at),
@@ -63,6 +147,8 @@ fn outcome(outcome: &Outcome) -> Map<String, Value> {
         "throttle_percent": outcome.throttle_percent,
         "faults": outcome.faults.count,
         "stalled_s": outcome.faults.stalled_s,
+        "throttled_s": outcome.throttled_s(),
+        "iterations": outcome.passes,
         "rounds": rounds,
     });
     match fields {
@@ -75,40 +161,36 @@ fn answer(answer: &Answer) -> Value {
     let mut map = Map::new();
     map.insert("name".to_owned(), json!(answer.case.guest.name));
     map.extend(outcome(&answer.outcome));
-    if let Some(sure) = answer.quantiles {
-        map.insert(
-            "quantiles".to_owned(),
-            json!({
-                "elapsed_ms": {"p5": sure.elapsed_ms[0], "p50": sure.elapsed_ms[1], "p95": sure.elapsed_ms[2]},
-                "downtime_ms": {"p5": sure.downtime_ms[0], "p50": sure.downtime_ms[1], "p95": sure.downtime_ms[2]},
-                "p_converge": sure.p_converge,
-            }),
-        );
+    let understood: Map<String, Value> =
+        answer.understood.quantities.iter().map(|q| (q.key.to_owned(), json!(q.said))).collect();
+    map.insert("question".to_owned(), Value::Object(understood));
+    map.insert("question_line".to_owned(), json!(answer.understood.line()));
+    map.insert("defaults".to_owned(), json!(answer.understood.defaults()));
+    map.insert("warnings".to_owned(), json!(answer.understood.warnings));
+    map.insert("median_of_phase_offsets".to_owned(), json!(answer.offsets));
+    if let Some(bound) = answer.outcome.bound {
+        map.insert("bound_by_words".to_owned(), json!(bound_words(bound, &answer.case)));
+    }
+    if let Some(sure) = &answer.quantiles {
+        map.insert("quantiles".to_owned(), quantiles(sure));
+        map.insert("p_converge".to_owned(), json!(sure.p_converge));
     }
     if !answer.outcome.completed() {
         map.insert("reason".to_owned(), json!(why_not(&answer.case, &answer.outcome)));
     }
-    if let Some(advice) = &answer.advice {
-        let with = |o: &Option<Outcome>| {
-            o.as_ref().map_or(Value::Null, |o| {
-                json!({"tmt_s": optional(o.tmt()), "downtime_s": optional(o.downtime()), "throttle_percent": o.throttle_percent})
-            })
-        };
-        let advice = json!({
-            "link_mbit": advice.link.map(|link| link.0 as f64 / 1e6),
-            "downtime_limit_s": optional(advice.downtime_limit),
-            "auto_converge": with(&advice.auto_converge),
-            "postcopy": with(&advice.postcopy),
-        });
-        map.insert("would_converge_with".to_owned(), advice);
+    if let Some(found) = &answer.advice {
+        map.insert("would_converge_with".to_owned(), advice(found));
     }
     if !answer.models.is_empty() {
         let models: Map<String, Value> = answer
             .models
             .iter()
-            .map(|(model, p)| {
+            .map(|(model, asked)| {
+                let (p, fair) = (&asked.as_printed, &asked.fair);
                 let figures = json!({
-                    "source": model.source, "converges": p.converges, "tmt_s": p.tmt_s, "downtime_s": p.downtime_s,
+                    "source": model.source, "mode": model.mode.to_string(),
+                    "converges": p.converges, "tmt_s": p.tmt_s, "downtime_s": p.downtime_s,
+                    "fair": {"converges": fair.converges, "tmt_s": fair.tmt_s, "downtime_s": fair.downtime_s},
                 });
                 (model.name.to_owned(), figures)
             })
@@ -118,7 +200,7 @@ fn answer(answer: &Answer) -> Value {
     Value::Object(map)
 }
 
-fn pretty(value: &Value) -> String {
+pub(super) fn pretty(value: &Value) -> String {
     // A `Value` has string keys and finite numbers only: writing it cannot fail.
     format!("{value:#}\n")
 }
@@ -129,24 +211,4 @@ pub fn answers(answers: &[Answer]) -> String {
         [one] => pretty(&answer(one)),
         several => pretty(&json!({"results": several.iter().map(answer).collect::<Vec<_>>()})),
     }
-}
-
-/// A sweep: for each point the values varied and the answer without its rounds.
-pub fn sweep(points: &[Point], ranges: &[Range]) -> String {
-    let points: Vec<Value> = points
-        .iter()
-        .map(|point| {
-            let mut map = outcome(&point.outcome);
-            let rounds = map.remove("rounds").and_then(|r| r.as_array().map(Vec::len));
-            map.insert("passes".to_owned(), json!(rounds));
-            let varied: Map<String, Value> = ranges
-                .iter()
-                .zip(&point.values)
-                .map(|(range, value)| (range.quantity.name().to_owned(), json!(range.quantity.write(*value))))
-                .collect();
-            map.insert("varied".to_owned(), Value::Object(varied));
-            Value::Object(map)
-        })
-        .collect();
-    pretty(&json!({"results": points}))
 }

@@ -13,7 +13,7 @@ use migsim_models::spec::Mode;
 use migsim_models::units::{PAGE_BYTES, human_time};
 
 use super::Answer;
-use crate::sweep::{Point, Range};
+use crate::sweep::{Point, Range, Value};
 
 /// Colours that stay apart for colour-blind readers (Okabe and Ito).
 pub const BLUE: &str = "#0072b2";
@@ -52,7 +52,8 @@ pub fn rounds(answer: &Answer) -> String {
         }
     }
     let end = outcome.ended_at.as_secs_f64();
-    let interval = answer.quantiles.map(|sure| (sure.elapsed_ms[0] / 1e3, sure.elapsed_ms[2] / 1e3));
+    let interval =
+        answer.quantiles.and_then(|sure| sure.times).map(|t| (t.elapsed_ms.p5 / 1e3, t.elapsed_ms.p95 / 1e3));
     let last = interval.map_or(end, |(_, late)| late.max(end));
     let down = outcome.downtime().map(|down| {
         let resumed = outcome.resumed_at.unwrap_or(outcome.ended_at).as_secs_f64();
@@ -60,13 +61,15 @@ pub fn rounds(answer: &Answer) -> String {
     });
     let panel = |title: String, from: f64, label: &str| {
         let seen = |points: &[(f64, f64)]| points.iter().copied().filter(|p| p.0 >= from).collect::<Vec<_>>();
-        let plots =
-            vec![line(from_on(&left, from), BLUE, "left to send"), dots(seen(&dirtied), ORANGE, "dirtied in a pass")];
+        let plots = vec![
+            line(from_on(&left, from), BLUE, "left to send"),
+            dots(seen(&dirtied), ORANGE, "dirtied in an iteration"),
+        ];
         let top = from_on(&left, from).iter().chain(&seen(&dirtied)).map(|p| p.1).fold(1.0, f64::max);
         let mut layout = Layout::auto_from_plots(&plots)
             .with_title(title)
             .with_x_label(if interval.is_some() {
-                "time since the start, s (blue: where nine of ten such migrations end)"
+                "time since the start, s (blue: 90 % interval of the end)"
             } else {
                 "time since the start, s"
             })
@@ -92,7 +95,7 @@ pub fn rounds(answer: &Answer) -> String {
         (Some(total), Some(down)) => {
             format!("{name}: {} in total, {} down (shaded)", human_time(total), human_time(down))
         }
-        _ => format!("{name}: does not converge"),
+        _ => format!("{name}: {}", super::ending_word(outcome).replace('-', " ")),
     };
     let (plots, layout) = panel(title, 0.0, "");
     // The end in close-up: the stop with about as much before it.
@@ -170,22 +173,24 @@ pub fn sweep(points: &[Point], ranges: &[Range]) -> String {
 }
 
 fn over_one(points: &[Point], range: &Range) -> String {
-    let (unit, scale) = range.quantity.axis();
-    let name = range.quantity.name().replace('_', " ");
-    let at = |point: &Point| point.values[0] / scale;
+    let (_, scale) = range.quantity.axis();
+    let at = |point: &Point| place(&point.values[0], &range.values, scale);
+    // Lines go from left to right, whatever the order in which the points were asked.
+    let mut points: Vec<&Point> = points.iter().collect();
+    points.sort_by(|a, b| at(a).total_cmp(&at(b)));
     // The border of convergence: half way between neighbours that differ.
     let borders: Vec<f64> = points
         .windows(2)
-        .filter(|pair| pair[0].outcome.completed() != pair[1].outcome.completed())
+        .filter(|pair| pair[0].completed() != pair[1].completed())
         .map(|pair| {
-            let (a, b) = (at(&pair[0]), at(&pair[1]));
+            let (a, b) = (at(pair[0]), at(pair[1]));
             if range.log { libm::sqrt(a * b) } else { (a + b) / 2.0 }
         })
         .collect();
     let diverging: Vec<(f64, f64)> = {
         let mut spans: Vec<(f64, f64)> = Vec::new();
         let edges = borders.iter().copied();
-        let mut start = (!points.first().is_none_or(|p| p.outcome.completed())).then(|| points.first().map_or(0.0, at));
+        let mut start = (!points.first().is_none_or(|p| p.completed())).then(|| points.first().map_or(0.0, |p| at(p)));
         for edge in edges {
             match start.take() {
                 Some(from) => spans.push((from, edge)),
@@ -200,7 +205,7 @@ fn over_one(points: &[Point], range: &Range) -> String {
     let panel = |title: &str, label: &str, colour: &str, of: &dyn Fn(&Point) -> Option<f64>| {
         // Lines break where there is no answer.
         let mut plots = Vec::new();
-        for run in points.chunk_by(|a, b| a.outcome.completed() == b.outcome.completed()) {
+        for run in points.chunk_by(|a, b| a.completed() == b.completed()) {
             let line: Vec<(f64, f64)> = run.iter().filter_map(|p| Some((at(p), of(p)?))).collect();
             if !line.is_empty() {
                 plots.push(Plot::Line(
@@ -214,10 +219,8 @@ fn over_one(points: &[Point], range: &Range) -> String {
             let ends = [points.first(), points.last()].into_iter().flatten().map(|p| (at(p), 0.0)).collect::<Vec<_>>();
             plots.push(Plot::Scatter(ScatterPlot::new().with_data(ends).with_color("none").with_size(0.0)));
         }
-        let mut layout = Layout::auto_from_plots(&plots)
-            .with_title(title)
-            .with_x_label(format!("{name}, {unit}"))
-            .with_y_label(label);
+        let mut layout =
+            Layout::auto_from_plots(&plots).with_title(title).with_x_label(axis_label(range)).with_y_label(label);
         if let (Some(first), Some(last)) = (points.first(), points.last()) {
             layout = layout.with_x_axis_min(at(first)).with_x_axis_max(at(last));
         }
@@ -239,15 +242,42 @@ fn over_one(points: &[Point], range: &Range) -> String {
     };
     let shaded = if diverging.is_empty() { "" } else { " (shaded: does not converge)" };
     let total = panel(&format!("total migration time{shaded}"), "s", BLUE, &|p| {
-        p.outcome.tmt().map(migsim_models::units::SimTime::as_secs_f64)
+        p.outcome()?.tmt().map(migsim_models::units::SimTime::as_secs_f64)
     });
     let down =
-        panel("downtime", "ms", GREEN, &|p| p.outcome.downtime().map(migsim_models::units::SimTime::as_millis_f64));
+        panel("downtime", "ms", GREEN, &|p| p.outcome()?.downtime().map(migsim_models::units::SimTime::as_millis_f64));
     let figure = Figure::new(2, 1)
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])
         .with_cell_size(760.0, 320.0);
     SvgBackend::default().render_scene(&figure.render())
+}
+
+/// Where a value stands on an axis: a word by its place in the list.
+fn place(value: &Value, values: &[Value], scale: f64) -> f64 {
+    match value {
+        Value::Number(number) => number / scale,
+        Value::Word(_) => values.iter().position(|other| other == value).map_or(0.0, |at| at as f64 + 1.0),
+    }
+}
+
+/// The label of a quantity's axis; of words, which number stands for which.
+fn axis_label(range: &Range) -> String {
+    let name = range.quantity.name().replace('_', " ");
+    let words: Vec<String> = range
+        .values
+        .iter()
+        .enumerate()
+        .filter_map(|(at, value)| match value {
+            Value::Word(word) => Some(format!("{}: {word}", at + 1)),
+            Value::Number(_) => None,
+        })
+        .collect();
+    match (words.as_slice(), range.quantity.axis().0) {
+        ([], "") => name,
+        ([], unit) => format!("{name}, {unit}"),
+        (words, _) => format!("{name} ({})", words.join(", ")),
+    }
 }
 
 /// Three significant digits.
@@ -258,32 +288,41 @@ fn three_digits(value: f64) -> String {
 }
 
 fn over_two(points: &[Point], x: &Range, y: &Range) -> String {
-    let (columns, rows) = (x.points(), y.points());
-    let label = |range: &Range, values: &[f64]| -> Vec<String> {
+    let (columns, rows) = (&x.values, &y.values);
+    let label = |range: &Range| -> Vec<String> {
         let (_, scale) = range.quantity.axis();
-        values.iter().map(|v| three_digits(v / scale)).collect()
+        let of = |value: &Value| match value {
+            Value::Number(number) => three_digits(number / scale),
+            Value::Word(word) => word.clone(),
+        };
+        range.values.iter().map(of).collect()
     };
+    let mut at_place: std::collections::BTreeMap<(usize, usize), &Point> = std::collections::BTreeMap::new();
+    for (index, point) in points.iter().enumerate() {
+        at_place.insert((index / y.values.len(), index % y.values.len()), point);
+    }
     let panel = |title: &str, of: &dyn Fn(&Point) -> Option<f64>| {
         // Points run through y for each x; the first row of a map is its lowest.
         let data: Vec<Vec<f64>> = (0..rows.len())
-            .map(|r| (0..columns.len()).map(|c| of(&points[c * rows.len() + r]).unwrap_or(f64::NAN)).collect())
+            .map(|r| {
+                (0..columns.len()).map(|c| at_place.get(&(c, r)).and_then(|p| of(p)).unwrap_or(f64::NAN)).collect()
+            })
             .collect();
         let map = Heatmap::new().with_data(data);
         let plots = vec![Plot::Heatmap(map)];
-        let axis = |range: &Range| format!("{}, {}", range.quantity.name().replace('_', " "), range.quantity.axis().0);
         let layout = Layout::auto_from_plots(&plots)
             .with_title(title)
-            .with_x_label(axis(x))
-            .with_y_label(axis(y))
-            .with_x_categories(label(x, &columns))
-            .with_y_categories(label(y, &rows))
+            .with_x_label(axis_label(x))
+            .with_y_label(axis_label(y))
+            .with_x_categories(label(x))
+            .with_y_categories(label(y))
             .with_x_tick_rotate(-60.0);
         (plots, layout)
     };
     let total = panel("total migration time, s (black: does not converge)", &|p| {
-        p.outcome.tmt().map(migsim_models::units::SimTime::as_secs_f64)
+        p.outcome()?.tmt().map(migsim_models::units::SimTime::as_secs_f64)
     });
-    let down = panel("downtime, ms", &|p| p.outcome.downtime().map(migsim_models::units::SimTime::as_millis_f64));
+    let down = panel("downtime, ms", &|p| p.outcome()?.downtime().map(migsim_models::units::SimTime::as_millis_f64));
     let figure = Figure::new(1, 2)
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])

@@ -8,10 +8,9 @@ use migsim_models::published::Prediction;
 use migsim_models::spec::{Mode, OnTimeout};
 use migsim_models::units::{SimTime, human_bytes, human_time};
 
-use super::{Answer, contributors, largest, why_not};
-use crate::advice::Advice;
-use crate::migration::Outcome;
-use crate::sweep::{Point, Range};
+use super::{Answer, Asked, bound_words, contributors, largest, why_not};
+use crate::advice::{Advice, Lever, Remedy, Setting};
+use crate::migration::{Ending, Outcome};
 
 /// Rounds shown at the start and at the end of a long list.
 const ROUNDS_SHOWN: (usize, usize) = (12, 5);
@@ -32,7 +31,8 @@ pub fn grid(header: &[&str], right: std::ops::RangeFrom<usize>) -> Table {
 
 /// One answer in full.
 pub fn answer(answer: &Answer) -> String {
-    let mut out = verdict(answer);
+    let mut out = question(answer);
+    out.push_str(&verdict(answer));
     let outcome = &answer.outcome;
     if outcome.completed() {
         let t = &outcome.terms;
@@ -80,13 +80,28 @@ pub fn answer(answer: &Answer) -> String {
     out
 }
 
+/// The question as it was understood.
+pub fn question(answer: &Answer) -> String {
+    format!("{}: {}.\n", answer.case.guest.name, answer.understood.line())
+}
+
 /// The verdict: whether it converges, how long it takes, and what makes it so.
 pub fn verdict(answer: &Answer) -> String {
     let (case, outcome) = (&answer.case, &answer.outcome);
     let name = &case.guest.name;
     let mut out = String::new();
     if !outcome.completed() {
-        let _ = writeln!(out, "{name}: does NOT converge: {}.", why_not(case, outcome));
+        let verdict = match outcome.ending {
+            Ending::NoProgress => "does NOT converge",
+            Ending::TimedOut => "timed out",
+            Ending::PathCut => "does not arrive",
+            Ending::GaveUp(_) => "not known",
+            Ending::Completed => "",
+        };
+        let _ = writeln!(out, "{name}: {verdict}: {}.", why_not(case, outcome));
+        if let Some(sure) = answer.quantiles.filter(|sure| sure.p_converge > 0.0) {
+            let _ = writeln!(out, "  It converges with a probability of {:.0} %.", sure.p_converge * 100.0);
+        }
         if let Some(advice) = &answer.advice {
             out.push_str(&advise(advice));
         }
@@ -109,17 +124,23 @@ pub fn verdict(answer: &Answer) -> String {
         let _ = write!(out, " The source is free after {}.", human_time(free));
     }
     out.push('\n');
-    if let Some(sure) = &answer.quantiles {
+    if let Some(bound) = outcome.bound {
+        let _ = writeln!(out, "  Its pages are sent as fast as {} lets them.", bound_words(bound, case));
+    }
+    if let Some((sure, times)) = answer.quantiles.as_ref().and_then(|sure| Some((sure, sure.times?))) {
         let time = |ms: f64| human_time(SimTime::from_secs_f64(ms / 1e3));
-        let _ = writeln!(
+        let _ = write!(
             out,
-            "  Nine of ten such runs take {} to {} and report {} to {} of downtime; it converges with a probability of {:.0} %.",
-            time(sure.elapsed_ms[0]),
-            time(sure.elapsed_ms[2]),
-            time(sure.downtime_ms[0]),
-            time(sure.downtime_ms[2]),
-            sure.p_converge * 100.0
+            "  90 % interval: total {} to {}, downtime {} to {}",
+            time(times.elapsed_ms.p5),
+            time(times.elapsed_ms.p95),
+            time(times.downtime_ms.p5),
+            time(times.downtime_ms.p95),
         );
+        if sure.p_converge < 1.0 {
+            let _ = write!(out, "; it converges with a probability of {:.0} %", sure.p_converge * 100.0);
+        }
+        out.push_str(".\n");
     }
     if outcome.throttle_percent > 0 {
         let _ = writeln!(out, "  Auto-converge throttled the guest by up to {} %.", outcome.throttle_percent);
@@ -151,33 +172,72 @@ pub fn verdict(answer: &Answer) -> String {
 
 /// What would let it converge.
 fn advise(advice: &Advice) -> String {
-    let mut out = String::from("  It would converge, all else equal,\n");
-    match advice.link {
-        Some(link) => _ = writeln!(out, "  - on a link of at least {link};"),
-        None => _ = writeln!(out, "  - on no link, however fast;"),
+    let mut out = String::new();
+    if advice.remedies.is_empty() {
+        let _ = writeln!(out, "  No lever lets it converge alone.");
+    } else {
+        let _ = writeln!(out, "  It would converge, all else equal,");
     }
-    match advice.downtime_limit {
-        Some(limit) => _ = writeln!(out, "  - with a downtime limit of at least {};", human_time(limit)),
-        None => _ = writeln!(out, "  - with no downtime limit up to QEMU's most, 2000 s;"),
+    for remedy in &advice.remedies {
+        let _ = writeln!(out, "  - {};", remedy_words(remedy));
     }
-    let with = |outcome: &Outcome| {
-        format!("total {}, downtime {}", human_time(outcome.terms.tmt()), human_time(outcome.terms.tdt()))
-    };
-    match &advice.auto_converge {
-        Some(o) => {
-            _ = writeln!(out, "  - with auto-converge: {}, throttled by up to {} %;", with(o), o.throttle_percent);
-        }
-        None => _ = writeln!(out, "  - not with auto-converge, which throttles it in vain;"),
+    let in_vain: Vec<&str> = advice.in_vain.iter().map(|lever| lever_words(*lever)).collect();
+    if !in_vain.is_empty() {
+        let _ = writeln!(out, "  Not with {}.", in_vain.join(", nor with "));
     }
-    match &advice.postcopy {
-        Some(o) => _ = writeln!(out, "  - with post-copy after the first pass: {}.", with(o)),
-        None => _ = writeln!(out, "  - not with post-copy."),
+    for (lever, why) in &advice.refused {
+        let _ = writeln!(out, "  Not tried: {}: {why}.", lever_words(*lever));
+    }
+    for lever in &advice.untried {
+        let _ = writeln!(out, "  Not tried: {}: it would take too long to find out.", lever_words(*lever));
     }
     out
 }
 
+/// A remedy in words.
+pub fn remedy_words(remedy: &Remedy) -> String {
+    let setting = match remedy.setting {
+        Setting::Switched => String::new(),
+        Setting::Rate(rate) => rate.to_string(),
+        Setting::Time(time) => time.to_string(),
+        Setting::Size(size) => size.to_string(),
+        Setting::Count(count) => count.to_string(),
+    };
+    let how = match remedy.lever {
+        Lever::Link => format!("on a link of at least {setting}"),
+        Lever::BandwidthCap => format!("with a bandwidth cap of at least {setting}"),
+        Lever::NoBandwidthCap => "without the bandwidth cap".to_owned(),
+        Lever::MultifdChannels => format!("with {setting} multifd channels"),
+        Lever::SendBuffer => format!("with a send buffer of at least {setting}"),
+        Lever::DowntimeLimit => format!("with a downtime limit of at least {setting}"),
+        Lever::Timeout => format!("with a timeout of at least {setting}"),
+        Lever::AutoConverge => format!("with auto-converge, throttled by up to {} %", remedy.outcome.throttle_percent),
+        Lever::Xbzrle => "with XBZRLE".to_owned(),
+        Lever::Postcopy => "with post-copy after the first pass".to_owned(),
+    };
+    let outcome = &remedy.outcome;
+    format!("{how}: total {}, downtime {}", human_time(outcome.terms.tmt()), human_time(outcome.terms.tdt()))
+}
+
+/// A lever in words, turned as far as it goes.
+fn lever_words(lever: Lever) -> &'static str {
+    match lever {
+        Lever::Link => "a faster link alone",
+        Lever::BandwidthCap => "another bandwidth cap",
+        Lever::NoBandwidthCap => "no bandwidth cap",
+        Lever::MultifdChannels => "more multifd channels",
+        Lever::SendBuffer => "a larger send buffer",
+        Lever::DowntimeLimit => "a downtime limit up to QEMU's most, 2000s",
+        Lever::Timeout => "a longer timeout",
+        Lever::AutoConverge => "auto-converge",
+        Lever::Xbzrle => "XBZRLE",
+        Lever::Postcopy => "post-copy",
+    }
+}
+
 fn rounds(outcome: &Outcome) -> Table {
-    let mut table = grid(&["pass", "from", "for", "normal", "zero", "on the wire", "dirty after it", "throttle"], 0..);
+    let mut table =
+        grid(&["iteration", "from", "for", "normal", "zero", "on the wire", "dirty after it", "throttle"], 0..);
     let count = outcome.rounds.len();
     let (head, tail) = ROUNDS_SHOWN;
     for (index, round) in outcome.rounds.iter().enumerate() {
@@ -188,7 +248,10 @@ fn rounds(outcome: &Outcome) -> Table {
             continue;
         }
         table.add_row([
-            round.n.to_string(),
+            match round.passes {
+                1 => round.n.to_string(),
+                passes => format!("{} to {}", round.n + 1 - passes, round.n),
+            },
             format!("{:.3} s", round.start.as_secs_f64()),
             human_time(round.end - round.start),
             format!("{:.0}", round.pages.normal + round.pages.encoded + round.pages.unchanged),
@@ -201,16 +264,16 @@ fn rounds(outcome: &Outcome) -> Table {
     table
 }
 
-fn models(answer: &Answer) -> Table {
-    let mut table = grid(&["model", "total", "downtime", "source"], 1..);
-    for column in table.column_iter_mut().skip(3) {
+fn models(answer: &Answer) -> String {
+    let mut table = grid(&["model", "mode", "total", "downtime", "fair total", "fair downtime", "source"], 2..);
+    for column in table.column_iter_mut().skip(6) {
         column.set_cell_alignment(CellAlignment::Left);
     }
     let figures = |p: &Prediction| {
         let text = |s: Option<f64>| s.map_or("-".to_owned(), |s| human_time(SimTime::from_secs_f64(s)));
         match p.converges {
             true => [text(p.tmt_s), text(p.downtime_s)],
-            false => ["diverges".to_owned(), "-".to_owned()],
+            false => ["does not converge".to_owned(), "-".to_owned()],
         }
     };
     let ours = Prediction {
@@ -218,13 +281,18 @@ fn models(answer: &Answer) -> Table {
         tmt_s: answer.outcome.tmt().map(SimTime::as_secs_f64),
         downtime_s: answer.outcome.downtime().map(SimTime::as_secs_f64),
     };
-    let [total, down] = figures(&ours);
-    table.add_row(["migsim", &total, &down, "this simulation"]);
-    for (model, prediction) in &answer.models {
-        let [total, down] = figures(prediction);
-        table.add_row([model.name, &total, &down, model.source]);
+    let ours = Asked { as_printed: ours, fair: ours };
+    let mut row = |name: &str, mode: Mode, asked: &Asked, source: &str| {
+        let ([total, down], [fair_total, fair_down]) = (figures(&asked.as_printed), figures(&asked.fair));
+        table.add_row([name, &mode.to_string(), &total, &down, &fair_total, &fair_down, source]);
+    };
+    row("migsim", answer.outcome.mode, &ours, "this simulation");
+    for (model, asked) in &answer.models {
+        row(model.name, model.mode, asked, model.source);
     }
-    table
+    format!(
+        "{table}\nfair: on what is not zero instead of all memory, with the headers of pages and the start of QEMU, of which most models do not speak."
+    )
 }
 
 /// Several answers, a line each.
@@ -249,33 +317,4 @@ pub fn overview(answers: &[Answer]) -> String {
         ]);
     }
     format!("{table}\n")
-}
-
-/// A sweep, a line for each point.
-pub fn sweep(points: &[Point], ranges: &[Range]) -> String {
-    let names: Vec<&str> = ranges.iter().map(|range| range.quantity.name()).collect();
-    let header = [&names[..], &["outcome", "total", "downtime", "passes", "on the wire"]].concat();
-    let mut table = grid(&header, 0..);
-    for point in points {
-        let outcome = &point.outcome;
-        let mut row: Vec<String> = ranges.iter().zip(&point.values).map(|(r, v)| rounded(r, *v)).collect();
-        let total = |time: Option<SimTime>| time.map_or("-".to_owned(), human_time);
-        row.extend([
-            super::outcome_word(outcome).to_owned(),
-            total(outcome.tmt()),
-            total(outcome.downtime()),
-            outcome.rounds.len().to_string(),
-            human_bytes(outcome.wire_bytes as f64),
-        ]);
-        table.add_row(row);
-    }
-    format!("{table}\n")
-}
-
-/// A value of a range for people: four digits in the unit of its axis.
-fn rounded(range: &Range, value: f64) -> String {
-    let (unit, scale) = range.quantity.axis();
-    let value = value / scale;
-    let digits = (3 - libm::floor(libm::log10(value.max(1e-9))) as i32).clamp(0, 6) as usize;
-    format!("{value:.digits$} {unit}")
 }
