@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use migsim_models::spec::Mode;
 
-use crate::chart::{BLUE, ORANGE, Panel, draw};
+use crate::chart::{BLUE, ORANGE, Panel, Picture, draw};
 use crate::validate::Judged;
 
 /// What one curve shows: measured, predicted.
@@ -38,7 +38,7 @@ fn curve(panel: Panel, runs: &[Judged], mode: Mode, what: Figures, colour: &'sta
 }
 
 /// The pictures, by file name.
-pub fn pictures(runs: &[Judged]) -> Vec<(&'static str, String)> {
+pub fn pictures(runs: &[Judged]) -> Vec<(&'static str, Picture)> {
     let panel = |title: &str| Panel::new(title, "memory of the guest, MiB", "s");
     let offline = |title: &str, what: Figures| curve(panel(title), runs, Mode::Offline, what, ORANGE);
     let live = |title: &str, what: Figures| curve(panel(title), runs, Mode::Precopy, what, BLUE);

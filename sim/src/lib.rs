@@ -15,7 +15,8 @@
 //! | [`sweep`] | what one or two numbers do |
 //! | [`understood`] | what a question was taken to ask, defaults marked |
 //! | [`report`] | answers as table, JSON, CSV and SVG |
-//! | [`terminal`] | what the programs share towards the person: output, whole files, progress, Ctrl-C |
+//! | [`output`] | files that people ask for: whole, and nothing lost |
+//! | [`terminal`] | what the programs share towards the person: output, progress, Ctrl-C |
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ pub mod fleet;
 pub mod memory;
 pub mod migration;
 pub mod network;
+pub mod output;
 pub mod predict;
 pub mod quantiles;
 pub mod queue;

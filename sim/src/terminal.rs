@@ -1,15 +1,17 @@
-//! What the project's programs share towards the person at the terminal: output, files that are whole or not there,
-//! progress, Ctrl-C and exit statuses.
+//! What the project's programs share towards the person at the terminal: output, progress, Ctrl-C and exit statuses.
 
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use crate::scenario::InputError;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::scenario::shown;
 
 /// Some of the work failed, though the rest was done.
 pub const SOME_FAILED: u8 = 1;
@@ -30,21 +32,75 @@ pub fn exit_status(result: anyhow::Result<ExitCode>) -> ExitCode {
     }
 }
 
-/// A flag that Ctrl-C raises, so that work ends at a clean place.
+/// How long a program that was told to end may take to do so by itself.
+const GRACE: Duration = Duration::from_millis(800);
+/// Raised by the first signal.
+static INTERRUPT: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// Whether the program ends after [`GRACE`] in any case.
+static IMPATIENT: AtomicBool = AtomicBool::new(false);
+/// The work has come to its clean place, and only has to be told: that is waited for.
+static FINISHING: AtomicBool = AtomicBool::new(false);
+
+/// A flag that Ctrl-C raises, and SIGTERM and SIGHUP alike, so that work ends at a clean place. At the second signal the program ends at
+/// once; nothing half-written stays behind.
 ///
 /// # Errors
-/// The signal cannot be listened to.
+/// The signals cannot be listened to.
 pub fn interruptible() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
+    if let Some(flag) = INTERRUPT.get() {
+        return Ok(Arc::clone(flag));
+    }
+    let mut heard = vec![SIGINT, SIGTERM];
+    // Who started this with nohup wants it to outlive the terminal.
+    if !hangup_is_ignored() {
+        heard.push(SIGHUP);
+    }
+    let mut signals = Signals::new(heard).context("listening for Ctrl-C")?;
+    let flag = Arc::clone(INTERRUPT.get_or_init(Arc::default));
     let raised = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if raised.swap(true, Ordering::Relaxed) {
-            // Asked twice: at once.
-            std::process::exit(i32::from(INTERRUPTED));
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            if raised.swap(true, Ordering::Relaxed) {
+                leave();
+            }
+            if IMPATIENT.load(Ordering::Relaxed) {
+                std::thread::spawn(|| {
+                    std::thread::sleep(GRACE);
+                    if !FINISHING.load(Ordering::Relaxed) {
+                        leave();
+                    }
+                });
+            }
         }
-    })
-    .context("listening for Ctrl-C")?;
+    });
     Ok(flag)
+}
+
+/// The same for a program that has nothing to put in order: it ends within a second, whether or not it looks at the flag.
+///
+/// # Errors
+/// The signals cannot be listened to.
+pub fn interruptible_at_once() -> anyhow::Result<Arc<AtomicBool>> {
+    IMPATIENT.store(true, Ordering::Relaxed);
+    interruptible()
+}
+
+/// The work is over, or has ended at its clean place: what is left is to tell, which an interruption waits for.
+pub fn finishing() {
+    FINISHING.store(true, Ordering::Relaxed);
+}
+
+fn leave() -> ! {
+    crate::output::abandon();
+    complain("interrupted");
+    std::process::exit(i32::from(INTERRUPTED));
+}
+
+/// Whether SIGHUP was ignored from the start (Linux: bit 0 of SigIgn in /proc/self/status).
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Prints to standard output.
@@ -59,74 +115,14 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 
 /// Says something to the person, on standard error.
 pub fn complain(text: &str) {
+    let text: Vec<String> = text.lines().map(shown).collect();
     // Nobody is left to be told if this fails.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.join("\n"));
 }
 
 /// Whether the reader of our output has gone away, which is no error of ours.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|e| e.kind() == ErrorKind::BrokenPipe)
-}
-
-/// A file that is written whole: created beside its place before the work, so that a bad path fails first, and put there at the end.
-#[derive(Debug)]
-pub struct WholeFile {
-    temporary: tempfile::NamedTempFile,
-    place: PathBuf,
-}
-
-impl WholeFile {
-    /// Creates the file beside `place`.
-    ///
-    /// # Errors
-    /// `place` is a folder or cannot be written.
-    pub fn create(place: &Path) -> anyhow::Result<WholeFile> {
-        let folder = match place.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        if place.is_dir() {
-            return Err(InputError::new(place.display().to_string(), "is a folder; it takes a file to write").into());
-        }
-        let temporary = tempfile::Builder::new()
-            .prefix(".migsim-")
-            .permissions(readable())
-            .tempfile_in(folder)
-            .with_context(|| format!("{}: cannot be written", place.display()))?;
-        Ok(WholeFile { temporary, place: place.to_owned() })
-    }
-
-    /// What is to be written to.
-    pub fn file(&mut self) -> &mut std::fs::File {
-        self.temporary.as_file_mut()
-    }
-
-    /// Puts the file in its place.
-    ///
-    /// # Errors
-    /// The place cannot be written.
-    pub fn finish(self) -> anyhow::Result<()> {
-        let place = self.place;
-        self.temporary.persist(&place).with_context(|| format!("{}: cannot be written", place.display()))?;
-        Ok(())
-    }
-
-    /// Writes all of it and puts it in its place.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write(mut self, text: &str) -> anyhow::Result<()> {
-        self.file()
-            .write_all(text.as_bytes())
-            .with_context(|| format!("{}: cannot be written", self.place.display()))?;
-        self.finish()
-    }
-}
-
-/// As files usually are, where temporary ones are for their owner alone.
-fn readable() -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::Permissions::from_mode(0o644)
 }
 
 /// A progress bar on a terminal, nothing elsewhere.

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use migsim::output::{Care, Output};
 use serde::{Deserialize, Serialize};
 
 use crate::hosts::replay::Trace;
@@ -161,9 +162,13 @@ impl Store {
     /// # Errors
     /// It cannot be written.
     pub fn write_manifest(&self) -> anyhow::Result<()> {
-        migsim::terminal::WholeFile::create(&self.folder.join("manifest.toml"))?
-            .write(&toml::to_string(&self.manifest)?)
+        whole(&self.folder.join("manifest.toml"), &toml::to_string(&self.manifest)?)
     }
+}
+
+/// Writes a file of the campaign's own, whole.
+fn whole(place: &Path, text: &str) -> anyhow::Result<()> {
+    Output::create(place, Care::default())?.write(text.as_bytes())
 }
 
 /// A crash in the middle of a line leaves it without its end.
@@ -193,7 +198,7 @@ fn known_rows(path: &Path) -> anyhow::Result<BTreeSet<String>> {
         bail!("{path}: has a column `{foreign}` that this version does not write; give the campaign another --out");
     }
     if header != own {
-        migsim::terminal::WholeFile::create(path)?.write(&as_csv(&rows)?)?;
+        whole(path, &as_csv(&rows)?)?;
     }
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
@@ -217,7 +222,7 @@ fn keep_samples_of(path: &Path, known: &BTreeSet<String>) -> anyhow::Result<()> 
         text.lines().filter(|line| serde_json::from_str::<Id>(line).is_ok_and(|of| known.contains(&of.id))).collect();
     if kept.len() < text.lines().count() {
         let text: String = kept.iter().flat_map(|line| [*line, "\n"]).collect();
-        migsim::terminal::WholeFile::create(path)?.write(&text)?;
+        whole(path, &text)?;
     }
     Ok(())
 }

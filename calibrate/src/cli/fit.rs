@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use migcal::fit::{Fitted, Manner, fit};
+use migsim::output::{Care, Output};
 use migsim::report::table::grid;
 use migsim::scenario::read_profile;
-use migsim::terminal::{self, WholeFile};
+use migsim::terminal;
 use migsim_models::profile::{Profile, Provenance};
 
 use super::records::read;
@@ -22,6 +23,9 @@ pub(super) struct FitArgs {
     /// Where the profile goes
     #[arg(long, value_name = "PROFILE.toml")]
     out: PathBuf,
+    /// Overwrite a profile that is there
+    #[arg(long)]
+    force: bool,
     /// The profile that is believed beforehand: of other hosts, say [default: what `migsim profile assumed` prints]
     #[arg(long, value_name = "PROFILE.toml")]
     from: Option<PathBuf>,
@@ -37,7 +41,8 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
     let prior = args.from.as_deref().map_or_else(|| Ok(Profile::assumed()), read_profile)?;
     let read = read(&args.runs)?;
     let interrupted = terminal::interruptible()?;
-    let out = WholeFile::create(&args.out)?;
+    let inputs: Vec<&Path> = args.runs.iter().map(PathBuf::as_path).chain(args.from.as_deref()).collect();
+    let out = Output::create(&args.out, Care { inputs: &inputs, edited: true, force: args.force })?;
     let bar = terminal::progress(1000, "{bar:30} {percent} %, {eta} left  fitting");
     let manner = Manner { seed: args.seed, ..Manner::default() };
     let files = args.runs.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -57,7 +62,7 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
         left_out: fitted.left_out.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
         at_prior: fitted.at_prior.iter().map(|(key, why)| format!("{key}: {why}")).collect(),
     });
-    out.write(&profile.to_commented_toml()?)?;
+    out.write(profile.to_commented_toml()?.as_bytes())?;
     terminal::print(&describe(&fitted, &args.out))?;
     Ok(ExitCode::SUCCESS)
 }

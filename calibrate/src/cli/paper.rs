@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 use migcal::paper::{pictures, table};
 use migcal::validate::judge;
+use migsim::output::{Care, PictureOutput};
 use migsim::scenario::profile_or_default;
-use migsim::terminal::{self, WholeFile};
+use migsim::terminal;
 
 use super::records::read;
 
@@ -26,8 +27,8 @@ pub(super) struct PaperArgs {
 pub(super) fn run(args: &PaperArgs) -> anyhow::Result<ExitCode> {
     let profile = profile_or_default(args.profile.as_deref())?;
     let judged = judge(&read(&[&args.runs])?.runs, &profile);
-    for (name, svg) in pictures(&judged) {
-        WholeFile::create(&args.out.join(name))?.write(&svg)?;
+    for (name, picture) in pictures(&judged) {
+        PictureOutput::create(&args.out.join(name), Care::default())?.write(&picture)?;
     }
     terminal::print(&table(&judged))?;
     Ok(ExitCode::SUCCESS)

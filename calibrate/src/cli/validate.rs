@@ -1,15 +1,16 @@
 //! `migcal validate`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use migcal::fit::Manner;
 use migcal::hosts::replay::Trace;
 use migcal::validate::{Figures, Parts, Report, cross_validate, judge, page, pictures, report};
+use migsim::output::{Care, Output, PictureOutput};
 use migsim::scenario::profile_or_default;
-use migsim::terminal::{self, WholeFile};
+use migsim::terminal;
 use migsim_models::profile::Profile;
 
 use super::records::read;
@@ -46,8 +47,10 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         (file, _) => profile_or_default(file.as_deref())?,
     };
     let runs = read(&args.runs)?.runs;
-    let picture = args.plot.as_deref().map(WholeFile::create).transpose()?;
-    let page_file = args.report.as_deref().map(WholeFile::create).transpose()?;
+    let inputs: Vec<&Path> = args.runs.iter().map(PathBuf::as_path).chain(args.profile.as_deref()).collect();
+    let care = Care { inputs: &inputs, ..Care::default() };
+    let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
+    let page_file = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let judged = match args.cross_validate {
         None => judge(&runs, &profile),
         Some(parts) => {
@@ -75,7 +78,8 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         file.write(&pictures(&judged))?;
     }
     if let Some(file) = page_file {
-        file.write(&page(&found, &judged, &by, &describe(&found, Format::Table), &traces(&args.runs)))?;
+        let page = page(&found, &judged, &by, &describe(&found, Format::Table), &traces(&args.runs));
+        file.write(page.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -152,7 +156,12 @@ fn describe(found: &Report, format: Format) -> String {
     let mut all = rows("plain pre-copy", &found.top);
     all.extend(found.by_mode.iter().flat_map(|(name, figures)| rows(name, figures)));
     all.extend(found.by_lever.iter().flat_map(|(name, figures)| rows(name, figures)));
-    all.extend(found.models.iter().map(|(name, figures)| row(&format!("model: {name}"), figures)));
+    for (name, printed) in &found.models {
+        all.push(row(&format!("model: {name}, all memory"), printed));
+        if let Some(fair) = found.models_fair.get(name) {
+            all.push(row(&format!("model: {name}, fair inputs"), fair));
+        }
+    }
     let mut lines = Vec::new();
     if let Some((groups, span)) = found.makespan {
         lines.push(format!(
@@ -167,6 +176,20 @@ fn describe(found: &Report, format: Format) -> String {
             "{} of the total times of plain pre-copy are within 5 % or twice the repeats' scatter (a standard deviation).",
             percent(share)
         ));
+    }
+    if let Some(bias) = found.top.bias {
+        lines.push(format!(
+            "Of plain pre-copy {} total times were predicted too short and {} too long; the median is off by {:+.2} %.",
+            bias.too_short,
+            bias.too_long,
+            bias.median_rel * 100.0
+        ));
+    }
+    if !found.models.is_empty() {
+        lines.push(
+            "Fair inputs: what is not zero instead of all memory, with the headers of pages and the start of QEMU, of which most models do not speak."
+                .to_owned(),
+        );
     }
     let hold = |share: f64, [low, high]: [f64; 2]| {
         format!("{} ({} to {} by chance)", percent(share), percent(low), percent(high))

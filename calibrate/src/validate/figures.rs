@@ -22,10 +22,10 @@ pub struct Said {
     pub rounds: Option<f64>,
     /// Offline phases, ms.
     pub offline_ms: Option<[f64; 3]>,
-    /// Half of the total times are within so many ms, and nine of ten.
-    pub elapsed_within: Option<[f64; 2]>,
+    /// Between these two, ms, half of the total times are, and between those nine of ten.
+    pub elapsed_within: Option<[[f64; 2]; 2]>,
     /// The same of downtimes.
-    pub downtime_within: Option<[f64; 2]>,
+    pub downtime_within: Option<[[f64; 2]; 2]>,
 }
 
 /// Quantiles of relative errors, as shares.
@@ -39,6 +39,17 @@ pub struct Relative {
     pub p95_rel: f64,
     /// All.
     pub max_rel: f64,
+}
+
+/// To which side total times are off.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bias {
+    /// Runs that took longer than was predicted.
+    pub too_short: usize,
+    /// Runs that took less.
+    pub too_long: usize,
+    /// The median of predicted over measured, less one.
+    pub median_rel: f64,
 }
 
 /// Errors of downtime.
@@ -121,6 +132,9 @@ pub struct Figures {
     /// Total time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elapsed: Option<Relative>,
+    /// To which side it is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bias: Option<Bias>,
     /// Downtime.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downtime: Option<Downtime>,
@@ -175,8 +189,9 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
     let (mut elapsed, mut down_abs, mut down_rel, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut exact, mut near, mut counted) = (0, 0, 0);
     let mut phases: [Vec<f64>; 3] = Default::default();
-    // How far each run is off, over the half-widths of its two intervals.
-    let (mut elapsed_over, mut downtime_over) = (Vec::new(), Vec::new());
+    let mut signed = Vec::new();
+    // Whether each run is within its two intervals.
+    let (mut elapsed_in, mut downtime_in) = (Vec::new(), Vec::new());
     for (run, said) in pairs {
         let slot = match (said.converges, run.completed) {
             (true, Some(true)) => &mut found.outcome.true_completed,
@@ -195,6 +210,7 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
         };
         if let Some((measured, predicted)) = pair(run.elapsed_ms, said.elapsed_ms) {
             elapsed.push((predicted / measured - 1.0).abs());
+            signed.push(predicted / measured - 1.0);
         }
         if let Some((measured, predicted)) = pair(run.downtime_ms, said.downtime_ms) {
             down_abs.push((predicted - measured).abs());
@@ -216,18 +232,20 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
                 errors.push((predicted / measured - 1.0).abs());
             }
         }
-        if let (Some((measured, predicted)), Some(within)) =
-            (pair(run.elapsed_ms, said.elapsed_ms), said.elapsed_within)
-        {
-            elapsed_over.push(within.map(|half| (measured - predicted).abs() / half));
+        let held = |measured: f64, within: [[f64; 2]; 2]| within.map(|[low, high]| (low..=high).contains(&measured));
+        if let (Some((measured, _)), Some(within)) = (pair(run.elapsed_ms, said.elapsed_ms), said.elapsed_within) {
+            elapsed_in.push(held(measured, within));
         }
-        if let (Some((measured, predicted)), Some(within)) =
-            (pair(run.downtime_ms, said.downtime_ms), said.downtime_within)
-        {
-            downtime_over.push(within.map(|half| (measured - predicted).abs() / half));
+        if let (Some((measured, _)), Some(within)) = (pair(run.downtime_ms, said.downtime_ms), said.downtime_within) {
+            downtime_in.push(held(measured, within));
         }
     }
     found.elapsed = relative(&elapsed);
+    found.bias = (!signed.is_empty()).then(|| Bias {
+        too_short: signed.iter().filter(|error| **error < 0.0).count(),
+        too_long: signed.iter().filter(|error| **error > 0.0).count(),
+        median_rel: quantile(&signed, 0.5),
+    });
     found.downtime = (!down_abs.is_empty()).then(|| Downtime {
         median_abs_ms: quantile(&down_abs, 0.5),
         p90_abs_ms: quantile(&down_abs, 0.9),
@@ -244,13 +262,13 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
         found.phases = Some([suspend, copy, resume]);
     }
     let coverage = |interval: usize| {
-        let inside = |over: &[[f64; 2]]| over.iter().filter(|over| over[interval] <= 1.0).count();
-        let (elapsed, downtime) = (inside(&elapsed_over), inside(&downtime_over));
-        (!elapsed_over.is_empty() && !downtime_over.is_empty()).then(|| Coverage {
-            elapsed: elapsed as f64 / elapsed_over.len() as f64,
-            downtime: downtime as f64 / downtime_over.len() as f64,
-            elapsed_by_chance: wilson(elapsed, elapsed_over.len()),
-            downtime_by_chance: wilson(downtime, downtime_over.len()),
+        let inside = |held: &[[bool; 2]]| held.iter().filter(|held| held[interval]).count();
+        let (elapsed, downtime) = (inside(&elapsed_in), inside(&downtime_in));
+        (!elapsed_in.is_empty() && !downtime_in.is_empty()).then(|| Coverage {
+            elapsed: elapsed as f64 / elapsed_in.len() as f64,
+            downtime: downtime as f64 / downtime_in.len() as f64,
+            elapsed_by_chance: wilson(elapsed, elapsed_in.len()),
+            downtime_by_chance: wilson(downtime, downtime_in.len()),
         })
     };
     (found.coverage50, found.coverage90) = (coverage(0), coverage(1));

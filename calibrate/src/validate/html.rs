@@ -8,7 +8,7 @@ use migsim::report::html::escaped;
 use migsim_models::units::PAGE_BYTES;
 
 use super::{Judged, Report, is_plain};
-use crate::chart::{BLUE, GREY, ORANGE, Panel, draw};
+use crate::chart::{BLUE, GREY, ORANGE, Panel, Picture, draw};
 use crate::hosts::replay::Trace;
 use crate::noise::is_disturbed;
 
@@ -26,9 +26,9 @@ pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &
         escaped(by),
         escaped(table)
     );
-    html.push_str(&draw(2, &agreements(&plain)));
+    html.push_str(&draw(2, &agreements(&plain)).svg());
     html.push_str("\n<h2>What is left, against what went in</h2>\n<p>Predicted less measured.</p>\n");
-    html.push_str(&draw(2, &residuals(&plain)));
+    html.push_str(&draw(2, &residuals(&plain)).svg());
     html.push_str("\n<h2>The worst</h2>\n<p>Memory left to send: as predicted, and as libvirt reported it while the run went on.</p>\n");
     let mut worst = plain;
     worst.sort_by(|a, b| b.elapsed_error().unwrap_or(0.0).total_cmp(&a.elapsed_error().unwrap_or(0.0)));
@@ -48,7 +48,7 @@ pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &
             one.run.downtime_ms.unwrap_or(0.0),
             one.said.downtime_ms.unwrap_or(0.0)
         );
-        html.push_str(&draw(1, &[over_time(&one.outcome, traces.get(&one.run.id))]));
+        html.push_str(&draw(1, &[over_time(&one.outcome, traces.get(&one.run.id))]).svg());
     }
     if let Some(noise) = report.top.noise {
         let _ = write!(
@@ -68,7 +68,7 @@ fn shown(judged: &[Judged]) -> Vec<&Judged> {
 }
 
 /// Predicted against measured, and what is left against what went in, as one picture.
-pub fn pictures(judged: &[Judged]) -> String {
+pub fn pictures(judged: &[Judged]) -> Picture {
     let plain = shown(judged);
     let mut panels = agreements(&plain);
     panels.extend(residuals(&plain));

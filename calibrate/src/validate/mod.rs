@@ -11,11 +11,11 @@ use std::sync::atomic::AtomicBool;
 
 use migsim::migration::Outcome;
 use migsim::predict::together;
-use migsim::quantiles::{Draws, Scatter};
+use migsim::quantiles::{Draws, Percentiles, Scatter, Times};
 use migsim::records::{Observation, RowPrediction};
 use migsim::scenario::Case;
 use migsim::world::Fidelity;
-use migsim_models::profile::Profile;
+use migsim_models::profile::{Profile, Widths};
 use migsim_models::published::{Inputs, MODELS};
 use migsim_models::units::SimTime;
 use rand::SeedableRng;
@@ -61,8 +61,10 @@ pub struct Report {
     pub elapsed_pass_share: Option<f64>,
     /// Verdicts that were wrong.
     pub wrong: Vec<Wrong>,
-    /// Published models on the same runs.
+    /// Published models on the same runs, on their own inputs: all of the guest's memory.
     pub models: BTreeMap<&'static str, Figures>,
+    /// The same on inputs as good as the simulator's: what is not zero, with headers and the start of QEMU.
+    pub models_fair: BTreeMap<&'static str, Figures>,
     /// The other modes.
     pub by_mode: BTreeMap<String, Figures>,
     /// Pre-copy with a lever.
@@ -100,7 +102,11 @@ fn near_border(run: &Observation, profile: &Profile, converges: bool) -> bool {
 /// Predicts a run that had its link for itself.
 fn alone(run: &Observation, profile: &Profile, draws: &Draws) -> Judged {
     let (prediction, outcome) = RowPrediction::with_run(&run.case, profile, Fidelity::Flow);
-    judged(run, profile, draws, &prediction, outcome)
+    let (scatter, sure) = draws.judge(&run.case, profile, &outcome);
+    let times = sure.and_then(|sure| sure.times);
+    let within = |of: fn(&Times) -> Percentiles| times.as_ref().map(of).map(|p| [[p.p25, p.p75], [p.p5, p.p95]]);
+    let intervals = [within(|times| times.elapsed_ms), within(|times| times.reported_ms)];
+    judged(run, profile, intervals, scatter, &prediction, outcome)
 }
 
 /// Predicts runs that shared their link.
@@ -109,15 +115,38 @@ fn shared(runs: &[&Observation], profile: &Profile, draws: &Draws) -> Vec<Judged
     let cases: Vec<(&Case, SimTime)> = runs.iter().map(|run| (&run.case, start(run))).collect();
     let outcomes = together(&cases, profile);
     let pairs = runs.iter().zip(outcomes);
-    pairs.map(|(run, outcome)| judged(run, profile, draws, &RowPrediction::of_run(&outcome), outcome)).collect()
+    let judge = |(run, outcome): (&&Observation, Outcome)| {
+        // Draws are of a guest alone on its link: how far they scatter is known of it, not where they lie.
+        let scatter = draws.scatter(&run.case, profile, &outcome);
+        let prediction = RowPrediction::of_run(&outcome);
+        let widths = profile.noise.intervals.map(|intervals| intervals.of(run.case.policy.mode));
+        let around = |centre: Option<f64>, scatter: f64, factors: fn(&Widths) -> [f64; 2]| {
+            let (centre, widths) = (centre?, widths?);
+            Some(factors(&widths).map(|factor| [centre - factor * scatter, centre + factor * scatter]))
+        };
+        let intervals = [
+            around(Some(prediction.elapsed_ms), scatter.elapsed_ms, |w| [w.elapsed_50, w.elapsed_90]),
+            around(prediction.downtime_ms, scatter.downtime_ms, |w| [w.downtime_50, w.downtime_90]),
+        ];
+        judged(run, profile, intervals, scatter, &prediction, outcome)
+    };
+    pairs.map(judge).collect()
 }
 
-fn judged(run: &Observation, profile: &Profile, draws: &Draws, prediction: &RowPrediction, outcome: Outcome) -> Judged {
-    let scatter = draws.scatter(&run.case, profile, &outcome);
-    let widths = profile.noise.intervals.map(|intervals| intervals.of(run.case.policy.mode));
+/// The 50 % and the 90 % interval of a figure, ms, where there is one.
+type Within = Option<[[f64; 2]; 2]>;
+
+fn judged(
+    run: &Observation,
+    profile: &Profile,
+    [elapsed_within, downtime_within]: [Within; 2],
+    scatter: Scatter,
+    prediction: &RowPrediction,
+    outcome: Outcome,
+) -> Judged {
     let said = Said {
-        elapsed_within: widths.map(|w| [w.elapsed_50, w.elapsed_90].map(|factor| factor * scatter.elapsed_ms)),
-        downtime_within: widths.map(|w| [w.downtime_50, w.downtime_90].map(|factor| factor * scatter.downtime_ms)),
+        elapsed_within,
+        downtime_within,
         converges: prediction.completed,
         elapsed_ms: Some(prediction.elapsed_ms),
         downtime_ms: prediction.downtime_ms,
@@ -240,13 +269,18 @@ pub fn cross_validate(
 }
 
 /// What a published model says of a run, of the mode that it speaks of.
-fn model_said(model: &migsim_models::published::Model, run: &Observation, profile: &Profile) -> Option<Said> {
+fn model_said(
+    model: &migsim_models::published::Model,
+    run: &Observation,
+    profile: &Profile,
+    fair: bool,
+) -> Option<Said> {
     let case = &run.case;
     if case.policy.mode != model.mode {
         return None;
     }
     let inputs = Inputs::new(&case.guest, &case.path, &case.policy, profile.share(case.path.transport));
-    let prediction = (model.predict)(&inputs);
+    let prediction = if fair { model.on_fair_inputs(&inputs.fair(profile)) } else { (model.predict)(&inputs) };
     Some(Said {
         converges: prediction.converges,
         elapsed_ms: prediction.tmt_s.map(|s| s * 1e3),
@@ -274,11 +308,14 @@ pub fn report(judged: &[Judged], profile: &Profile) -> Report {
         figures(&pairs)
     };
     let plain: Vec<&Observation> = counted.iter().map(|one| &one.run).filter(|run| is_plain(run)).collect();
-    let models = MODELS.iter().filter_map(|model| {
-        let pairs: Vec<(&Observation, Said)> =
-            plain.iter().filter_map(|run| Some((*run, model_said(model, run, profile)?))).collect();
-        (!pairs.is_empty()).then(|| (model.name, figures(&pairs)))
-    });
+    let models = |fair: bool| {
+        let judge = |model: &'static migsim_models::published::Model| {
+            let pairs: Vec<(&Observation, Said)> =
+                plain.iter().filter_map(|run| Some((*run, model_said(model, run, profile, fair)?))).collect();
+            (!pairs.is_empty()).then(|| (model.name, figures(&pairs)))
+        };
+        MODELS.iter().filter_map(judge).collect()
+    };
     let modes: BTreeSet<String> =
         counted.iter().map(|one| one.run.case.policy.mode.to_string()).filter(|mode| mode != "precopy").collect();
     let levers: BTreeSet<&'static str> = counted
@@ -304,7 +341,8 @@ pub fn report(judged: &[Judged], profile: &Profile) -> Report {
                 near_border: one.near_border,
             })
             .collect(),
-        models: models.collect(),
+        models: models(false),
+        models_fair: models(true),
         by_mode: modes
             .into_iter()
             .map(|mode| {

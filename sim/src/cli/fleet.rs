@@ -1,6 +1,6 @@
 //! `migsim fleet` and `migsim inventory`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,9 +12,10 @@ use migsim::fleet::generate::{Shape, generate};
 use migsim::fleet::replicate::replicate;
 use migsim::fleet::run::{Fleeted, run};
 use migsim::fleet::totals::totals;
+use migsim::output::{Care, Output, PictureOutput};
 use migsim::report::fleet::{AtOnce, Report, at_once_csv, at_once_json, at_once_picture, at_once_table};
 use migsim::scenario::{InputError, profile_or_default};
-use migsim::terminal::{self, INTERRUPTED, SOME_FAILED, WholeFile, interruptible};
+use migsim::terminal::{self, INTERRUPTED, SOME_FAILED, interruptible};
 use migsim_models::profile::Profile;
 
 use super::Format;
@@ -30,7 +31,7 @@ pub(super) struct FleetArgs {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// Draw when each guest moves and stops, and how busy lines and hosts are
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
     /// All of it as one page that needs no network
     #[arg(long, value_name = "FILE.html")]
@@ -73,7 +74,16 @@ pub(super) enum InventoryCommand {
         /// The folder for the two files
         #[arg(long, value_name = "DIR", default_value = ".")]
         out: PathBuf,
+        /// Overwrite files that are there
+        #[arg(long)]
+        force: bool,
     },
+}
+
+/// The files that a run reads.
+fn inputs(args: &FleetArgs, fleet: &Fleet) -> Vec<PathBuf> {
+    let own = std::iter::once(args.file.clone()).chain(args.profile.clone());
+    own.chain(fleet.inventory.clone()).collect()
 }
 
 pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
@@ -85,11 +95,14 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         return Err(InputError::new("--replications", why).into());
     }
     let interrupted = interruptible()?;
-    let picture = args.plot.as_deref().map(WholeFile::create).transpose()?;
+    let inputs = inputs(args, &fleet);
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let care = Care { inputs: &inputs, ..Care::default() };
+    let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     if !args.at_once.is_empty() {
         return at_once(args, fleet, &profile, picture, &interrupted);
     }
-    let page = args.report.as_deref().map(WholeFile::create).transpose()?;
+    let page = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let expected = || -> Option<Fleeted> {
         let bar = terminal::progress(fleet.moves.len() as u64, "{bar:40} {pos}/{len} moves over");
         let found = run(&fleet, &profile, Chance::none(), &interrupted, |over| bar.set_position(over as u64));
@@ -116,7 +129,7 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         picture.write(&report.picture())?;
     }
     if let Some(page) = page {
-        page.write(&report.page())?;
+        page.write(report.page().as_bytes())?;
     }
     let totals = totals(&found);
     Ok(if interrupted.load(Ordering::Relaxed) {
@@ -132,7 +145,7 @@ fn at_once(
     args: &FleetArgs,
     mut fleet: Fleet,
     profile: &Profile,
-    picture: Option<WholeFile>,
+    picture: Option<PictureOutput>,
     interrupted: &AtomicBool,
 ) -> anyhow::Result<ExitCode> {
     let mut found = Vec::new();
@@ -171,13 +184,14 @@ pub(super) fn inventory(command: &InventoryCommand) -> anyhow::Result<ExitCode> 
                 fleet.moves.len()
             ))?;
         }
-        InventoryCommand::Generate { shape, hosts, guests, seed, out } => {
+        InventoryCommand::Generate { shape, hosts, guests, seed, out, force } => {
             let place = |ending: &str| out.join(format!("{shape}.{ending}"));
             let [file, inventory] = generate(*shape, *hosts, *guests, *seed, &format!("{shape}.csv"))
                 .map_err(|why| InputError::new("--guests", why))?;
-            let (first, second) = (WholeFile::create(&place("toml"))?, WholeFile::create(&place("csv"))?);
-            second.write(&inventory)?;
-            first.write(&file)?;
+            let care = Care { edited: true, force: *force, ..Care::default() };
+            let (first, second) = (Output::create(&place("toml"), care)?, Output::create(&place("csv"), care)?);
+            second.write(inventory.as_bytes())?;
+            first.write(file.as_bytes())?;
             terminal::print(&format!(
                 "{} and {}; `migsim fleet {}` moves them\n",
                 place("toml").display(),

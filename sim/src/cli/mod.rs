@@ -105,6 +105,9 @@ impl Manner {
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(error) = terminal::interruptible_at_once() {
+        return terminal::exit_status(Err(error));
+    }
     let result = match cli.command {
         Command::Predict(args) => predict::run(&args),
         Command::Sweep(args) => sweep::run(&args),

@@ -15,7 +15,8 @@ use migsim_models::profile::Profile;
 use migsim_models::published::{MODELS, Model, model};
 
 use super::{Format, Manner};
-use migsim::terminal::{self, INTERRUPTED, SOME_FAILED, UNUSABLE, WholeFile, interruptible};
+use migsim::output::{Care, Output, PictureOutput};
+use migsim::terminal::{self, INTERRUPTED, SOME_FAILED, UNUSABLE, interruptible};
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
@@ -31,7 +32,7 @@ pub(super) struct PredictArgs {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// Draw the rounds over time
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
     /// Put a published model beside it, or all of them (see `migsim models`)
     #[arg(long, value_name = "NAME|all")]
@@ -46,6 +47,14 @@ pub(super) struct PredictArgs {
     manner: Manner,
     #[command(flatten)]
     keys: Keys,
+}
+
+impl PredictArgs {
+    /// The files that it reads.
+    fn inputs(&self) -> Vec<&std::path::Path> {
+        let files = [&self.file, &self.records, &self.manner.profile];
+        files.into_iter().filter_map(|file| file.as_deref()).collect()
+    }
 }
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
@@ -69,7 +78,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         Some(_) if cases.len() > 1 => {
             bail!(InputError::new("--plot", format!("the file has {} guests; a plot shows one", cases.len())))
         }
-        Some(file) => Some(WholeFile::create(file)?),
+        Some(file) => Some(PictureOutput::create(file, Care { inputs: &args.inputs(), ..Care::default() })?),
         None => None,
     };
     let hosts = Hosts { profile: &profile, given: args.manner.profile.is_some() };
@@ -162,8 +171,10 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
     };
     let report: Report = match &args.out {
         Some(place) => {
-            let mut whole = WholeFile::create(place)?;
-            let report = go(whole.file())?;
+            let inputs = args.inputs();
+            let mut whole = Output::create(place, Care { inputs: &inputs, ..Care::default() })?;
+            let report = go(&mut *whole.writer()?)?;
+            terminal::finishing();
             if report.interrupted {
                 terminal::complain(&format!("interrupted: {} was not written", place.display()));
             } else {

@@ -12,7 +12,8 @@ use migsim::scenario::{InputError, Keys, Scenario};
 use migsim::sweep::{Manner, Range, sweep};
 
 use super::Format;
-use migsim::terminal::{self, INTERRUPTED, WholeFile, interruptible};
+use migsim::output::{Care, PictureOutput};
+use migsim::terminal::{self, INTERRUPTED, interruptible};
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
@@ -26,7 +27,7 @@ pub(super) struct SweepArgs {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// Draw total time and downtime, with the border of convergence
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
     /// Say how sure each point is, in some sixty times the time
     #[arg(long)]
@@ -49,7 +50,10 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         Some(file) => Scenario::read(file, &args.keys)?,
         None => Scenario::from_flags(&args.keys),
     };
-    let picture = args.plot.as_deref().map(WholeFile::create).transpose()?;
+    let inputs: Vec<&std::path::Path> =
+        [&args.file, &args.manner.profile].into_iter().filter_map(|file| file.as_deref()).collect();
+    let care = Care { inputs: &inputs, ..Care::default() };
+    let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     let count = args.vary.iter().map(|range| range.values.len() as u64).fold(1, u64::saturating_mul);
     let bar = terminal::progress(count, "{bar:40} {pos}/{len} points, {eta} left");
     let manner = Manner {
@@ -64,6 +68,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         !interrupted.load(Ordering::Relaxed)
     })?;
     bar.finish_and_clear();
+    terminal::finishing();
     if interrupted.load(Ordering::Relaxed) {
         terminal::complain(&format!("interrupted: nothing is printed of {} points of {count}", points.len()));
         return Ok(ExitCode::from(INTERRUPTED));

@@ -41,6 +41,8 @@ pub struct Fleet {
     pub limits: Limits,
     /// What else uses the lines.
     pub traffic: Vec<Traffic>,
+    /// The file of the guests, where there is one.
+    pub inventory: Option<std::path::PathBuf>,
 }
 
 /// Other traffic over a line, of which migrations get what is left.
@@ -315,7 +317,8 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
         crowded(&after, "after the moves ", &mut reader);
     }
     if reader.mistakes.is_empty() {
-        Ok(Fleet { cluster, moves, limits, traffic })
+        let inventory = keys.inventory.as_ref().map(|name| file.with_file_name(name.get_ref()));
+        Ok(Fleet { cluster, moves, limits, traffic, inventory })
     } else {
         Err(Mistakes(reader.mistakes))
     }

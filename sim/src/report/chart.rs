@@ -1,15 +1,35 @@
 //! Small charts: points and lines in panels, as SVG.
 
+use kuva::backend::png::PngBackend;
 use kuva::backend::svg::SvgBackend;
 use kuva::plot::legend::LegendPosition;
 use kuva::plot::{LinePlot, ScatterPlot};
 use kuva::render::figure::Figure;
 use kuva::render::layout::Layout;
 use kuva::render::plots::Plot;
+use kuva::render::render::Scene;
 
 pub use super::plot::{BLUE, ORANGE};
 /// Of lines that only guide the eye.
 pub const GREY: &str = "#999999";
+
+/// A picture, to be written as SVG or PNG.
+pub struct Picture(pub(super) Scene);
+
+impl Picture {
+    /// As SVG.
+    pub fn svg(&self) -> String {
+        SvgBackend::default().render_scene(&self.0)
+    }
+
+    /// As PNG, two pixels for each unit of the SVG.
+    ///
+    /// # Errors
+    /// It is too large for pixels.
+    pub fn png(&self) -> Result<Vec<u8>, String> {
+        PngBackend::new().render_scene(&self.0)
+    }
+}
 
 /// One panel of a picture.
 #[derive(Debug, Clone, Default)]
@@ -98,15 +118,15 @@ impl Panel {
 }
 
 /// Panels side by side, so many in a row.
-pub fn draw(columns: usize, panels: &[Panel]) -> String {
+pub fn draw(columns: usize, panels: &[Panel]) -> Picture {
     draw_at(columns, [520.0, 300.0], panels)
 }
 
 /// The same with panels of that width and height.
-pub fn draw_at(columns: usize, [width, height]: [f64; 2], panels: &[Panel]) -> String {
+pub fn draw_at(columns: usize, [width, height]: [f64; 2], panels: &[Panel]) -> Picture {
     let (plots, layouts): (Vec<_>, Vec<_>) =
         panels.iter().map(Panel::drawn).filter(|(plots, _)| !plots.is_empty()).unzip();
     let rows = plots.len().div_ceil(columns);
     let figure = Figure::new(rows, columns).with_plots(plots).with_layouts(layouts).with_cell_size(width, height);
-    SvgBackend::default().render_scene(&figure.render())
+    Picture(figure.render())
 }

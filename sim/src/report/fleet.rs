@@ -6,7 +6,7 @@ use std::fmt::Write;
 use migsim_models::units::{SimTime, human_bytes, human_rate, human_time};
 use serde_json::{Value, json};
 
-use super::chart::{BLUE, ORANGE, Panel, draw_at};
+use super::chart::{BLUE, ORANGE, Panel, Picture, draw_at};
 use super::table::grid;
 use super::{html, outcome_word};
 use crate::fleet::cluster::Cluster;
@@ -302,7 +302,7 @@ impl Report<'_> {
     }
 
     /// When each guest moved, with its stop, and how busy the busiest lines and hosts were.
-    pub fn picture(&self) -> String {
+    pub fn picture(&self) -> Picture {
         let t = totals(self.found);
         draw_at(1, [900.0, 340.0], &[self.gantt(&t), self.use_of_lines(&t), self.use_of_hosts(&t)])
     }
@@ -356,7 +356,7 @@ impl Report<'_> {
     /// All of it as one page that needs no network.
     pub fn page(&self) -> String {
         let t = totals(self.found);
-        let pictures = |panel: Panel| draw_at(1, [1000.0, 400.0], &[panel]);
+        let pictures = |panel: Panel| draw_at(1, [1000.0, 400.0], &[panel]).svg();
         let header = Row::HEADER.iter().chain(&["total, 9 of 10"]).map(|&name| name.to_owned()).collect();
         let rows = self.found.moves.iter().map(|one| {
             let row = self.row(one);
@@ -471,7 +471,7 @@ pub fn at_once_csv(found: &[AtOnce]) -> anyhow::Result<String> {
 }
 
 /// The same as a picture.
-pub fn at_once_picture(name: &str, found: &[AtOnce]) -> String {
+pub fn at_once_picture(name: &str, found: &[AtOnce]) -> Picture {
     let points = |of: fn(&Totals) -> f64| -> Vec<(f64, f64)> {
         found.iter().map(|one| (one.most as f64, of(&one.totals))).collect()
     };

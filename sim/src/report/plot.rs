@@ -1,6 +1,5 @@
 //! Pictures, as SVG: the rounds of a migration over time, and what a sweep found.
 
-use kuva::backend::svg::SvgBackend;
 use kuva::plot::annotations::{ReferenceLine, ShadedRegion};
 use kuva::plot::heatmap::Heatmap;
 use kuva::plot::legend::LegendPosition;
@@ -13,6 +12,7 @@ use migsim_models::spec::Mode;
 use migsim_models::units::{PAGE_BYTES, human_time};
 
 use super::Answer;
+use super::chart::Picture;
 use crate::sweep::{Point, Range, Value};
 
 /// Colours that stay apart for colour-blind readers (Okabe and Ito).
@@ -32,12 +32,12 @@ fn dots(points: Vec<(f64, f64)>, colour: &str, legend: &str) -> Plot {
     Plot::Scatter(ScatterPlot::new().with_data(points).with_color(colour).with_size(4.0).with_legend(legend))
 }
 
-fn svg(plots: Vec<Plot>, layout: Layout) -> String {
-    SvgBackend::default().render_scene(&render_multiple(plots, layout))
+fn picture(plots: Vec<Plot>, layout: Layout) -> Picture {
+    Picture(render_multiple(plots, layout))
 }
 
 /// The rounds over time: what is left to send, what had become dirty at each look, and the stop. Above it all of the migration, below its last second.
-pub fn rounds(answer: &Answer) -> String {
+pub fn rounds(answer: &Answer) -> Picture {
     let outcome = &answer.outcome;
     if outcome.mode == Mode::Offline {
         return phases(answer);
@@ -101,14 +101,14 @@ pub fn rounds(answer: &Answer) -> String {
     // The end in close-up: the stop with about as much before it.
     let close = down.map_or(end * 0.9, |(stop, resume)| (stop - 2.0 * (resume - stop)).max(0.0));
     if close <= 0.0 || outcome.mode == Mode::Paused || outcome.switched_at.is_some() {
-        return svg(plots, layout.with_width(860.0).with_height(380.0));
+        return picture(plots, layout.with_width(860.0).with_height(380.0));
     }
     let (close_plots, close_layout) = panel("the end of it, in close-up".to_owned(), close, "the guest stops");
     let figure = Figure::new(2, 1)
         .with_plots(vec![plots, close_plots])
         .with_layouts(vec![layout, close_layout])
         .with_cell_size(860.0, 320.0);
-    SvgBackend::default().render_scene(&figure.render())
+    Picture(figure.render())
 }
 
 /// A line from `from` on, cut where it crosses.
@@ -129,7 +129,7 @@ fn from_on(points: &[(f64, f64)], from: f64) -> Vec<(f64, f64)> {
 }
 
 /// The three phases of an offline migration, one after the other.
-fn phases(answer: &Answer) -> String {
+fn phases(answer: &Answer) -> Picture {
     let parts = &answer.outcome.downtime_parts;
     let mut at = 0.0;
     let mut plots = Vec::new();
@@ -160,19 +160,19 @@ fn phases(answer: &Answer) -> String {
         .with_legend_position(LegendPosition::OutsideRightTop)
         .with_width(860.0)
         .with_height(240.0);
-    svg(plots, layout)
+    picture(plots, layout)
 }
 
 /// What a sweep found: lines over one quantity, maps over two.
-pub fn sweep(points: &[Point], ranges: &[Range]) -> String {
+pub fn sweep(points: &[Point], ranges: &[Range]) -> Picture {
     match ranges {
         [one] => over_one(points, one),
         [x, y, ..] => over_two(points, x, y),
-        [] => String::new(),
+        [] => picture(Vec::new(), Layout::auto_from_plots(&[])),
     }
 }
 
-fn over_one(points: &[Point], range: &Range) -> String {
+fn over_one(points: &[Point], range: &Range) -> Picture {
     let (_, scale) = range.quantity.axis();
     let at = |point: &Point| place(&point.values[0], &range.values, scale);
     // Lines go from left to right, whatever the order in which the points were asked.
@@ -250,7 +250,7 @@ fn over_one(points: &[Point], range: &Range) -> String {
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])
         .with_cell_size(760.0, 320.0);
-    SvgBackend::default().render_scene(&figure.render())
+    Picture(figure.render())
 }
 
 /// Where a value stands on an axis: a word by its place in the list.
@@ -287,7 +287,7 @@ fn three_digits(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-fn over_two(points: &[Point], x: &Range, y: &Range) -> String {
+fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
     let (columns, rows) = (&x.values, &y.values);
     let label = |range: &Range| -> Vec<String> {
         let (_, scale) = range.quantity.axis();
@@ -327,5 +327,5 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> String {
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])
         .with_cell_size(560.0, 460.0);
-    SvgBackend::default().render_scene(&figure.render())
+    Picture(figure.render())
 }
