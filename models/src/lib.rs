@@ -17,5 +17,6 @@ pub mod profile;
 pub mod published;
 pub mod qemu;
 pub mod spec;
+pub mod text;
 pub mod units;
 pub mod workload;

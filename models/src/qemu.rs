@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::units::{Bytes, PAGE_BYTES, SimTime};
+use crate::units::{Bytes, PAGE_BYTES, Pages, SimTime};
 
 /// Wire bytes of a page sent whole: its contents and 8 bytes of header (`migration/ram.c`, `save_page_header`, `save_normal_page`).
 pub const NORMAL_PAGE_WIRE: f64 = PAGE_BYTES as f64 + 8.0;
@@ -25,6 +25,8 @@ const XBZRLE_PAGE_OVERHEAD: f64 = 8.0 + 1.0 + 2.0;
 pub const XBZRLE_CACHE: Bytes = Bytes(64 << 20);
 /// A cached page used within so many rounds is not replaced (`migration/page_cache.c`, `CACHED_PAGE_LIFETIME`).
 pub const XBZRLE_LIFETIME: u64 = 2;
+/// The smallest chunk of the dirty log that QEMU clears together (`include/exec/ramblock.h`, `CLEAR_BITMAP_SHIFT_MIN` of 6), in pages.
+pub const LEAST_LOG_CHUNK: Pages = Pages(1 << 6);
 /// How often bandwidth and threshold are renewed (`migration/migration.c`, `BUFFER_DELAY`).
 pub const WINDOW: SimTime = SimTime::from_millis(100);
 /// An iteration sends for longer than this before it looks at what is left (`migration/ram.c`, `MAX_WAIT` of 50 ms, in whole ms).
@@ -84,7 +86,7 @@ pub struct VersionError(String);
 impl FromStr for Version {
     type Err = VersionError;
     fn from_str(s: &str) -> Result<Self, VersionError> {
-        let error = || VersionError(s.to_owned());
+        let error = || VersionError(crate::text::quoted(s));
         let mut parts = s.trim().split('.').map(str::parse::<u32>);
         let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else {
             return Err(error());

@@ -184,7 +184,7 @@ pub struct WordError {
 impl WordError {
     /// `input` is no `what`, of which `accepted` are known.
     pub fn new(what: &'static str, input: &str, accepted: &'static str) -> WordError {
-        WordError { what, input: input.to_owned(), accepted }
+        WordError { what, input: crate::text::quoted(input), accepted }
     }
 }
 
@@ -235,6 +235,20 @@ impl SpecError {
 
 /// The largest guest that is simulated: 1 PiB.
 pub const MAX_MEMORY: Pages = Pages(1 << 38);
+/// The most vCPUs of a guest: eight times what QEMU's largest machine types have.
+pub const MAX_VCPUS: u32 = 32_768;
+/// The most terms of a workload.
+pub const MAX_TERMS: usize = 64;
+/// The longest round trip.
+pub const MAX_RTT: SimTime = SimTime::from_secs(3600);
+/// The largest buffer of a socket, in bytes: 1 TiB.
+const MAX_BUFFER: u64 = 1 << 40;
+/// The most changes of a link's capacity.
+pub const MAX_CHANGES: usize = 10_000;
+/// The longest time that is waited for: ten years.
+pub const MAX_TIME: SimTime = SimTime::from_secs(3653 * 86_400);
+/// The most passes before a switch to post-copy.
+pub const MAX_PASSES: u32 = 10_000;
 
 impl Guest {
     /// Checks what must hold between the guest's quantities.
@@ -259,8 +273,14 @@ impl Guest {
                 format!("zero_head is {}, and only {} are not touched", self.zero_head.bytes(), zeros.bytes()),
             ));
         }
-        if self.vcpus == 0 {
-            return Err(SpecError::new("vcpus", "vcpus is 0; it takes 1 or more"));
+        if !(1..=MAX_VCPUS).contains(&self.vcpus) {
+            return Err(SpecError::new("vcpus", format!("vcpus is {}; it takes 1 to {MAX_VCPUS}", self.vcpus)));
+        }
+        if self.workload.terms.len() > MAX_TERMS {
+            return Err(SpecError::new(
+                "workload",
+                format!("the workload has {} terms; it takes up to {MAX_TERMS}", self.workload.terms.len()),
+            ));
         }
         if self.delta_bytes > 4096 {
             return Err(SpecError::new(
@@ -291,8 +311,17 @@ impl Path {
                 "the link's capacity is 0; it takes a rate above zero like `1Gbit/s`",
             ));
         }
-        if self.send_buffer.is_some_and(|most| most.0 < 4096) {
-            return Err(SpecError::new("send_buffer", "the send buffer takes 4KiB or more"));
+        if self.send_buffer.is_some_and(|most| !(4096..=MAX_BUFFER).contains(&most.0)) {
+            return Err(SpecError::new("send_buffer", "the send buffer takes 4KiB to 1TiB"));
+        }
+        if self.rtt > MAX_RTT {
+            return Err(SpecError::new("rtt", format!("rtt is {}; it takes up to {MAX_RTT}", self.rtt)));
+        }
+        if self.changes.len() > MAX_CHANGES {
+            return Err(SpecError::new(
+                "changes",
+                format!("the link's capacity changes {} times; it may up to {MAX_CHANGES} times", self.changes.len()),
+            ));
         }
         if self.changes.windows(2).any(|pair| pair[1].at < pair[0].at) {
             return Err(SpecError::new("changes", "the changes of the link's capacity go back in time"));
@@ -302,6 +331,14 @@ impl Path {
 }
 
 impl Policy {
+    /// At what time it switches to post-copy, if at one.
+    fn switch_time(&self) -> Option<SimTime> {
+        match self.switch {
+            Switch::AfterTime(at) => Some(at),
+            _ => None,
+        }
+    }
+
     /// Checks the policy's quantities.
     ///
     /// # Errors
@@ -319,6 +356,15 @@ impl Policy {
         }
         if self.timeout == Some(SimTime::ZERO) {
             return Err(SpecError::new("timeout", "timeout is 0; it takes a time above zero, or is left out"));
+        }
+        let times = [("timeout", self.timeout), ("postcopy_after", self.switch_time())];
+        for (key, time) in times {
+            if time.is_some_and(|time| time > MAX_TIME) {
+                return Err(SpecError::new(key, format!("{key} takes up to {MAX_TIME}")));
+            }
+        }
+        if matches!(self.switch, Switch::AfterPasses(passes) if passes > MAX_PASSES) {
+            return Err(SpecError::new("switch", format!("postcopy_after_passes takes 0 to {MAX_PASSES}")));
         }
         if self.multifd_channels > 255 {
             return Err(SpecError::new("multifd_channels", "multifd_channels takes 0 (off) to 255"));

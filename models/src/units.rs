@@ -18,6 +18,7 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub};
 use std::str::FromStr;
 
+use crate::text::quoted;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Bytes in a guest page. QEMU migrates x86 guests in pages of 4 KiB, whatever the guest's own page size.
@@ -110,7 +111,7 @@ const PAGE_RATE: Grammar = Grammar {
 
 impl Grammar {
     fn error(&self, input: &str, problem: impl Into<String>) -> UnitError {
-        UnitError { input: input.to_owned(), problem: problem.into(), quantity: self.quantity, accepted: self.accepted }
+        UnitError { input: quoted(input), problem: problem.into(), quantity: self.quantity, accepted: self.accepted }
     }
 
     /// Splits `input` into the digits of its number, how many of them follow the point, and the unit's multiple.
@@ -129,7 +130,7 @@ impl Grammar {
         }
         match self.units.iter().find(|(name, ..)| *name == unit) {
             Some((_, multiple, _)) => Ok((number, *multiple)),
-            None => Err(self.error(input, format!("has an unknown unit `{unit}`"))),
+            None => Err(self.error(input, format!("has an unknown unit `{}`", quoted(unit)))),
         }
     }
 

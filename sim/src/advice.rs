@@ -3,7 +3,7 @@
 use migsim_models::profile::Profile;
 use migsim_models::qemu::AutoConverge;
 use migsim_models::spec::{Mode, Policy, Switch};
-use migsim_models::units::{BitRate, Bytes, SimTime};
+use migsim_models::units::{BitRate, Bytes, SimTime, human_time};
 
 use crate::migration::{Ending, Outcome};
 use crate::predict::predict;
@@ -192,6 +192,33 @@ impl Lever {
 }
 
 impl Remedy {
+    /// What it is and what comes of it, in words.
+    pub fn words(&self) -> String {
+        let setting = match self.setting {
+            Setting::Switched => String::new(),
+            Setting::Rate(rate) => rate.to_string(),
+            Setting::Time(time) => time.to_string(),
+            Setting::Size(size) => size.to_string(),
+            Setting::Count(count) => count.to_string(),
+        };
+        let how = match self.lever {
+            Lever::Link => format!("on a link of at least {setting}"),
+            Lever::BandwidthCap => format!("with a bandwidth cap of at least {setting}"),
+            Lever::NoBandwidthCap => "without the bandwidth cap".to_owned(),
+            Lever::MultifdChannels => format!("with {setting} multifd channels"),
+            Lever::SendBuffer => format!("with a send buffer of at least {setting}"),
+            Lever::DowntimeLimit => format!("with a downtime limit of at least {setting}"),
+            Lever::Timeout => format!("with a timeout of at least {setting}"),
+            Lever::AutoConverge => {
+                format!("with auto-converge, throttled by up to {} %", self.outcome.throttle_percent)
+            }
+            Lever::Xbzrle => "with XBZRLE".to_owned(),
+            Lever::Postcopy => "with post-copy after the first pass".to_owned(),
+        };
+        let outcome = &self.outcome;
+        format!("{how}: total {}, downtime {}", human_time(outcome.terms.tmt()), human_time(outcome.terms.tdt()))
+    }
+
     /// The case with the lever turned so far.
     pub fn of(lever: Lever, setting: Setting, case: &Case) -> Case {
         let to = match setting {
@@ -269,6 +296,28 @@ impl Trial<'_> {
         }
         None
     }
+}
+
+/// The first of a few levers, the surest first, that lets `case` converge, whose outcome is `outcome`; `None`: none of them does. Much less work
+/// than all advice.
+pub fn first_remedy(case: &Case, profile: &Profile, outcome: &Outcome) -> Option<Remedy> {
+    let mut trial = Trial { case, profile, effort: 0 };
+    let likely =
+        [Lever::NoBandwidthCap, Lever::Postcopy, Lever::AutoConverge, Lever::MultifdChannels, Lever::DowntimeLimit];
+    likely.into_iter().filter(|lever| lever.applies(case, outcome)).find_map(|lever| {
+        let range = lever.range(case, profile);
+        let to = range.map_or(0.0, |(_, to)| to);
+        lever.turned(case, to).policy.check().ok()?;
+        let least = match (lever, range) {
+            (Lever::MultifdChannels, Some((from, most))) => trial.fewest(lever, from, most)?,
+            (_, Some((from, to))) if trial.holds(lever, to) => trial.least(lever, from, to),
+            (_, None) if trial.holds(lever, 0.0) => 0.0,
+            _ => return None,
+        };
+        let mut outcome = trial.outcome(lever, least);
+        outcome.rounds = Vec::new();
+        Some(Remedy { lever, setting: lever.setting(least), outcome })
+    })
 }
 
 /// Finds what would let `case` converge, whose outcome is `outcome`.

@@ -14,6 +14,7 @@
 //! | [`records`] | files of recorded migrations: predicted row by row, and compared |
 //! | [`sweep`] | what one or two numbers do |
 //! | [`understood`] | what a question was taken to ask, defaults marked |
+//! | [`verdict`] | what came of a migration, in words |
 //! | [`report`] | answers as table, JSON, CSV and SVG |
 //! | [`output`] | files that people ask for: whole, and nothing lost |
 //! | [`terminal`] | what the programs share towards the person: output, progress, Ctrl-C |
@@ -35,4 +36,5 @@ pub mod scenario;
 pub mod sweep;
 pub mod terminal;
 pub mod understood;
+pub mod verdict;
 pub mod world;

@@ -22,7 +22,7 @@ use crate::migration::Outcome;
 use crate::predict::{commoner, median, runs};
 use crate::quantiles::{Draws, Quantiles};
 use crate::report::csv::harmless;
-use crate::scenario::{Case, InputError, Keys, ThrottleKeys, quoted};
+use crate::scenario::{Case, InputError, Keys, Rows, ThrottleKeys, quoted};
 use crate::world::Fidelity;
 
 /// Columns without which there is no question.
@@ -378,12 +378,13 @@ pub struct Observation {
 /// The file cannot be used at all.
 pub fn observations(file: &str, input: impl Read) -> Result<(Vec<Observation>, Vec<RowError>), InputError> {
     let unusable = |e: &dyn Display| InputError::new(file, e);
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+    let (mut reader, taken) = Rows::reader(input);
     let header = reader.headers().map_err(|e| unusable(&e))?.clone();
     let columns = Columns::new(file, &header)?;
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     for row in reader.records() {
         let row = row.map_err(|e| unusable(&e))?;
+        taken();
         let line = row.position().map_or(0, csv::Position::line);
         match observation(&columns, &row, line, header.len()) {
             Ok(observation) => found.push(observation),
@@ -621,7 +622,7 @@ pub fn predict_records(
 ) -> Result<Report, InputError> {
     let Job { file, profile, interrupted, .. } = *job;
     let unusable = |e: &dyn Display| InputError::new(file, e);
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+    let (mut reader, taken) = Rows::reader(input);
     let header = reader.headers().map_err(|e| unusable(&e))?.clone();
     let columns = Columns::new(file, &header)?;
     let mut writer = csv::Writer::from_writer(output);
@@ -635,7 +636,10 @@ pub fn predict_records(
         while batch.len() < BATCH {
             let mut row = StringRecord::new();
             match reader.read_record(&mut row) {
-                Ok(true) => batch.push(row),
+                Ok(true) => {
+                    taken();
+                    batch.push(row);
+                }
                 Ok(false) => break,
                 Err(e) => return Err(unusable(&e)),
             }
@@ -684,6 +688,7 @@ fn answer(
     let place = |(column, reason): Fault| RowError { file: job.file.to_owned(), line, column, reason };
     whole(row, width).map_err(place)?;
     let case = columns.case(row).map_err(place)?;
+    job.fidelity.check(&case.guest).map_err(|why| place(("memory_mib".to_owned(), why)))?;
     let (mut prediction, run) = RowPrediction::with_run(&case, job.profile, job.fidelity);
     prediction.quantiles = draws.and_then(|draws| draws.quantiles(&case, job.profile, &run));
     Ok((case.policy.mode, prediction))

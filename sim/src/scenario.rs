@@ -3,12 +3,17 @@
 //! Every key exists once, as a field that is a TOML key and a flag at the same time: [`GuestKeys`], [`LinkKeys`] and [`MigrationKeys`]. A guest's own
 //! keys go over the file's, and flags over both; [`Case::build`] turns what is left into a checked question.
 
+use std::cell::Cell;
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path as FilePath;
+use std::rc::Rc;
 
 use migsim_models::profile::{Profile, ProfileError};
-use migsim_models::qemu::{AutoConverge, Version};
+use migsim_models::qemu::{self, AutoConverge, Version};
 use migsim_models::spec::{CapacityChange, Guest, Layout, Mode, OnTimeout, Path, Policy, SpecError, Switch, Transport};
+use migsim_models::text::clipped;
+pub use migsim_models::text::{quoted, shown};
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
 use migsim_models::workload::Workload;
 use serde::Deserialize;
@@ -36,34 +41,8 @@ impl InputError {
     /// An error at a place of a text, which starts a line.
     pub(crate) fn at(file: &FilePath, text: &str, offset: usize, message: impl ToString) -> InputError {
         let line = text[..offset.min(text.len())].matches('\n').count() + 1;
-        InputError::new(format!("{}:{line}", file.display()), message)
+        InputError::new(format!("{}:{line}", shown(&file.display().to_string())), message)
     }
-}
-
-/// The most characters of a bad field that a message repeats.
-const MOST_QUOTED: usize = 80;
-
-/// Somebody's text as it may stand in a message or a file: control characters escaped, and no longer than a line.
-pub fn quoted(text: &str) -> String {
-    let mut shown = shown(text);
-    if let Some((end, _)) = shown.char_indices().nth(MOST_QUOTED) {
-        shown.truncate(end);
-        shown.push_str("...");
-    }
-    shown
-}
-
-/// Somebody's text with what would move the cursor, ring, or turn the line about escaped: control characters, line separators and the marks
-/// of bidirectional text.
-pub fn shown(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
-    };
-    if !text.contains(hidden) {
-        return text.to_owned();
-    }
-    text.chars().map(|c| if hidden(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 /// Reads a whole file, naming it if that fails.
@@ -71,7 +50,48 @@ pub fn shown(text: &str) -> String {
 /// # Errors
 /// The file cannot be read, or is not UTF-8.
 pub fn read_file(file: &FilePath) -> Result<String, InputError> {
-    std::fs::read_to_string(file).map_err(|e| InputError::new(file.display().to_string(), e))
+    let error = |e: &dyn std::fmt::Display| InputError::new(shown(&file.display().to_string()), e);
+    let mut text = String::new();
+    let input = std::fs::File::open(file).map_err(|e| error(&e))?;
+    let read = input.take(MOST_TEXT + 1).read_to_string(&mut text).map_err(|e| error(&e))?;
+    if read as u64 > MOST_TEXT {
+        return Err(error(&format!("is longer than {} MiB, the most that is read", MOST_TEXT >> 20)));
+    }
+    Ok(text)
+}
+
+/// The longest file of settings that is read, in bytes.
+const MOST_TEXT: u64 = 256 << 20;
+/// And the longest row of a CSV file.
+const MOST_ROW: u64 = 16 << 20;
+
+/// A CSV file that is read row by row, none of them longer than fits into memory.
+#[derive(Debug)]
+pub struct Rows<R> {
+    input: R,
+    /// Bytes since the last row was taken.
+    since: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Rows<R> {
+    /// A reader of CSV over it, and what tells it that a row was taken.
+    pub fn reader(input: R) -> (csv::Reader<Rows<R>>, impl Fn()) {
+        let since = Rc::new(Cell::new(0));
+        let rows = Rows { input, since: Rc::clone(&since) };
+        (csv::ReaderBuilder::new().flexible(true).from_reader(rows), move || since.set(0))
+    }
+}
+
+impl<R: Read> Read for Rows<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.since.get() > MOST_ROW {
+            let why = format!("a row is longer than {} MiB, the most that is read", MOST_ROW >> 20);
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
+        }
+        let read = self.input.read(buffer)?;
+        self.since.set(self.since.get() + read as u64);
+        Ok(read)
+    }
 }
 
 /// The profile of a file, or where none is given the embedded one.
@@ -100,8 +120,13 @@ pub fn read_profile(file: &FilePath) -> Result<Profile, InputError> {
 
 fn toml_error(file: &FilePath, text: &str, error: &toml::de::Error) -> InputError {
     let offset = error.span().map_or(0, |span| span.start);
-    InputError::at(file, text, offset, error.to_string().trim_end())
+    // The message repeats the line, which may be as long as the file.
+    let lines: Vec<String> = error.to_string().trim_end().lines().map(|line| clipped(line, MOST_LINE)).collect();
+    InputError::at(file, text, offset, lines.join("\n"))
 }
+
+/// The most characters of a line of somebody's file that a message repeats.
+const MOST_LINE: usize = 200;
 
 /// Where a table's line for `key` starts; the table itself if there is none.
 fn line_of_key(text: &str, table: Range<usize>, key: &str) -> usize {
@@ -394,6 +419,9 @@ pub struct ThrottleKeys {
     pub trigger: Option<u32>,
 }
 
+/// So many chunks of a guest's dirty log are followed at most.
+const MOST_LOG_CHUNKS: u64 = 1 << 16;
+
 /// A checked question without its profile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
@@ -472,10 +500,19 @@ impl Case {
         guest.check()?;
         path.check()?;
         policy.check()?;
-        let chunk = m.log_chunk.map_or(DirtyLog::default(), |size| match size.pages().0 {
-            0 => DirtyLog::Eager,
-            pages => DirtyLog::Chunked { pages },
-        });
+        let chunk = match m.log_chunk.map(|size| size.pages().0) {
+            None => DirtyLog::default(),
+            Some(0) => DirtyLog::Eager,
+            Some(pages) => {
+                let least = qemu::LEAST_LOG_CHUNK.0.max(memory.0.div_ceil(MOST_LOG_CHUNKS));
+                if pages < least {
+                    let least = Pages(least).bytes();
+                    let message = format!("log_chunk takes 0B, or {least} or more for a guest of {}", memory.bytes());
+                    return Err(SpecError { key: "log_chunk", message });
+                }
+                DirtyLog::Chunked { pages }
+            }
+        };
         Ok(Case { guest, path, policy, dirty_log: chunk })
     }
 

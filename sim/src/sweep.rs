@@ -407,7 +407,10 @@ pub fn sweep(
             let share = touched.as_f64() / was.as_f64().max(1.0);
             keys.guest.touched = Some(Pages((memory.as_f64() * share) as u64));
         }
-        let case = set.and_then(|()| Case::build(&keys).map_err(|error| error.to_string()));
+        let case = set.and_then(|()| Case::build(&keys).map_err(|error| error.to_string())).and_then(|case| {
+            manner.fidelity.check(&case.guest)?;
+            Ok(case)
+        });
         cases.push((values, case, own));
     }
     if let [(_, Err(why), _), rest @ ..] = cases.as_slice()

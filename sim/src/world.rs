@@ -5,7 +5,7 @@
 
 use migsim_models::profile::Profile;
 use migsim_models::spec::{Guest, Path, Policy};
-use migsim_models::units::{BitRate, SimTime};
+use migsim_models::units::{BitRate, Pages, SimTime};
 
 use crate::memory::{FlowMemory, GuestMemory, PageMemory, Workplace};
 use crate::migration::{Migration, Outcome};
@@ -37,6 +37,23 @@ pub enum DirtyLog {
     },
     /// The dirty ring, and guests without KVM: bits are cleared at the sync.
     Eager,
+}
+
+/// The largest guest that is followed page by page: 128 GiB.
+pub const MOST_PAGES: Pages = Pages(1 << 25);
+
+impl Fidelity {
+    /// Checks that a guest can be followed so.
+    ///
+    /// # Errors
+    /// It has too many pages to follow each of them.
+    pub fn check(self, guest: &Guest) -> Result<(), String> {
+        if matches!(self, Fidelity::Page { .. }) && guest.memory > MOST_PAGES {
+            let (memory, most) = (guest.memory.bytes(), MOST_PAGES.bytes());
+            return Err(format!("page by page a guest of up to {most} is followed; this one has {memory}"));
+        }
+        Ok(())
+    }
 }
 
 impl Default for DirtyLog {
@@ -246,16 +263,20 @@ impl<M: GuestMemory> World<M> {
         }
     }
 
-    /// Runs until nothing is left to happen, and returns the outcomes in the order in which migrations were added.
-    pub fn run(mut self) -> Vec<Outcome> {
-        while self.step() {}
+    /// Nothing is left to happen: what waits for a link that carries nothing any more has its outcome too.
+    pub fn abandon(&mut self) {
         let now = self.now;
-        // What waits for a link that carries nothing any more has its outcome too.
-        for (index, machine) in self.machines.drain(..).enumerate() {
-            if let Some(machine) = machine {
+        for (index, machine) in self.machines.iter_mut().enumerate() {
+            if let Some(machine) = machine.take() {
                 self.finished.push((index, machine.migration.into_outcome(now - machine.started)));
             }
         }
+    }
+
+    /// Runs until nothing is left to happen, and returns the outcomes in the order in which migrations were added.
+    pub fn run(mut self) -> Vec<Outcome> {
+        while self.step() {}
+        self.abandon();
         self.finished.sort_by_key(|(index, _)| *index);
         self.finished.into_iter().map(|(_, outcome)| outcome).collect()
     }

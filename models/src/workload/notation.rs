@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{CatchUp, Pattern, Phase, Term, Workload};
+use crate::text::quoted;
 use crate::units::{PageRate, Pages, SimTime};
 
 /// Why a workload could not be read: what is wrong, and the form that is accepted.
@@ -19,6 +20,9 @@ pub struct NotationError {
 
 const TERMS: &str = "a workload is `idle` or a sum (`+`) of `uniform(wss=16384p, rate=3000p/s)`, `sweep(wss=.., rate=..)`, \
     `zipf(wss=.., rate=.., s=0.99)`, `phase(on=4s, off=4s, TERM)` and `curve(1s:3000p, 2s:5200p)`, each with `open` or `closed` at the end if need be";
+
+/// The most points of a measured curve.
+const MOST_POINTS: usize = 1000;
 
 /// Splits at `separator` outside of parentheses.
 fn split_top(text: &str, separator: char) -> Vec<&str> {
@@ -73,7 +77,7 @@ impl<'a> Arguments<'a> {
     fn finish(self) -> Result<(), String> {
         match self.left.first() {
             None => Ok(()),
-            Some(text) => Err(format!("`{}` does not take `{}`", self.kind, text.trim())),
+            Some(text) => Err(format!("`{}` does not take `{}`", self.kind, quoted(text.trim()))),
         }
     }
 }
@@ -91,7 +95,7 @@ fn curve_points(arguments: &mut Arguments) -> Result<Vec<(SimTime, Pages)>, Stri
     for text in arguments.left.drain(..) {
         let (window, pages) = text
             .split_once(':')
-            .ok_or_else(|| format!("`{}` is not a point of a curve like `1s:3000p`", text.trim()))?;
+            .ok_or_else(|| format!("`{}` is not a point of a curve like `1s:3000p`", quoted(text.trim())))?;
         let point: (SimTime, Pages) =
             (window.parse().map_err(|e| format!("`curve`: {e}"))?, pages.parse().map_err(|e| format!("`curve`: {e}"))?);
         if point.0 == SimTime::ZERO {
@@ -113,6 +117,9 @@ fn curve_points(arguments: &mut Arguments) -> Result<Vec<(SimTime, Pages)>, Stri
         }
         points.push(point);
     }
+    if points.len() > MOST_POINTS {
+        return Err(format!("the curve has {} points; it takes up to {MOST_POINTS}", points.len()));
+    }
     if points.is_empty() {
         return Err("`curve` has no points".to_owned());
     }
@@ -124,7 +131,7 @@ fn parse_term(text: &str) -> Result<Term, String> {
     let (kind, body) = text
         .split_once('(')
         .and_then(|(kind, rest)| Some((kind.trim(), rest.strip_suffix(')')?)))
-        .ok_or_else(|| format!("`{text}` is not a term"))?;
+        .ok_or_else(|| format!("`{}` is not a term", quoted(text)))?;
     let mut arguments = Arguments { kind, left: split_top(body, ',') };
     if kind == "phase" {
         return parse_phase(arguments);
@@ -148,7 +155,7 @@ fn parse_term(text: &str) -> Result<Term, String> {
             Pattern::Zipf { wss, rate, exponent }
         }
         "curve" => Pattern::Curve(curve_points(&mut arguments)?),
-        _ => return Err(format!("unknown term `{kind}`")),
+        _ => return Err(format!("unknown term `{}`", quoted(kind))),
     };
     arguments.finish()?;
     Ok(Term { pattern, catch_up, phase: None })
@@ -183,7 +190,7 @@ impl FromStr for Workload {
         let terms = split_top(input, '+').into_iter().map(parse_term).collect::<Result<_, String>>();
         match terms {
             Ok(terms) => Ok(Workload { terms }),
-            Err(problem) => Err(NotationError { input: input.to_owned(), problem, accepted: TERMS }),
+            Err(problem) => Err(NotationError { input: quoted(input), problem, accepted: TERMS }),
         }
     }
 }

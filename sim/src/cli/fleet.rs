@@ -9,13 +9,15 @@ use clap::{Args, Subcommand};
 use migsim::fleet::chance::Chance;
 use migsim::fleet::file::{self, Fleet};
 use migsim::fleet::generate::{Shape, generate};
+use migsim::fleet::missing::missing;
 use migsim::fleet::replicate::replicate;
 use migsim::fleet::run::{Fleeted, run};
 use migsim::fleet::totals::totals;
 use migsim::output::{Care, Output, PictureOutput};
-use migsim::report::fleet::{AtOnce, Report, at_once_csv, at_once_json, at_once_picture, at_once_table};
+use migsim::report::fleet::{AtOnce, Report, at_once_csv, at_once_json, at_once_picture, at_once_table, notes};
 use migsim::scenario::{InputError, profile_or_default};
 use migsim::terminal::{self, INTERRUPTED, SOME_FAILED, interruptible};
+use migsim::understood::Hosts;
 use migsim_models::profile::Profile;
 
 use super::Format;
@@ -119,7 +121,13 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         bar.finish_and_clear();
         likely
     });
-    let report = Report { cluster: &fleet.cluster, found: &found, likely: likely.as_ref() };
+    let lost = found.moves.iter().filter(|one| !one.outcome.completed()).count();
+    let bar = terminal::progress(lost as u64, "{bar:40} {pos}/{len} guests that do not arrive: what would help");
+    let missing = missing(&fleet, &profile, &found, &interrupted, || bar.inc(1));
+    bar.finish_and_clear();
+    terminal::finishing();
+    let hosts = Hosts { profile: &profile, given: args.profile.is_some() };
+    let report = Report { cluster: &fleet.cluster, hosts, found: &found, missing: &missing, likely: likely.as_ref() };
     terminal::print(&match args.format {
         Format::Table => report.table(),
         Format::Json => serde_json::to_string_pretty(&report.json())? + "\n",
@@ -134,7 +142,7 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     let totals = totals(&found);
     Ok(if interrupted.load(Ordering::Relaxed) {
         ExitCode::from(INTERRUPTED)
-    } else if totals.failed + totals.never > 0 {
+    } else if totals.not_arrived > 0 {
         ExitCode::from(SOME_FAILED)
     } else {
         ExitCode::SUCCESS
@@ -160,6 +168,7 @@ fn at_once(
         bar.inc(1);
     }
     bar.finish_and_clear();
+    terminal::finishing();
     terminal::print(&match args.format {
         Format::Table => at_once_table(&found),
         Format::Json => serde_json::to_string_pretty(&at_once_json(&found))? + "\n",
@@ -176,8 +185,11 @@ pub(super) fn inventory(command: &InventoryCommand) -> anyhow::Result<ExitCode> 
     match command {
         InventoryCommand::Check { file } => {
             let fleet = file::read(file)?;
+            let notes = notes(&fleet.cluster);
+            let verdict = if notes.is_empty() { "nothing wrong" } else { "no mistakes, but:" };
+            let notes: String = notes.iter().map(|note| format!("- {note}.\n")).collect();
             terminal::print(&format!(
-                "{}: {} hosts, {} guests, {} moves: nothing wrong\n",
+                "{}: {} hosts, {} guests, {} moves: {verdict}\n{notes}",
                 file.display(),
                 fleet.cluster.hosts.len(),
                 fleet.cluster.vms.len(),

@@ -68,6 +68,9 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         None => Scenario::from_flags(&args.keys),
     };
     let cases = scenario.cases()?;
+    for case in &cases {
+        args.manner.fidelity().check(&case.guest).map_err(|why| InputError::new("--fidelity", why))?;
+    }
     if args.explain && args.format != Format::Table {
         bail!(InputError::new(
             "--explain",

@@ -23,6 +23,9 @@ struct Luck {
     hosts: Profile,
 }
 
+/// Multiples of the golden ratio, without their whole parts, are spread as evenly as any sequence.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
+
 /// A stream of random numbers for each move, and one for what all share.
 const SHARED: u64 = u32::MAX as u64;
 
@@ -47,7 +50,12 @@ impl Chance {
         guest: &'a Guest,
         profile: &'a Profile,
     ) -> (Cow<'a, Guest>, Cow<'a, Profile>, SimTime) {
-        let known = guest.phase_offset.unwrap_or_default();
+        // Where nobody knows when in a phase a guest is, those of a fleet are spread evenly over theirs, not all at the beginning.
+        let known = guest.phase_offset.unwrap_or_else(|| {
+            let period = guest.workload.longest_period().unwrap_or_default();
+            let share = libm::fmod((index as f64 + 1.0) * GOLDEN, 1.0);
+            SimTime((period.0 as f64 * share) as u64)
+        });
         let Some(luck) = &self.0 else { return (Cow::Borrowed(guest), Cow::Borrowed(profile), known) };
         let mut rng = stream(luck.seed, luck.number, index as u64);
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };

@@ -74,6 +74,8 @@ pub struct Vm {
     pub host: usize,
     /// Processors' worth of work that it does, up to its vCPUs.
     pub cpu: f64,
+    /// Whether its workload was given, and its vCPUs; what was not is idle, and one.
+    pub given: [bool; 2],
 }
 
 impl Vm {

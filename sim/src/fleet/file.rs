@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::cluster::{Cluster, Host, Rack, Site, Wan};
 use super::moves::{Limits, Move, Order, Placement};
-use crate::scenario::{GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, read_file};
+use crate::scenario::{GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, quoted, read_file, shown};
 
 /// Everything that is wrong with a file, in the order of its lines.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +55,13 @@ pub struct Traffic {
     /// While.
     pub during: Range<SimTime>,
 }
+
+/// The most hosts, and racks, of a cluster ...
+const MOST_HOSTS: usize = 100_000;
+/// ... and the most guests.
+pub(super) const MOST_GUESTS: usize = 1_000_000;
+/// The fewest and the most cores of a host.
+const CORES: std::ops::RangeInclusive<f64> = 0.01..=1e6;
 
 fn one() -> usize {
     1
@@ -209,12 +216,15 @@ impl Reader<'_> {
                     matching.sort_unstable();
                     found.extend(matching);
                 }
-                None => found.extend(known.get(name)),
+                None => found.extend(known.get(&shown(name))),
             }
             if found.len() == before {
                 let some: Vec<&str> = known.keys().take(6).map(String::as_str).collect();
                 let more = if known.len() > some.len() { ", ..." } else { "" };
-                self.mistake(at.clone(), format!("there is no {what} `{name}`; there are {}{more}", some.join(", ")));
+                self.mistake(
+                    at.clone(),
+                    format!("there is no {what} `{}`; there are {}{more}", quoted(name), some.join(", ")),
+                );
             }
         }
         let mut seen = BTreeSet::new();
@@ -261,11 +271,25 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
         InputError::at(file, text, offset, e.to_string().trim_end())
     })?;
     let mut reader = Reader { file, text, mistakes: Vec::new() };
+    for (what, counts, most) in [
+        ("racks", keys.rack.iter().map(|t| (t.get_ref().count, t.span())).collect::<Vec<_>>(), MOST_HOSTS),
+        ("hosts", keys.host.iter().map(|t| (t.get_ref().count, t.span())).collect(), MOST_HOSTS),
+        ("guests", keys.vm.iter().map(|t| (t.get_ref().count, t.span())).collect(), MOST_GUESTS),
+    ] {
+        let mut sum = 0_usize;
+        for (count, span) in counts {
+            sum = sum.saturating_add(count);
+            if sum > most {
+                reader.mistake(span, format!("{sum} {what} in all; it takes up to {most}"));
+                return Err(Mistakes(reader.mistakes));
+            }
+        }
+    }
     let mut cluster = Cluster {
         name: if keys.name.is_empty() {
-            file.file_stem().map_or(String::new(), |s| s.to_string_lossy().into_owned())
+            file.file_stem().map_or(String::new(), |s| shown(&s.to_string_lossy()))
         } else {
-            keys.name.clone()
+            shown(&keys.name)
         },
         rtt: keys.rtt.unwrap_or(SimTime(200_000)),
         ..Cluster::default()
@@ -329,11 +353,14 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
     let (mut sites, mut racks, mut hosts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for table in &keys.site {
         let site = table.get_ref();
+        if site.core == Some(BitRate(0)) {
+            reader.mistake(table.span(), "core is 0bit/s; it takes a rate above zero, or is left out");
+        }
         if let Err(taken) = add(&mut sites, &site.name, cluster.sites.len()) {
             reader.mistake(table.span(), taken);
             continue;
         }
-        cluster.sites.push(Site { name: site.name.clone(), core: site.core });
+        cluster.sites.push(Site { name: shown(&site.name), core: site.core });
     }
     if cluster.sites.is_empty() {
         cluster.sites.push(Site { name: "site".to_owned(), core: None });
@@ -345,10 +372,13 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
             Some(name) => reader.find(std::slice::from_ref(name), &sites, "site", table.span()).first().copied(),
             None => Some(0),
         };
+        if rack.uplink == Some(BitRate(0)) {
+            reader.mistake(table.span(), "uplink is 0bit/s; it takes a rate above zero, or is left out");
+        }
         if rack.over_subscription.is_some_and(|ratio| !(ratio >= 1.0 && ratio.is_finite())) {
             reader.mistake(table.span(), "over_subscription is the hosts' cards over the uplink: 1 or more");
         }
-        for name in names(&rack.name, rack.count) {
+        for name in names(&shown(&rack.name), rack.count) {
             if let Err(taken) = add(&mut racks, &name, cluster.racks.len()) {
                 reader.mistake(table.span(), taken);
                 continue;
@@ -363,6 +393,9 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
     }
     for table in &keys.wan {
         let wan = table.get_ref();
+        if wan.capacity == BitRate(0) {
+            reader.mistake(table.span(), "capacity is 0bit/s; it takes a rate above zero");
+        }
         let ends = wan
             .between
             .each_ref()
@@ -380,10 +413,21 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
     for table in &keys.host {
         let host = table.get_ref();
         let among = if host.rack.is_empty() { vec![0] } else { reader.find(&host.rack, &racks, "rack", table.span()) };
-        if !(host.cores > 0.0 && host.cores.is_finite()) {
-            reader.mistake(table.span(), format!("cores is {}; it takes a number above 0", host.cores));
+        if !CORES.contains(&host.cores) {
+            let (least, most) = (CORES.start(), CORES.end());
+            reader.mistake(table.span(), format!("cores is {}; it takes {least} to {most}", host.cores));
         }
-        for (index, name) in names(&host.name, host.count).enumerate() {
+        for (key, rate) in [("nic", Some(host.nic)), ("storage", host.storage)] {
+            if rate == Some(BitRate(0)) {
+                reader.mistake(table.span(), format!("{key} is 0bit/s; it takes a rate above zero"));
+            }
+        }
+        for (key, watts) in [("power_idle", host.power_idle), ("power_full", host.power_full)] {
+            if watts.is_some_and(|watts| !(0.0..=1e6).contains(&watts)) {
+                reader.mistake(table.span(), format!("{key} takes 0 to 1000000 watts"));
+            }
+        }
+        for (index, name) in names(&shown(&host.name), host.count).enumerate() {
             if let Err(taken) = add(&mut hosts, &name, cluster.hosts.len()) {
                 reader.mistake(table.span(), taken);
                 continue;
@@ -402,7 +446,7 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
     for (rack, ratio) in over_subscribed.into_iter().enumerate() {
         if let Some(ratio) = ratio {
             let cards: f64 = cluster.hosts.iter().filter(|host| host.rack == rack).map(|host| host.nic.0 as f64).sum();
-            cluster.racks[rack].uplink.get_or_insert(BitRate((cards / ratio) as u64));
+            cluster.racks[rack].uplink.get_or_insert(BitRate(((cards / ratio) as u64).max(1)));
         }
     }
     hosts

@@ -19,6 +19,10 @@ pub enum Shape {
 words!(Shape, "shape", "rack, data-centre, two-sites",
     "rack" => Rack, "data-centre" => DataCentre, "two-sites" => TwoSites);
 
+/// The most hosts that are emptied; in a data centre there are three times as many beside them.
+const MOST_HOSTS: usize = 20_000;
+/// The most guests.
+const MOST_GUESTS: usize = 1_000_000;
 /// Hosts of a rack in a data centre.
 const HOSTS_PER_RACK: usize = 20;
 /// GiB of memory of every host.
@@ -34,11 +38,15 @@ const SIZES: [(u64, u32, u32); 6] = [(2, 1, 30), (4, 2, 30), (8, 2, 20), (16, 4,
 /// # Errors
 /// There are no hosts or no guests, or more guests than fit.
 pub fn generate(shape: Shape, hosts: usize, guests: usize, seed: u64, inventory: &str) -> Result<[String; 2], String> {
-    if hosts == 0 || guests == 0 {
-        return Err("it takes one host and one guest or more".to_owned());
+    if !(1..=MOST_HOSTS).contains(&hosts) || !(1..=MOST_GUESTS).contains(&guests) {
+        return Err(format!("it takes 1 to {MOST_HOSTS} hosts and 1 to {MOST_GUESTS} guests"));
     }
     let rows = rows(hosts, guests, seed).ok_or_else(|| {
-        format!("{guests} guests of 6 GiB on average are more than {hosts} hosts of {HOST_GIB} GiB hold; give fewer, or more --hosts")
+        format!(
+            "{guests} guests of {:.0} GiB on average are more than {hosts} hosts hold: each has {HOST_GIB} GiB, of which {:.0} % are filled; give fewer, or more --hosts",
+            mean_gib(),
+            FULL * 100.0
+        )
     })?;
     Ok([file(shape, hosts, guests, seed, inventory), rows])
 }
@@ -86,6 +94,14 @@ fn file(shape: Shape, hosts: usize, guests: usize, seed: u64, inventory: &str) -
     }
     let _ = write!(text, "\n[moves]\noff = [\"old*\"]\nto = [\"new*\"]\norder = \"largest\"\nper_host = {per_host}\n");
     text
+}
+
+/// How much memory a guest has on average.
+fn mean_gib() -> f64 {
+    let (sum, weight) = SIZES.iter().fold((0.0, 0.0), |(sum, weight), (gib, _, common)| {
+        (sum + *gib as f64 * f64::from(*common), weight + f64::from(*common))
+    });
+    sum / weight
 }
 
 /// The inventory; `None`: the guests do not fit.

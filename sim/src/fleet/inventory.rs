@@ -7,8 +7,8 @@ use std::str::FromStr;
 use migsim_models::units::Pages;
 
 use super::cluster::Vm;
-use super::file::Mistakes;
-use crate::scenario::{Case, InputError, Keys};
+use super::file::{MOST_GUESTS, Mistakes};
+use crate::scenario::{Case, InputError, Keys, Rows, quoted, shown};
 
 /// Columns that every inventory has.
 const NEEDED: [&str; 3] = ["name", "host", "memory"];
@@ -22,8 +22,8 @@ const OPTIONAL: [&str; 9] =
 /// Every row that cannot be used, with line, column and what is accepted.
 pub fn read(file: &FilePath, defaults: &Keys, hosts: &BTreeMap<String, usize>) -> Result<Vec<(u64, Vm)>, Mistakes> {
     let place = file.display().to_string();
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).from_path(file).map_err(|e| InputError::new(&place, e))?;
+    let input = std::fs::File::open(file).map_err(|e| InputError::new(&place, e))?;
+    let (mut reader, taken) = Rows::reader(std::io::BufReader::new(input));
     let header = reader.headers().map_err(|e| InputError::new(&place, e))?.clone();
     let mut columns = BTreeMap::new();
     let mut mistakes = Vec::new();
@@ -31,7 +31,8 @@ pub fn read(file: &FilePath, defaults: &Keys, hosts: &BTreeMap<String, usize>) -
         let name = name.trim();
         if !NEEDED.contains(&name) && !OPTIONAL.contains(&name) {
             let known = NEEDED.iter().chain(&OPTIONAL).copied().collect::<Vec<_>>().join(", ");
-            mistakes.push(InputError::new(format!("{place}:1"), format!("unknown column `{name}`; it takes {known}")));
+            let what = format!("unknown column `{}`; it takes {known}", quoted(name));
+            mistakes.push(InputError::new(format!("{place}:1"), what));
         } else if columns.insert(name.to_owned(), index).is_some() {
             mistakes.push(InputError::new(format!("{place}:1"), format!("column `{name}` stands there twice")));
         }
@@ -48,12 +49,18 @@ pub fn read(file: &FilePath, defaults: &Keys, hosts: &BTreeMap<String, usize>) -
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     for row in reader.records() {
         let row = row.map_err(|e| InputError::new(&place, e))?;
+        taken();
+        if found.len() + mistakes.len() >= MOST_GUESTS {
+            return Err(
+                InputError::new(&place, format!("has more than {MOST_GUESTS} rows, the most that are read")).into()
+            );
+        }
         let line = row.position().map_or(0, csv::Position::line);
         let row = Row { columns: &columns, row: &row };
         if let Some(name) = row.text("name")
             && let Some(before) = lines.insert(name.to_owned(), line)
         {
-            let taken = format!("column `name`: the name `{name}` is taken by line {before}");
+            let taken = format!("column `name`: the name `{}` is taken by line {before}", quoted(name));
             mistakes.push(InputError::new(format!("{place}:{line}"), taken));
         }
         match row.vm(defaults, hosts) {
@@ -85,7 +92,7 @@ impl Row<'_> {
         T::Err: std::fmt::Display,
     {
         let text = self.text(column)?;
-        text.parse().map_err(|e| problems.push(format!("column `{column}`: `{text}`: {e}"))).ok()
+        text.parse().map_err(|e| problems.push(format!("column `{column}`: `{}`: {e}", quoted(text)))).ok()
     }
 
     fn vm(&self, defaults: &Keys, hosts: &BTreeMap<String, usize>) -> Result<Vm, Vec<String>> {
@@ -112,9 +119,9 @@ impl Row<'_> {
                 None
             }
             Some(name) => {
-                let found = hosts.get(name).copied();
+                let found = hosts.get(&shown(name)).copied();
                 if found.is_none() {
-                    problems.push(format!("column `host`: there is no host `{name}`"));
+                    problems.push(format!("column `host`: there is no host `{}`", quoted(name)));
                 }
                 found
             }
@@ -152,5 +159,6 @@ pub fn vm(keys: &Keys, host: usize, cpu: Option<f64>) -> Result<Vm, String> {
         send_buffer: case.path.send_buffer,
         host,
         cpu,
+        given: [keys.guest.workload.is_some(), keys.guest.vcpus.is_some()],
     })
 }

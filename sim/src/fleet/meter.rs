@@ -31,7 +31,7 @@ impl Meter {
         while to > self.width_s * MOST_BINS as f64 {
             self.width_s *= 2.0;
             for bins in &mut self.amounts {
-                *bins = bins.chunks(2).map(|pair| pair.iter().sum()).collect();
+                *bins = bins.chunks(2).map(|pair| pair.iter().fold(0.0, |sum, amount| sum + amount)).collect();
             }
         }
         let bins = &mut self.amounts[thing];
@@ -47,7 +47,7 @@ impl Meter {
 
     /// All of a thing's amount.
     pub fn total(&self, thing: usize) -> f64 {
-        self.amounts[thing].iter().sum()
+        self.amounts[thing].iter().fold(0.0, |sum, amount| sum + amount)
     }
 
     /// A thing's mean rate in each bin: the middle of the bin in seconds, and the rate.

@@ -8,6 +8,7 @@
 //! | [`moves`] | what goes where, and how many at a time |
 //! | [`run`] | the moves under way: slots, memory, lines, processors |
 //! | [`chance`], [`replicate`] | the same many times, each with other luck |
+//! | [`missing`] | who did not arrive, why, and what would help |
 //! | [`meter`], [`totals`] | what is measured and summed up |
 
 pub mod chance;
@@ -16,6 +17,7 @@ pub mod file;
 pub mod generate;
 pub mod inventory;
 pub mod meter;
+pub mod missing;
 pub mod moves;
 mod processors;
 pub mod replicate;

@@ -1,6 +1,6 @@
 //! The same fleet moved many times, each with other luck, for what is likely instead of what is expected.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use migsim_models::profile::Profile;
 use migsim_models::units::SimTime;
@@ -25,7 +25,7 @@ pub struct Replicated {
     pub wanted: usize,
     /// The totals of each that was made, in their order.
     pub totals: Vec<Totals>,
-    /// By move of the list; `None` where it arrived in none.
+    /// By move of the list; `None` where it arrived in fewer than two, which have no interval.
     pub moves: Vec<Option<LikelyMove>>,
 }
 
@@ -43,9 +43,16 @@ pub struct LikelyMove {
 }
 
 impl Replicated {
-    /// The percentiles of one of the totals.
-    pub fn likely(&self, of: impl Fn(&Totals) -> f64) -> Likely {
-        percentiles(self.totals.iter().map(of).collect())
+    /// The percentiles of one of the totals over the replications in which some guest arrived; `None`: there are not two, which have no interval.
+    pub fn likely(&self, of: impl Fn(&Totals) -> f64) -> Option<Likely> {
+        let values: Vec<f64> = self.totals.iter().filter(|totals| totals.arrived > 0).map(of).collect();
+        (values.len() > 1).then(|| percentiles(values))
+    }
+
+    /// The share of replications in which all guests arrived.
+    pub fn p_all_arrive(&self) -> f64 {
+        let all = self.totals.iter().filter(|totals| totals.not_arrived == 0).count();
+        all as f64 / self.totals.len().max(1) as f64
     }
 }
 
@@ -68,6 +75,9 @@ pub fn replicate(
     let made: Vec<(Totals, Vec<Option<[f32; 3]>>)> = (0..wanted)
         .into_par_iter()
         .filter_map(|number| {
+            if interrupted.load(Ordering::Relaxed) {
+                return None;
+            }
             let chance = Chance::of_replication(seed, number as u64, profile);
             let found = run(fleet, profile, chance, interrupted, |_| {})?;
             progress();
@@ -92,7 +102,7 @@ fn moves(fleet: &Fleet, found: &Fleeted) -> Vec<Option<[f32; 3]>> {
 
 fn likely(by_replication: &[Vec<Option<[f32; 3]>>], index: usize) -> Option<LikelyMove> {
     let arrived: Vec<[f32; 3]> = by_replication.iter().filter_map(|moves| moves[index]).collect();
-    if arrived.is_empty() {
+    if arrived.len() < 2 {
         return None;
     }
     let of = |which: usize| percentiles(arrived.iter().map(|figures| f64::from(figures[which])).collect());

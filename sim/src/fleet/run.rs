@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use migsim_models::profile::Profile;
 use migsim_models::qemu::NORMAL_PAGE_WIRE;
 use migsim_models::spec::Mode;
-use migsim_models::units::{BitRate, SimTime};
+use migsim_models::units::{BitRate, SimTime, human_bytes};
 
 use super::chance::Chance;
 use super::cluster::Line;
@@ -15,8 +15,10 @@ use super::file::Fleet;
 use super::meter::Meter;
 use super::processors::Processors;
 use crate::memory::{FlowMemory, headroom};
-use crate::migration::Outcome;
+use crate::migration::{Bottleneck, Outcome};
 use crate::network::LinkId;
+use crate::scenario::Case;
+use crate::verdict;
 use crate::world::{Question, RateChange, World};
 
 /// Lines and processors answer to each other so often in one moment; where both are short they come ever closer.
@@ -37,6 +39,8 @@ pub struct Moved {
     pub outcome: Outcome,
     /// What the guest lost of its service: seconds of standing still, of throttling, of faults, and of short processors.
     pub lost_s: f64,
+    /// Why it did not arrive, if it did not.
+    pub why_not: Option<String>,
 }
 
 impl Moved {
@@ -51,14 +55,16 @@ impl Moved {
 pub struct Fleeted {
     /// In the order of the list.
     pub moves: Vec<Moved>,
-    /// Moves that never began: what they waited for did not come free.
-    pub never: Vec<usize>,
+    /// Moves that never began, and what they waited for that did not come free.
+    pub never: Vec<(usize, String)>,
     /// The lines, in the order of their meter.
     pub lines: Vec<Line>,
     /// Bytes on the wire, by line.
     pub carried: Meter,
     /// Processor seconds, by host.
     pub worked: Meter,
+    /// The most migrations that were under way at a time.
+    pub most_at_once: usize,
 }
 
 /// Something that only so many moves can hold at a time.
@@ -92,6 +98,7 @@ struct Run<'a> {
     known: Vec<(f64, SimTime)>,
     chance: Chance,
     changes: Vec<RateChange>,
+    most_at_once: usize,
 }
 
 /// Moves a fleet, as it is expected to go or as `chance` has it. `progress` hears how many moves are over. `None`: interrupted.
@@ -122,14 +129,33 @@ pub fn run(
             return None;
         }
     }
-    run.processors.close(run.world.now());
-    let never = (0..fleet.moves.len()).filter(|index| run.done[*index].is_none()).collect();
+    // What has no way left is given up; who waits for its slots still does.
+    run.world.abandon();
+    let cut: Vec<(usize, Outcome)> = run.world.take_finished().collect();
+    for (migration, outcome) in cut {
+        run.record(migration, outcome);
+    }
+    let last = run.done.iter().flatten().map(Moved::ended).max().unwrap_or_default();
+    run.processors.close(last);
+    let waited = |index: usize| {
+        let one = fleet.moves[index];
+        let (need, free) = (fleet.cluster.vms[one.vm].need(), run.free[one.to].max(0));
+        let host = &fleet.cluster.hosts[one.to].name;
+        let bytes = |bytes: i128| human_bytes(bytes as f64);
+        if free < need {
+            format!("it never left: {host} has {} free until the end, and it needs {}", bytes(free), bytes(need))
+        } else {
+            "it never left: no slot came free".to_owned()
+        }
+    };
+    let never = (0..fleet.moves.len()).filter(|index| run.done[*index].is_none()).map(|i| (i, waited(i))).collect();
     Some(Fleeted {
         moves: run.done.into_iter().flatten().collect(),
         never,
         lines: fleet.cluster.lines(),
         carried: run.carried,
         worked: run.processors.meter,
+        most_at_once: run.most_at_once,
     })
 }
 
@@ -165,6 +191,7 @@ impl<'a> Run<'a> {
             known: Vec::new(),
             chance,
             changes: Vec::new(),
+            most_at_once: 0,
         }
     }
 
@@ -190,6 +217,7 @@ impl<'a> Run<'a> {
         for slot in needed() {
             self.slots[slot].held += 1;
         }
+        self.most_at_once = self.most_at_once.max(self.slots[all].held);
         let path = cluster.path(vm, &route, rtt);
         let (guest, mut profile, offset) = self.chance.of(index, &vm.guest, self.profile);
         let disks = [vm.host, one.to].map(|host| cluster.hosts[host].storage);
@@ -248,11 +276,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn finish(&mut self, migration: usize, mut outcome: Outcome) {
+    /// A move as a question of one guest, on a link of what it got.
+    fn alone(&self, index: usize, outcome: &Outcome) -> Case {
+        alone(self.fleet, index, outcome)
+    }
+
+    /// Keeps what came of a migration. Returns the host at which its guest no longer needs memory.
+    fn record(&mut self, migration: usize, mut outcome: Outcome) -> usize {
         let index = self.running[migration];
         let one = self.fleet.moves[index];
         let vm = &self.fleet.cluster.vms[one.vm];
         let lost = outcome.lost_s();
+        let why_not = (!outcome.completed()).then(|| verdict::why_not(&self.alone(index, &outcome), &outcome));
         outcome.rounds = Vec::new();
         let short = self.processors.end(migration, vm.cpu, outcome.completed(), &mut self.world);
         let down = outcome.downtime().map_or(0.0, SimTime::as_secs_f64);
@@ -265,12 +300,18 @@ impl<'a> Run<'a> {
             hosts: [vm.host, one.to],
             began: self.began[index].unwrap_or_default(),
             lost_s: lost + faulted + short,
+            why_not,
             outcome,
         });
         // It has left the one end or the other.
         let left =
             if self.done[index].as_ref().is_some_and(|moved| moved.outcome.completed()) { vm.host } else { one.to };
         self.free[left] += vm.need();
+        left
+    }
+
+    fn finish(&mut self, migration: usize, outcome: Outcome) {
+        let left = self.record(migration, outcome);
         let freed: Vec<usize> =
             self.routes[migration].iter().map(|link| link.0).chain([self.slots.len() - 1]).collect();
         for slot in &freed {
@@ -288,6 +329,18 @@ impl<'a> Run<'a> {
             self.start(next);
         }
     }
+}
+
+/// A move of a fleet as a question of one guest, on a link that gives it what it got of its lines.
+pub fn alone(fleet: &Fleet, index: usize, outcome: &Outcome) -> Case {
+    let one = fleet.moves[index];
+    let vm = &fleet.cluster.vms[one.vm];
+    let (route, rtt) = fleet.cluster.route(vm.host, one.to).unwrap_or_default();
+    let mut path = fleet.cluster.path(vm, &route, rtt);
+    if let Some(bound) = outcome.bound_of_rounds.filter(|bound| bound.by == Bottleneck::Link) {
+        path.capacity = path.capacity.min(BitRate((bound.bytes_per_s * 8.0) as u64)).max(BitRate(1));
+    }
+    Case { guest: vm.guest.clone(), path, policy: vm.policy.clone(), dirty_log: vm.dirty_log }
 }
 
 /// What other traffic takes from the lines, while it lasts.

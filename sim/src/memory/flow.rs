@@ -13,6 +13,8 @@ use super::{Faults, GuestMemory, PageCount, Run, Sending};
 
 /// Less than this many pages is none: what rounding leaves.
 const NOTHING: f64 = 1e-6;
+/// So many times the pages of XBZRLE's cache are cut apart.
+const MOST_CUTS: u64 = 64;
 /// Post-copy is followed in so many steps.
 const POSTCOPY_STEPS: f64 = 64.0;
 /// And a pass with XBZRLE: what is still as it was sent becomes less while the pass goes on.
@@ -200,7 +202,9 @@ impl FlowMemory {
             let mut done = 0;
             while done < region.pages {
                 let room = chunk_pages - address % chunk_pages;
-                let slots_left = if writer.is_some() { slots - written % slots } else { u64::MAX };
+                // Whether slots are contested is known behind the first of them all; a few more cuts make no difference.
+                let cut = writer.is_some() && written / slots < MOST_CUTS;
+                let slots_left = if cut { slots - written % slots } else { u64::MAX };
                 let left = region.pages - done;
                 let pages = if writer.is_none() && room == chunk_pages && left > chunk_pages {
                     // Whole chunks in which nobody writes: when each is cleared makes no difference.

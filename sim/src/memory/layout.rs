@@ -111,7 +111,8 @@ impl Workplace {
             clocks: guest.workload.terms.iter().map(|term| WriterClock::new(term, offset, headroom)).collect(),
             classes,
             chunk_pages,
-            cache_pages: policy.xbzrle.map(|cache| (cache.0 / PAGE_BYTES).max(1)),
+            // More slots than pages are as many.
+            cache_pages: policy.xbzrle.map(|cache| (cache.0 / PAGE_BYTES).clamp(1, guest.memory.0 + normal + zero)),
         }
     }
 }

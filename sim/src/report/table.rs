@@ -9,7 +9,7 @@ use migsim_models::spec::{Mode, OnTimeout};
 use migsim_models::units::{SimTime, human_bytes, human_time};
 
 use super::{Answer, Asked, bound_words, contributors, largest, why_not};
-use crate::advice::{Advice, Lever, Remedy, Setting};
+use crate::advice::{Advice, Lever};
 use crate::migration::{Ending, Outcome};
 
 /// Rounds shown at the start and at the end of a long list.
@@ -179,7 +179,7 @@ fn advise(advice: &Advice) -> String {
         let _ = writeln!(out, "  It would converge, all else equal,");
     }
     for remedy in &advice.remedies {
-        let _ = writeln!(out, "  - {};", remedy_words(remedy));
+        let _ = writeln!(out, "  - {};", remedy.words());
     }
     let in_vain: Vec<&str> = advice.in_vain.iter().map(|lever| lever_words(*lever)).collect();
     if !in_vain.is_empty() {
@@ -192,31 +192,6 @@ fn advise(advice: &Advice) -> String {
         let _ = writeln!(out, "  Not tried: {}: it would take too long to find out.", lever_words(*lever));
     }
     out
-}
-
-/// A remedy in words.
-pub fn remedy_words(remedy: &Remedy) -> String {
-    let setting = match remedy.setting {
-        Setting::Switched => String::new(),
-        Setting::Rate(rate) => rate.to_string(),
-        Setting::Time(time) => time.to_string(),
-        Setting::Size(size) => size.to_string(),
-        Setting::Count(count) => count.to_string(),
-    };
-    let how = match remedy.lever {
-        Lever::Link => format!("on a link of at least {setting}"),
-        Lever::BandwidthCap => format!("with a bandwidth cap of at least {setting}"),
-        Lever::NoBandwidthCap => "without the bandwidth cap".to_owned(),
-        Lever::MultifdChannels => format!("with {setting} multifd channels"),
-        Lever::SendBuffer => format!("with a send buffer of at least {setting}"),
-        Lever::DowntimeLimit => format!("with a downtime limit of at least {setting}"),
-        Lever::Timeout => format!("with a timeout of at least {setting}"),
-        Lever::AutoConverge => format!("with auto-converge, throttled by up to {} %", remedy.outcome.throttle_percent),
-        Lever::Xbzrle => "with XBZRLE".to_owned(),
-        Lever::Postcopy => "with post-copy after the first pass".to_owned(),
-    };
-    let outcome = &remedy.outcome;
-    format!("{how}: total {}, downtime {}", human_time(outcome.terms.tmt()), human_time(outcome.terms.tdt()))
 }
 
 /// A lever in words, turned as far as it goes.

@@ -1,0 +1,49 @@
+//! Somebody else's text, where it is repeated.
+
+/// The most characters of a bad field that a message repeats.
+const MOST_QUOTED: usize = 80;
+
+/// Somebody's text as it may stand in a message or a file: control characters escaped, and no longer than a line.
+pub fn quoted(text: &str) -> String {
+    shown(&clipped(text, MOST_QUOTED))
+}
+
+/// The first so many characters, with dots where that is not all.
+pub fn clipped(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Somebody's text with what would move the cursor, ring, or turn the line about escaped: control characters, line separators and the marks
+/// of bidirectional text.
+pub fn shown(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
+    if !text.contains(hidden) {
+        return text.to_owned();
+    }
+    text.chars().map(|c| if hidden(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_long_text_is_cut() {
+        for (text, expected) in [
+            ("plain, naïve 名前", "plain, naïve 名前"),
+            ("\u{1b}[31mred\u{7}", "\\u{1b}[31mred\\u{7}"),
+            ("a\tb\nc\0", "a\\tb\\nc\\u{0}"),
+            ("left\u{202e}right", "left\\u{202e}right"),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+        assert_eq!(quoted(&"x".repeat(1000)).len(), MOST_QUOTED + 3);
+        assert_eq!(quoted("\u{1b}"), "\\u{1b}");
+    }
+}
