@@ -1,4 +1,4 @@
-//! The hypervisor's own rules as pure functions, for QEMU 7.2 to 10.x.
+//! The hypervisor's own rules as pure functions, for QEMU 0.11 to 11.x.
 //!
 //! Each names the file and function of QEMU that it restates. Where versions differ, [`Version`] answers.
 
@@ -38,7 +38,7 @@ pub const MAX_WAIT_PAGES: f64 = 64.0;
 pub const SOCKET_WAKE: f64 = 0.5;
 /// Throttling is decided at a sync more than this after the last decision (`migration/ram.c`, `migration_bitmap_sync`).
 pub const THROTTLE_PERIOD: SimTime = SimTime::from_secs(1);
-/// From 10.0 on, auto-converge forces a sync where none came for so long (`migration/cpu-throttle.c`).
+/// From 9.2 on, auto-converge forces a sync where none came for so long (`migration/cpu-throttle.c`).
 pub const FORCED_SYNC_PERIOD: SimTime = SimTime::from_secs(5);
 
 /// A version of QEMU, major and minor. Written `7.2`; a patch level is read and dropped.
@@ -55,8 +55,15 @@ impl Version {
     pub const V7_2: Version = Version { major: 7, minor: 2 };
     /// Debian 13's.
     pub const V10_0: Version = Version { major: 10, minor: 0 };
-    /// The first that counts a threshold met exactly.
+    /// The first that counts a threshold met exactly, and takes post-copy and multifd together again.
+    pub const V10_1: Version = Version { major: 10, minor: 1 };
+    /// Like it.
     pub const V10_2: Version = Version { major: 10, minor: 2 };
+
+    /// A release.
+    pub const fn new(major: u32, minor: u32) -> Version {
+        Version { major, minor }
+    }
 
     /// Whether its rounds are those of QEMU before 1.3 (`arch_init.c`, `ram_save_live`, read in 1.0).
     ///
@@ -67,15 +74,107 @@ impl Version {
         self < Version { major: 1, minor: 3 }
     }
 
-    /// Whether auto-converge forces a sync every [`FORCED_SYNC_PERIOD`] after the first round.
+    /// Whether auto-converge forces a sync every [`FORCED_SYNC_PERIOD`] after the first round: from 9.2 on (commit 52ac968ab28,
+    /// `migration/cpu-throttle.c`, `cpu_throttle_dirty_sync_timer_tick`).
     pub fn forces_syncs(self) -> bool {
-        self >= Version::V10_0
+        self >= Version::new(9, 2)
     }
 
-    /// Whether QEMU takes post-copy and multifd together.
+    /// Whether QEMU takes post-copy and multifd together: from 10.1 on (commit e2741886128). 8.1 to 10.0 refuse it; 4.0 to 8.0 took it, and it
+    /// did not work.
     pub fn postcopy_with_multifd(self) -> bool {
-        self >= Version::V10_2
+        self >= Version::V10_1
     }
+
+    /// Whether a threshold that is met exactly stops the vCPUs: from 10.1 on (commit 7aaa1fc072c), and before 1.4.
+    pub fn counts_a_threshold_met_exactly(self) -> bool {
+        self >= Version::V10_1 || self < Version::new(1, 4)
+    }
+
+    /// Whether max-bandwidth holds back pages that go through multifd: from 4.2 on (commit 1b81c974ccf). Before, channels sent past it.
+    pub fn caps_multifd(self) -> bool {
+        self >= Version::new(4, 2)
+    }
+
+    /// How auto-converge throttles.
+    pub fn throttling(self) -> Throttling {
+        match self {
+            v if v < Version::new(2, 5) => Throttling::Fixed,
+            v if v < Version::new(2, 10) => Throttling::EveryThird,
+            _ => Throttling::EverySecond,
+        }
+    }
+}
+
+/// How auto-converge throttles, by release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Throttling {
+    /// 1.6 to 2.4: at the sixth high period, for good, and always as much: 30 ms asleep in each 41 ms or more (`arch_init.c`,
+    /// `check_guest_throttling`, `dirty_rate_high_cnt++ > 4`).
+    Fixed,
+    /// 2.5 to 2.9: a step at every third high period, the first period not counted (`migration/ram.c`, `dirty_rate_high_cnt++ >= 2`).
+    EveryThird,
+    /// From 2.10 on: at every second (commit b4a3c64b168, `++rs->dirty_rate_high_cnt >= 2`), the first counted.
+    EverySecond,
+}
+
+/// What a vCPU sleeps before 2.5, in percent of its time: 30 ms of 41.
+const FIXED_THROTTLE: u32 = 73;
+
+/// Something that QEMU learnt at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feature {
+    /// The key that asks for it.
+    pub key: &'static str,
+    /// What it is called.
+    pub name: &'static str,
+    /// The first release that has it.
+    pub since: Version,
+    /// The commit or file that brought it.
+    pub source: &'static str,
+}
+
+/// What QEMU learnt at some time, of what a scenario can ask for.
+///
+/// A release is the first x.y.0 that has the commit; what distributions have taken into older ones is not known here.
+pub const FEATURES: &[Feature] = &[
+    Feature {
+        key: "downtime_limit",
+        name: "a downtime limit",
+        since: Version::new(0, 11),
+        source: "commit 2ea42952ee1, migrate_set_downtime; 30 ms by default until 2.0, 300 ms from 2.1 (f7cd55a023b)",
+    },
+    Feature { key: "xbzrle", name: "XBZRLE", since: Version::new(1, 2), source: "commit 17ad9b358bc" },
+    Feature { key: "auto_converge", name: "auto-converge", since: Version::new(1, 6), source: "commit 7ca1dfad952" },
+    Feature {
+        key: "throttle",
+        name: "a throttle that is set",
+        since: Version::new(2, 5),
+        source: "commit 1626fee3bdb, x-cpu-throttle-initial and -increment; without x- from 2.7 (d85a31d1f4d)",
+    },
+    Feature {
+        key: "postcopy",
+        name: "post-copy",
+        since: Version::new(2, 5),
+        source: "commit 53dd370ced9, x-postcopy-ram; without x- from 2.6 (32c3db5b26a)",
+    },
+    Feature {
+        key: "postcopy_bandwidth",
+        name: "a cap on post-copy's bandwidth",
+        since: Version::new(3, 0),
+        source: "commit 7e555c6c58f, max-postcopy-bandwidth",
+    },
+    Feature {
+        key: "multifd_channels",
+        name: "multifd",
+        since: Version::new(4, 0),
+        source: "commit cbfd6c957a4; as x-multifd in 2.11 by name, and with pages in its channels from 3.0 (b9ee2f7d701)",
+    },
+];
+
+/// The feature that a key asks for.
+pub fn feature(key: &str) -> Option<&'static Feature> {
+    FEATURES.iter().find(|feature| feature.key == key)
 }
 
 /// A version could not be read.
@@ -155,8 +254,7 @@ pub fn threshold(bandwidth: f64, downtime_limit: SimTime) -> f64 {
 /// Whether the vCPUs stop with `pending` bytes left (`migration/migration.c`, `migration_iteration_run`).
 #[inline]
 pub fn may_stop(pending: f64, threshold: f64, version: Version) -> bool {
-    let met_exactly = version >= Version::V10_2 || version.measures_its_own_buffer();
-    pending < 1.0 || pending < threshold || (met_exactly && pending <= threshold)
+    pending < 1.0 || pending < threshold || (version.counts_a_threshold_met_exactly() && pending <= threshold)
 }
 
 /// Auto-converge: when and how much the vCPUs are throttled (`migration/ram.c`, `migration_trigger_throttle`).
@@ -205,23 +303,35 @@ pub struct Throttle {
     /// How much of its time a vCPU sleeps, in percent.
     pub percent: u32,
     high_periods: u32,
+    periods: u32,
 }
 
 impl Throttle {
     /// A decision after a period in which `dirtied` bytes became dirty and `sent` went out. Returns whether the throttle changed.
     ///
-    /// The second period that was high tightens it; the two need not follow each other.
-    pub fn decide(&mut self, rule: &AutoConverge, dirtied: f64, sent: f64) -> bool {
-        if dirtied <= sent * f64::from(rule.trigger) / 100.0 {
+    /// So many periods that were high tighten it, see [`Throttling`]; they need not follow each other.
+    pub fn decide(&mut self, rule: &AutoConverge, throttling: Throttling, dirtied: f64, sent: f64) -> bool {
+        self.periods = self.periods.saturating_add(1);
+        let (needed, counts_the_first) = match throttling {
+            Throttling::Fixed => (6, false),
+            Throttling::EveryThird => (3, false),
+            Throttling::EverySecond => (2, true),
+        };
+        let counted = counts_the_first || self.periods > 1;
+        if !counted || dirtied <= sent * f64::from(rule.trigger) / 100.0 {
             return false;
         }
         self.high_periods += 1;
-        if self.high_periods < 2 {
+        if self.high_periods < needed {
             return false;
         }
         self.high_periods = 0;
         let before = self.percent;
-        self.percent = if before == 0 { rule.initial.min(rule.max) } else { (before + rule.increment).min(rule.max) };
+        self.percent = match throttling {
+            Throttling::Fixed => FIXED_THROTTLE,
+            _ if before == 0 => rule.initial.min(rule.max),
+            _ => (before + rule.increment).min(rule.max),
+        };
         self.percent != before
     }
 
@@ -251,7 +361,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_threshold_is_met_below_it_and_from_10_2_on_at_it() {
+    fn the_threshold_is_met_below_it_and_from_10_1_on_at_it() {
         let t = threshold(1e8, SimTime::from_millis(300));
         assert_eq!(t, 3e7);
         for (pending, version, stop) in [
@@ -259,6 +369,7 @@ mod tests {
             (t - 4096.0, Version::V7_2, true),
             (t, Version::V7_2, false),
             (t, Version::V10_0, false),
+            (t, Version::V10_1, true),
             (t, Version::V10_2, true),
             (t + 4096.0, Version::V10_2, false),
             (t, Version { major: 1, minor: 0 }, true),
@@ -269,21 +380,34 @@ mod tests {
     }
 
     #[test]
-    fn every_second_high_period_tightens_the_throttle() {
+    fn so_many_high_periods_tighten_the_throttle_as_each_release_counts_them() {
         let rule = AutoConverge::default();
-        let mut throttle = Throttle::default();
-        let percents: Vec<u32> = [60.0, 60.0, 10.0, 60.0, 40.0, 60.0, 60.0, 60.0]
-            .iter()
-            .map(|dirtied| {
-                throttle.decide(&rule, *dirtied, 100.0);
+        for (version, expected, most) in [
+            ("2.4", [0, 0, 0, 0, 0, 0, 0, 73], 73),
+            ("2.6", [0, 0, 0, 20, 20, 20, 20, 30], 99),
+            ("2.9", [0, 0, 0, 20, 20, 20, 20, 30], 99),
+            ("2.10", [0, 20, 20, 20, 30, 30, 30, 40], 99),
+            ("7.2", [0, 20, 20, 20, 30, 30, 30, 40], 99),
+        ] {
+            let throttling = version.parse::<Version>().unwrap().throttling();
+            let mut throttle = Throttle::default();
+            let percents = [60.0, 60.0, 60.0, 60.0, 60.0, 40.0, 60.0, 60.0].map(|dirtied| {
+                throttle.decide(&rule, throttling, dirtied, 100.0);
                 throttle.percent
-            })
-            .collect();
-        assert_eq!(percents, [0, 20, 20, 20, 20, 30, 30, 40]);
-        for _ in 0..40 {
-            throttle.decide(&rule, 1e9, 1.0);
+            });
+            assert_eq!(percents, expected, "{version}");
+            for _ in 0..60 {
+                throttle.decide(&rule, throttling, 1e9, 1.0);
+            }
+            assert_eq!(throttle.percent, most, "{version}");
         }
-        assert_eq!((throttle.percent, throttle.speed()), (99, 0.01));
+    }
+
+    #[test]
+    fn features_are_known_by_the_keys_that_ask_for_them() {
+        for key in ["xbzrle", "auto_converge", "postcopy", "multifd_channels", "postcopy_bandwidth"] {
+            assert!(feature(key).is_some_and(|feature| !feature.source.is_empty()), "{key}");
+        }
     }
 
     #[test]
@@ -301,7 +425,7 @@ mod tests {
         for text in ["", "7", "seven", "7.x", "7.2.x", "-1.2"] {
             assert!(text.parse::<Version>().is_err(), "{text}");
         }
-        assert!(Version::V10_0.forces_syncs() && !Version::V7_2.forces_syncs());
+        assert!(Version::new(9, 2).forces_syncs() && !Version::new(9, 1).forces_syncs());
     }
 
     #[test]

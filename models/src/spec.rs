@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::qemu::{AutoConverge, Version, XBZRLE_CACHE};
+use crate::qemu::{AutoConverge, Version, XBZRLE_CACHE, feature as feature_of};
 use crate::units::{BitRate, Bytes, Pages, SimTime};
 use crate::workload::Workload;
 
@@ -130,8 +130,10 @@ pub struct Policy {
     pub qemu: Version,
     /// QEMU's downtime-limit.
     pub downtime_limit: SimTime,
-    /// The migration's own cap; `None`: none.
+    /// The migration's own cap, until the vCPUs stop; `None`: none.
     pub bandwidth_cap: Option<BitRate>,
+    /// The cap after the switch to post-copy (max-postcopy-bandwidth); `None`: none.
+    pub postcopy_bandwidth: Option<BitRate>,
     /// Throttling of the guest's processors.
     pub auto_converge: Option<AutoConverge>,
     /// Size of the XBZRLE cache; `None`: off.
@@ -156,6 +158,7 @@ impl Default for Policy {
             qemu: Version::V7_2,
             downtime_limit: SimTime::from_millis(300),
             bandwidth_cap: None,
+            postcopy_bandwidth: None,
             auto_converge: None,
             xbzrle: None,
             multifd_channels: 0,
@@ -323,6 +326,12 @@ impl Path {
                 format!("the link's capacity changes {} times; it may up to {MAX_CHANGES} times", self.changes.len()),
             ));
         }
+        if self.changes.iter().any(|change| change.at > MAX_TIME) {
+            return Err(SpecError::new(
+                "changes",
+                format!("a change of the link's capacity comes after {MAX_TIME} at most"),
+            ));
+        }
         if self.changes.windows(2).any(|pair| pair[1].at < pair[0].at) {
             return Err(SpecError::new("changes", "the changes of the link's capacity go back in time"));
         }
@@ -391,9 +400,31 @@ impl Policy {
             return Err(SpecError::new(
                 "multifd_channels",
                 format!(
-                    "QEMU {} refuses post-copy together with multifd; leave one out, or take qemu = \"10.2\"",
+                    "QEMU {} refuses post-copy together with multifd; leave one out, or take qemu = \"10.1\" or newer",
                     self.qemu
                 ),
+            ));
+        }
+        let asked = [
+            ("xbzrle", self.xbzrle.is_some(), "xbzrle"),
+            ("auto_converge", self.auto_converge.is_some(), "auto_converge"),
+            ("throttle", self.auto_converge.is_some_and(|rule| rule != AutoConverge::default()), "throttle"),
+            ("postcopy", postcopy, if self.mode == Mode::Postcopy { "mode" } else { "on_timeout" }),
+            ("postcopy_bandwidth", self.postcopy_bandwidth.is_some(), "postcopy_bandwidth"),
+            ("multifd_channels", self.multifd_channels > 0, "multifd_channels"),
+        ];
+        for (feature, asked, key) in asked {
+            if let Some(feature) = feature_of(feature).filter(|feature| asked && self.qemu < feature.since) {
+                return Err(SpecError::new(
+                    key,
+                    format!("QEMU {} does not have {}, which came with {}", self.qemu, feature.name, feature.since),
+                ));
+            }
+        }
+        if self.postcopy_bandwidth == Some(BitRate(0)) {
+            return Err(SpecError::new(
+                "postcopy_bandwidth",
+                "postcopy_bandwidth is 0; it takes a rate above zero, or is left out",
             ));
         }
         if self.switch == Switch::AfterPasses(0) {

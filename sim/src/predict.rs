@@ -3,12 +3,15 @@
 use migsim_models::profile::Profile;
 use migsim_models::units::SimTime;
 
-use crate::migration::Outcome;
+use crate::migration::{Ending, Outcome};
 use crate::scenario::Case;
 use crate::world::{Fidelity, World};
 
 /// Over so many evenly spread offsets a phased workload is averaged when its own is not known.
 pub const OFFSETS: u64 = 8;
+
+/// Fewer where a single answer is this much work, see [`Outcome::effort`].
+const MOST_EFFORT: u64 = 20_000_000;
 
 /// Every run that the case stands for: one, or one for each offset into the longest phase.
 pub fn runs(case: &Case, profile: &Profile, fidelity: Fidelity) -> Vec<Outcome> {
@@ -20,7 +23,21 @@ pub fn runs(case: &Case, profile: &Profile, fidelity: Fidelity) -> Vec<Outcome> 
         return vec![question.answer(fidelity, SimTime::ZERO)];
     };
     let part = |i: u64| SimTime((u128::from(period.0) * u128::from(i) / u128::from(OFFSETS)) as u64);
-    (0..OFFSETS).map(|i| question.answer(fidelity, part(i))).collect()
+    let mut all = Vec::with_capacity(OFFSETS as usize);
+    let mut effort = 0;
+    for i in 0..OFFSETS {
+        let outcome = question.answer(fidelity, part(i));
+        effort += outcome.effort;
+        if matches!(outcome.ending, Ending::GaveUp(_)) {
+            // Asked of another offset it would be given up as well.
+            return vec![outcome];
+        }
+        all.push(outcome);
+        if effort > MOST_EFFORT {
+            break;
+        }
+    }
+    all
 }
 
 /// Those runs that end as most of them do.

@@ -28,7 +28,7 @@ use crate::world::Fidelity;
 /// Draws around a prediction.
 pub const DRAWS: usize = 64;
 /// Fewer where a single answer is this much work, see [`Outcome::effort`] ...
-const MOST_EFFORT: u64 = 100_000_000;
+const MOST_EFFORT: u64 = 60_000_000;
 /// ... but never fewer than this.
 const FEWEST: usize = 8;
 /// Relative standard deviation of a draw's write rates: chance makes the distinct pages of a pass differ by about as much.

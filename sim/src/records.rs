@@ -181,6 +181,10 @@ impl Columns {
             .number(row, "bandwidth_cap_mib")?
             .filter(|mib| *mib > 0.0)
             .map(|mib| BitRate((mib * f64::from(8 << 20)) as u64));
+        m.postcopy_bandwidth = self
+            .number(row, "postcopy_bandwidth_mib")?
+            .filter(|mib| *mib > 0.0)
+            .map(|mib| BitRate((mib * f64::from(8 << 20)) as u64));
         m.auto_converge = flag("auto_converge")?;
         m.xbzrle = flag("xbzrle")?;
         m.multifd_channels = self.parse(row, "multifd_channels", whole)?;

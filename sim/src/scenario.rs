@@ -369,6 +369,9 @@ layered! {
         /// The migration's own cap, like 32MiB/s [default: none]
         #[arg(long, value_name = "RATE")]
         bandwidth_cap: BitRate,
+        /// The cap after the switch to post-copy, like 32MiB/s: the other one does not hold then [default: none]
+        #[arg(long, value_name = "RATE")]
+        postcopy_bandwidth: BitRate,
         /// Throttle the guest while it dirties too much
         #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
         auto_converge: bool,
@@ -525,6 +528,7 @@ impl Case {
             qemu: m.qemu.unwrap_or(default.qemu),
             downtime_limit: m.downtime_limit.unwrap_or(default.downtime_limit),
             bandwidth_cap: m.bandwidth_cap,
+            postcopy_bandwidth: m.postcopy_bandwidth,
             auto_converge: m.auto_converge.unwrap_or(false).then_some(AutoConverge {
                 initial: throttle.initial.unwrap_or(rule.initial),
                 increment: throttle.increment.unwrap_or(rule.increment),

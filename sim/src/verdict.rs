@@ -45,8 +45,7 @@ pub fn bound_words(bound: Bound, case: &Case) -> String {
             format!("the link ({} of payload)", human_rate(BitRate((bound.bytes_per_s * 8.0) as u64)))
         }
         Bottleneck::Cap => {
-            let cap = case.policy.bandwidth_cap.unwrap_or_default();
-            format!("the bandwidth cap ({}/s)", human_bytes(cap.bytes_per_s()))
+            format!("the bandwidth cap ({}/s)", human_bytes(bound.bytes_per_s))
         }
         Bottleneck::TcpWindow => format!(
             "the TCP window ({} for each round trip of {})",

@@ -108,7 +108,7 @@ fn text(seed: u64, index: u64) -> String {
 use rand::RngExt;
 
 /// Everything that is wrong with a fleet; `None`: it was refused.
-pub fn faults(profile: &Profile, seed: u64, index: u64) -> Option<Vec<String>> {
+pub(crate) fn faults(profile: &Profile, seed: u64, index: u64) -> Option<Vec<String>> {
     let fleet = parse(Path::new("fleet.toml"), &text(seed, index)).ok()?;
     let mut faults = Vec::new();
     let (began, go_on) = (Instant::now(), AtomicBool::new(false));
@@ -147,6 +147,6 @@ pub fn faults(profile: &Profile, seed: u64, index: u64) -> Option<Vec<String>> {
 }
 
 /// The fleet's file, for whoever looks into a fault.
-pub fn file(seed: u64, index: u64) -> String {
+pub(crate) fn file(seed: u64, index: u64) -> String {
     text(seed, index)
 }

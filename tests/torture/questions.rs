@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use migsim::advice::{Remedy, Setting};
+use migsim::advice::{Lever, Remedy, Setting};
 use migsim::migration::{Bottleneck, Ending, Outcome};
 use migsim::predict::predict;
 use migsim::quantiles::Draws;
@@ -18,38 +18,38 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// No answer takes longer.
-pub const LONGEST: Duration = Duration::from_secs(2);
+pub(crate) const LONGEST: Duration = Duration::from_secs(2);
 
 /// The profiles that questions are asked of, each with the draws around it.
-pub struct Profiles(Vec<(&'static str, Profile, Draws)>);
+pub(crate) struct Profiles(Vec<(&'static str, Profile, Draws)>);
 
 impl Profiles {
-    pub fn new() -> Profiles {
+    pub(crate) fn new() -> Profiles {
         let all = [("default", Profile::default()), ("assumed", Profile::assumed()), ("ideal", Profile::ideal())];
         Profiles(all.into_iter().map(|(name, profile)| (name, profile.clone(), Draws::around(&profile))).collect())
     }
 }
 
 /// One question.
-pub struct Question<'a> {
-    pub keys: Keys,
-    pub case: Case,
+pub(crate) struct Question<'a> {
+    pub(crate) keys: Keys,
+    pub(crate) case: Case,
     profile: &'a (&'static str, Profile, Draws),
     rng: ChaCha8Rng,
 }
 
-pub fn stream(seed: u64, index: u64) -> ChaCha8Rng {
+pub(crate) fn stream(seed: u64, index: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(index);
     rng
 }
 
-pub fn pick<T: Clone>(rng: &mut ChaCha8Rng, of: &[T]) -> T {
+pub(crate) fn pick<T: Clone>(rng: &mut ChaCha8Rng, of: &[T]) -> T {
     of[rng.random_range(0..of.len())].clone()
 }
 
 /// From `low` to `high`, each power of ten as likely as any other.
-pub fn between(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
+pub(crate) fn between(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
     low * libm::pow(high / low, rng.random())
 }
 
@@ -102,7 +102,7 @@ fn workload(rng: &mut ChaCha8Rng, memory: u64) -> String {
 }
 
 /// The question of that number; an error where it is refused, which is an answer too.
-pub fn question(profiles: &Profiles, seed: u64, index: u64) -> Result<Question<'_>, SpecError> {
+pub(crate) fn question(profiles: &Profiles, seed: u64, index: u64) -> Result<Question<'_>, SpecError> {
     let mut rng = stream(seed, index);
     let r = &mut rng;
     let mut keys = Keys::default();
@@ -169,10 +169,10 @@ pub fn question(profiles: &Profiles, seed: u64, index: u64) -> Result<Question<'
 
 /// Everything that is wrong with the answer to a question; nothing, if all is well. `thorough` asks also how sure it is, what would help, and
 /// for every format.
-pub fn faults(question: &mut Question, thorough: bool) -> Vec<String> {
+pub(crate) fn faults(question: &mut Question, thorough: bool) -> Vec<String> {
     let mut faults = Vec::new();
     let began = Instant::now();
-    let (case, (_, profile, draws)) = (&question.case, question.profile);
+    let (case, (name, profile, draws)) = (&question.case, question.profile);
     let outcome = predict(case, profile, Fidelity::Flow);
     check(case, profile, &outcome, &mut faults);
     if question.rng.random_bool(0.02) && predict(case, profile, Fidelity::Flow) != outcome {
@@ -187,7 +187,10 @@ pub fn faults(question: &mut Question, thorough: bool) -> Vec<String> {
         let answer = Answer::new(case.clone(), profile, Some(draws), Fidelity::Flow, understood);
         quantiles(&answer, &mut faults);
         remedies(&answer, profile, &mut faults);
-        binding(case, profile, &outcome, &mut faults);
+        // Where nothing costs anything, nothing binds.
+        if *name != "ideal" {
+            binding(case, profile, &outcome, &mut faults);
+        }
         formats(&answer, &mut faults);
     }
     let took = began.elapsed();
@@ -245,14 +248,15 @@ fn check(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<Str
             format!("{normal} normal pages of {touched} touched")
         });
     }
-    if case.policy.mode != Mode::Offline {
+    if case.policy.mode != Mode::Offline && outcome.ended_at > SimTime(1_000_000) {
         // No faster than the fastest that the link ever is.
         let fastest =
             case.path.changes.iter().map(|c| c.capacity).chain([case.path.capacity]).max().unwrap_or_default();
         let most =
             carried(case, outcome.ended_at.as_secs_f64()).min(fastest.bytes_per_s() * outcome.ended_at.as_secs_f64());
         let wire = outcome.wire_bytes as f64;
-        claim(wire <= most * 1.000_1 + 2.0, &|| format!("{wire} bytes, the link carries {most}"));
+        // Counts of pages are rounded, each kind by half a page.
+        claim(wire <= most * 1.000_1 + 8300.0, &|| format!("{wire} bytes, the link carries {most}"));
     }
 }
 
@@ -308,15 +312,36 @@ fn remedies(answer: &Answer, profile: &Profile, faults: &mut Vec<String>) {
             Setting::Size(size) => Setting::Size(Bytes((size.0 as f64 * 0.95) as u64)),
             Setting::Count(count) => Setting::Count(count - 1),
         };
-        if converges(short) {
+        // Less than there is now is no remedy.
+        let now = match remedy.lever {
+            Lever::Link => Some(Setting::Rate(answer.case.path.capacity)),
+            Lever::BandwidthCap => answer.case.policy.bandwidth_cap.map(Setting::Rate),
+            Lever::SendBuffer => answer.case.path.send_buffer.map(Setting::Size),
+            Lever::DowntimeLimit => Some(Setting::Time(answer.case.policy.downtime_limit)),
+            Lever::Timeout => answer.case.policy.timeout.map(Setting::Time),
+            _ => None,
+        };
+        if amount(short) > now.map_or(0, amount) && converges(short) {
             faults.push(format!("{:?} of {:?} helps already, not only {:?}", remedy.lever, short, remedy.setting));
         }
     }
 }
 
+fn amount(setting: Setting) -> u64 {
+    match setting {
+        Setting::Switched => 0,
+        Setting::Rate(rate) => rate.0,
+        Setting::Time(time) => time.0,
+        Setting::Size(size) => size.0,
+        Setting::Count(count) => count.into(),
+    }
+}
+
 /// What is named as the bottleneck is one: twice as much of it changes the answer.
 fn binding(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<String>) {
-    let Some(bound) = outcome.bound.filter(|_| outcome.wire_bytes > 10_000_000) else { return };
+    // Of one that was given up at its timeout, or cut off, that is what binds.
+    let asked = outcome.wire_bytes > 10_000_000 && matches!(outcome.ending, Ending::Completed | Ending::NoProgress);
+    let Some(bound) = outcome.bound.filter(|_| asked) else { return };
     let (mut case, mut profile) = (case.clone(), profile.clone());
     let twice = |rate: BitRate| BitRate(rate.0.saturating_mul(2));
     let twice_pages = |rate: &mut migsim_models::units::PageRate| {
@@ -344,7 +369,7 @@ fn binding(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<S
 }
 
 /// What no output may hold: what is no number, what is less than nothing, and the largest number there is in disguise.
-pub fn unfit(text: &str) -> Option<String> {
+pub(crate) fn unfit(text: &str) -> Option<String> {
     let word = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '-').to_owned();
     let bad = |word: &String| {
         let lower = word.to_lowercase();
@@ -389,13 +414,13 @@ const MAY_BE_NULL: [&str; 24] = [
 ];
 
 /// Numbers of a JSON value that cannot be.
-pub fn unfit_json(value: &serde_json::Value, key: &str) -> Option<String> {
+pub(crate) fn unfit_json(value: &serde_json::Value, key: &str) -> Option<String> {
     use serde_json::Value;
     match value {
         Value::Null if !MAY_BE_NULL.contains(&key) => Some(format!("{key} is null")),
         Value::Number(number) => {
             let number = number.as_f64().unwrap_or(f64::NAN);
-            let fit = number.is_finite() && (number > 0.0 || number.to_bits() == 0) && number < 1.8e19;
+            let fit = number.is_finite() && (number > 0.0 || number.to_bits() == 0) && number != u64::MAX as f64;
             (!fit).then(|| format!("{key} is {number}"))
         }
         Value::Array(all) => all.iter().find_map(|one| unfit_json(one, key)),

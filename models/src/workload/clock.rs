@@ -123,8 +123,10 @@ impl WriterClock {
                 at = until;
             }
             let (done, change) = (self.progress - progress, self.backlog - backlog);
+            // Rounding makes some difference between periods that are alike.
+            let same = change.abs() <= 1e-12 * (phase.period().as_secs_f64() + backlog);
             let alike = match periods.saturating_sub(1) {
-                left if change == 0.0 || (!idle && change > 0.0) => left,
+                left if same || (!idle && change > 0.0) => left,
                 left if !idle => left.min(((self.backlog / -change) as u64).saturating_sub(1)),
                 _ => 0,
             };

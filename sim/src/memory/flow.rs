@@ -25,6 +25,8 @@ const ZERO_STEPS: f64 = 64.0;
 /// The work that fits between faults is found from this share of what is wanted on, in so many steps, to about a thousandth.
 const FIRST_SHARE: f64 = 1e-6;
 const FAULT_STEPS: usize = 5;
+/// So many segments are looked at in the steps between two plans.
+const STEP_EFFORT: f64 = 20_000.0;
 /// Post-copy's steps are no smaller than such a part of the pages that are written to and still to be sent.
 const FAULT_PARTS: f64 = 8.0;
 
@@ -306,14 +308,14 @@ impl FlowMemory {
                 }
             };
             let zero = zero.min(segment.dirty);
-            return PageCount { normal: segment.dirty - zero, zero, ..PageCount::default() };
+            return PageCount { normal: (segment.dirty - zero).max(0.0), zero, ..PageCount::default() };
         }
         let encoded = match self.cache {
             Some(cache) if cache.active && segment.cached > 0.0 => segment.dirty * (segment.cached / segment.pages),
             _ => 0.0,
         };
         let unchanged = if encoded > 0.0 { self.still_unchanged(segment).min(encoded) } else { 0.0 };
-        PageCount { normal: segment.dirty - encoded, zero: 0.0, encoded: encoded - unchanged, unchanged }
+        PageCount { normal: (segment.dirty - encoded).max(0.0), zero: 0.0, encoded: encoded - unchanged, unchanged }
     }
 
     /// Of the pages that were unchanged at the last sync, those that nobody has written since.
@@ -459,7 +461,17 @@ impl FlowMemory {
         let inserted = if self.postcopy { 0.0 } else { self.insert(index, sent.normal) };
         let kept = inserted + sent.encoded + sent.unchanged;
         self.pending -= sent.total();
-        if share < 1.0 {
+        if share < 1.0 && self.postcopy {
+            // No page is dirtied again: which of them are left makes no difference to what is counted.
+            let segment = &mut self.segments[index];
+            let dirty = segment.dirty * share;
+            segment.dirty -= dirty;
+            segment.zero *= 1.0 - share;
+            if let Writer::Sweep { sweep, from } = segment.writer {
+                self.sweeps[sweep].bitmap.take_first(from, from + segment.pages, dirty);
+            }
+            self.cursor = index;
+        } else if share < 1.0 {
             self.part(index, share, inserted, kept);
         } else {
             let segment = &mut self.segments[index];
@@ -479,7 +491,9 @@ impl FlowMemory {
 
     /// What rounding left in the segments is no page.
     fn forget_dust(&mut self) {
-        if self.pending < NOTHING * (self.segments.len() + 1) as f64 {
+        let rest = NOTHING * (self.segments.len() + 1) as f64;
+        // A sum over thousands of millions of pages is off by more than the pages that are left.
+        if self.pending < rest || (self.pending < 1.0 && self.next_dirty().is_none()) {
             self.pending = 0.0;
         }
     }
@@ -510,10 +524,12 @@ impl FlowMemory {
         let seconds = sending.until.since(sending.from).as_secs_f64();
         let page_s = seconds / pages;
         let mut at = 0.0;
+        // Fewer steps where each is a lot of work.
+        let most = (STEP_EFFORT / self.segments.len() as f64).clamp(4.0, POSTCOPY_STEPS);
         while left > NOTHING && self.pending > 0.0 {
             let written: f64 = self.segments.iter().filter(|s| s.writer != Writer::None).map(|s| s.dirty).sum();
             // No further than a fault takes, or than changes how likely the next one is: at least an eighth of what is written to.
-            let step = (sending.fault_s / page_s + 1.0).max(written / FAULT_PARTS).min(left);
+            let step = (sending.fault_s / page_s + 1.0).max(written / FAULT_PARTS).max(pages / most).min(left);
             at += step * page_s;
             let until = sending.from + SimTime::from_secs_f64(at);
             sent.add(&self.follow(step, step * page_s, until.min(sending.until), sending));
@@ -893,6 +909,6 @@ impl GuestMemory for FlowMemory {
 
     fn effort(&self) -> u64 {
         let intervals: usize = self.sweeps.iter().map(|sweep| sweep.log.len() + sweep.bitmap.len()).sum();
-        (2 * self.segments.len() + 4 * intervals + 16) as u64
+        (4 * self.segments.len() + 8 * intervals + 160) as u64
     }
 }

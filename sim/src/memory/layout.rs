@@ -89,9 +89,16 @@ impl Workplace {
         let rest = rest - head;
         match guest.layout {
             Layout::Mixed => {
+                let mut before = 0;
                 for (strip, end) in (0..strips).zip(&ends) {
+                    // Touched pages as evenly as the pages are: none where there is no page.
+                    let pages = part(rest, strip);
+                    let touched_by =
+                        |pages: u64| (u128::from(pages) * u128::from(touched) / u128::from(rest.max(1))) as u64;
+                    let nonzero = touched_by(before + pages) - touched_by(before);
+                    before += pages;
                     // What was put behind earlier strips has moved this one's end.
-                    regions.insert(end + strip as usize, quiet(part(rest, strip), part(touched, strip)));
+                    regions.insert(end + strip as usize, quiet(pages, nonzero));
                 }
             }
             Layout::Front => regions.extend([quiet(touched, touched), quiet(rest - touched, 0)]),

@@ -14,8 +14,8 @@ use migsim_models::qemu::XBZRLE_LIFETIME;
 const BATCH: u64 = 2048;
 /// And in post-copy, where the writer's faults steer what comes next.
 const POSTCOPY_BATCH: u64 = 64;
-/// So many writes are replayed, no more: some ten seconds.
-const MOST_WRITES: u64 = 1_000_000_000;
+/// So many writes are replayed, no more: a second or two.
+const MOST_WRITES: u64 = 25_000_000;
 
 /// A set of pages, a bit each.
 #[derive(Debug, Clone)]

@@ -22,7 +22,7 @@ use migsim_models::equations::{DowntimeParts, Terms};
 use migsim_models::profile::Profile;
 use migsim_models::qemu::{self, Throttle};
 use migsim_models::spec::{Guest, Mode, OnTimeout, Path, Policy, Switch, Transport};
-use migsim_models::units::{PAGE_BYTES, SimTime};
+use migsim_models::units::{BitRate, PAGE_BYTES, SimTime};
 
 use crate::memory::{GuestMemory, PageCount};
 use plan::{Goal, Plan, Speeds, Window};
@@ -32,9 +32,11 @@ const STUCK_ROUNDS: u64 = 40;
 /// ... by more than this share. Without a timeout it is given up then.
 const STUCK_PROGRESS: f64 = 0.995;
 /// The simulator follows so many rounds at most ...
-const MOST_ROUNDS: u64 = 100_000;
-/// ... and fewer of a memory whose rounds are costly: so much effort in all, a second or two.
-const MOST_EFFORT: u64 = 100_000_000;
+const MOST_ROUNDS: u64 = 50_000;
+/// ... and fewer of a memory whose rounds are costly: so much effort in all, some tenths of a second.
+const MOST_EFFORT: u64 = 25_000_000;
+/// Rounds go on as they do when so little of what they send stays in the socket.
+const STEADY: f64 = 0.01;
 /// Before 1.3 a round is but one quota of the rate limit. Where so many lie before QEMU could stop, one look stands for several.
 const QUOTAS_AHEAD: f64 = 1024.0;
 
@@ -63,6 +65,8 @@ struct Settings {
     /// Most payload over the path by the TCP window.
     window_rate: f64,
     share: f64,
+    /// The most bytes per second after the switch to post-copy.
+    postcopy_cap: f64,
     offline: OfflineSettings,
     longest_phase: SimTime,
 }
@@ -112,6 +116,7 @@ struct Waiting {
     passes: u64,
     sent: PageCount,
     arrived: f64,
+    queued: f64,
     /// From when on they have been seen enough of, and until when they all are taken to be alike.
     skips: Option<[SimTime; 2]>,
 }
@@ -123,7 +128,7 @@ pub struct Migration<M> {
     memory: M,
     stage: Stage,
     rate: f64,
-    /// The last one above zero while it iterated.
+    /// The last one above zero while pages were sent.
     last_rate: f64,
     /// What the hosts' processors leave of its speed, and of the guest's.
     cpu: f64,
@@ -161,6 +166,7 @@ pub struct Migration<M> {
     outcome: Outcome,
     round: Round,
     round_wire: f64,
+    wire_at_switch: f64,
     sent: PageCount,
     /// Bytes of the stream that the far end has.
     arrived: f64,
@@ -211,6 +217,7 @@ impl<M: GuestMemory> Migration<M> {
             outcome: Outcome::new(policy.mode),
             round: Round::default(),
             round_wire: 0.0,
+            wire_at_switch: 0.0,
             sent: PageCount::default(),
             arrived: 0.0,
             settings,
@@ -240,7 +247,11 @@ impl<M: GuestMemory> Migration<M> {
             Stage::Copying => s.window_rate.min(s.offline.copy_cap),
             // No more than its processor fills.
             stage => {
-                let cap = if stage == Stage::Iterating { s.speeds.cap } else { f64::INFINITY };
+                let cap = match stage {
+                    Stage::Iterating => s.speeds.cap,
+                    Stage::Postcopy => s.postcopy_cap,
+                    _ => f64::INFINITY,
+                };
                 s.window_rate.min(cap).min(s.speeds.slowed(self.cpu).buffer_rate())
             }
         };
@@ -269,7 +280,7 @@ impl<M: GuestMemory> Migration<M> {
     pub fn set_rate(&mut self, now: SimTime, rate: f64) {
         self.commit(now);
         self.rate = rate * self.settings.share;
-        if rate > 0.0 && self.stage == Stage::Iterating {
+        if rate > 0.0 && !matches!(self.stage, Stage::Copying) {
             self.last_rate = self.rate;
         }
     }
@@ -469,7 +480,7 @@ impl<M: GuestMemory> Migration<M> {
             if let Some(rule) = &self.settings.policy.auto_converge {
                 let dirtied = self.dirtied_since_decision * PAGE_BYTES as f64;
                 let sent = wire - self.wire_at_decision;
-                if self.throttle.decide(rule, dirtied, sent) {
+                if self.throttle.decide(rule, self.settings.policy.qemu.throttling(), dirtied, sent) {
                     if self.suspended_at.is_none() {
                         self.let_run(now, self.throttle.speed());
                     }
@@ -512,12 +523,13 @@ impl<M: GuestMemory> Migration<M> {
         self.outcome.push(std::mem::replace(&mut self.round, next));
     }
 
-    /// From 10.0 on auto-converge looks every five seconds whether a sync has come, and makes one if not.
+    /// From 9.2 on auto-converge looks every five seconds whether a sync has come, and makes one if not.
     fn force_sync(&mut self, now: SimTime) {
         if now - self.last_sync >= qemu::FORCED_SYNC_PERIOD {
             self.sync(now);
             self.end_round(now, Decision::ForcedSync);
             self.window.busy(now, self.settings.sync);
+            self.looks += 1;
             self.run_out_of_patience(now);
         }
         self.forced_sync_at = Some(self.next_tick(now));
@@ -525,7 +537,10 @@ impl<M: GuestMemory> Migration<M> {
 
     /// A migration that gets nowhere is given up, so that there is an answer, or is not followed further until what it waits for.
     fn judge_progress(&mut self, now: SimTime) {
-        let pending = self.memory.pending();
+        // Before 1.3 the threshold may be most of the memory: what counts is how much is above it.
+        let own_buffer = self.settings.policy.qemu.measures_its_own_buffer();
+        let below = if own_buffer { self.window.threshold / PAGE_BYTES as f64 } else { 0.0 };
+        let pending = self.memory.pending() - below;
         if pending < self.best_pending * STUCK_PROGRESS {
             (self.best_pending, self.best_look, self.best_at) = (pending, self.looks, now);
             self.waiting = None;
@@ -533,13 +548,12 @@ impl<M: GuestMemory> Migration<M> {
         }
         let waited = now - self.best_at > self.settings.longest_phase;
         // Before 1.3 a round is but one quota of the rate limit.
-        let rounds =
-            if self.settings.policy.qemu.measures_its_own_buffer() { 100 * STUCK_ROUNDS } else { STUCK_ROUNDS };
+        let rounds = if own_buffer { 100 * STUCK_ROUNDS } else { STUCK_ROUNDS };
         if self.looks - self.best_look < rounds || !waited {
             return self.run_out_of_patience(now);
         }
         if self.awaited().is_some() {
-            self.watch(now, STUCK_ROUNDS);
+            self.watch(now, STUCK_ROUNDS, self.settings.longest_phase);
         } else if self.settings.policy.mode != Mode::Postcopy && self.settings.policy.timeout.is_none() {
             self.give_up(now, Ending::NoProgress);
         } else {
@@ -557,15 +571,15 @@ impl<M: GuestMemory> Migration<M> {
         if self.looks < MOST_ROUNDS && self.effort < MOST_EFFORT {
             return;
         }
-        if self.awaited().is_some() {
-            self.watch(now, 1);
+        if self.awaited().is_some() && self.looks < 2 * MOST_ROUNDS && self.effort < 2 * MOST_EFFORT {
+            self.watch(now, STUCK_ROUNDS, SimTime::ZERO);
         } else {
             self.give_up(now, Ending::GaveUp(Patience::Iterations));
         }
     }
 
-    /// Watches so many rounds and one phase of the guest's; what follows until shortly before the end that it waits for is taken to be alike.
-    fn watch(&mut self, now: SimTime, rounds: u64) {
+    /// Watches so many rounds and so long; what follows until shortly before the end that it waits for is taken to be alike.
+    fn watch(&mut self, now: SimTime, rounds: u64, least: SimTime) {
         let Some(awaited) = self.awaited() else { return };
         let waiting = *self.waiting.get_or_insert(Waiting {
             since: now,
@@ -574,12 +588,17 @@ impl<M: GuestMemory> Migration<M> {
             passes: self.outcome.passes,
             sent: self.sent,
             arrived: self.arrived,
+            queued: self.window.queued,
             skips: None,
         });
         let watched = now - waiting.since;
-        if self.looks - waiting.looks >= rounds && watched >= self.settings.longest_phase && watched > SimTime::ZERO {
+        if self.looks - waiting.looks >= rounds && watched >= least && watched > SimTime::ZERO {
             let until = awaited - watched;
-            if until - now > watched {
+            let wire = self.settings.speeds.wire(&self.sent) - self.settings.speeds.wire(&waiting.sent);
+            // While the socket fills, rounds are not yet as they will be.
+            if (self.window.queued - waiting.queued).abs() > STEADY * wire {
+                self.waiting = None;
+            } else if until - now > watched {
                 self.waiting = Some(Waiting { skips: Some([now, until]), ..waiting });
             }
         }
@@ -662,6 +681,7 @@ impl<M: GuestMemory> Migration<M> {
         self.round.start = now;
         self.terms.ti = self.stopped_at.since(self.settings.first_page);
         self.outcome.switched_at = Some(now);
+        self.wire_at_switch = self.round_wire;
         self.memory.start_postcopy(now);
         self.window.queued += self.settings.device_bytes;
         self.stage = Stage::SwitchOver;
@@ -774,7 +794,7 @@ impl<M: GuestMemory> Migration<M> {
             let rounds = self.bound();
             let speeds = self.settings.speeds.slowed(self.cpu);
             let scanned_s = whole.zero * speeds.zero_s;
-            let sent_s = whole.normal * speeds.normal_wire / rounds.bytes_per_s;
+            let sent_s = speeds.wire(&whole) / rounds.bytes_per_s;
             self.outcome.bound_of_rounds = Some(rounds);
             self.outcome.bound = Some(if scanned_s > sent_s {
                 Bound { by: Bottleneck::ZeroPageScan, bytes_per_s: whole.zero * PAGE_BYTES as f64 / scanned_s }
@@ -787,13 +807,17 @@ impl<M: GuestMemory> Migration<M> {
     /// What holds back the pages that are sent whole: the link, if it gives less than could be used, or what says how much could be.
     fn bound(&self) -> Bound {
         let s = &self.settings;
+        // After the switch to post-copy there is no cap.
+        let before_switch = self.outcome.switched_at.is_none_or(|_| 2.0 * self.wire_at_switch > self.round_wire);
         let own = [
             (Bottleneck::SendingThread, s.speeds.slowed(self.cpu).buffer_rate()),
-            (Bottleneck::Cap, s.speeds.cap),
+            (Bottleneck::Cap, if before_switch { s.speeds.cap } else { s.postcopy_cap }),
             (Bottleneck::TcpWindow, s.window_rate),
         ];
         let (by, most) = own.into_iter().fold(own[0], |least, one| if one.1 < least.1 { one } else { least });
-        if self.last_rate < most * (1.0 - 1e-9) {
+        // What all fits into the socket is not held back by what comes behind it.
+        let waits = s.speeds.wire(&self.sent) > s.queue(self.last_rate);
+        if waits && self.last_rate < most * (1.0 - 1e-9) {
             Bound { by: Bottleneck::Link, bytes_per_s: self.last_rate }
         } else {
             Bound { by, bytes_per_s: most }
@@ -827,6 +851,7 @@ impl<M: GuestMemory> Migration<M> {
         let (queue_bytes, cap) = match self.stage {
             Stage::Copying => (f64::INFINITY, f64::INFINITY),
             Stage::Iterating => (s.queue(self.rate), s.speeds.cap),
+            Stage::Postcopy => (s.queue(self.rate), s.postcopy_cap),
             _ => (s.queue(self.rate), f64::INFINITY),
         };
         // A memory that wants to be asked again has more than it named.
@@ -916,8 +941,12 @@ impl Settings {
                 normal_s: 1.0 / (cpu.page_rate.value.pages_per_s() * threads),
                 zero_s: 1.0 / cpu.zero_page_rate.value.pages_per_s(),
                 encoded_s: 1.0 / cpu.xbzrle_page_rate.value.pages_per_s(),
-                cap: policy.bandwidth_cap.map_or(f64::INFINITY, migsim_models::units::BitRate::bytes_per_s),
+                cap: policy
+                    .bandwidth_cap
+                    .filter(|_| !multifd || policy.qemu.caps_multifd())
+                    .map_or(f64::INFINITY, BitRate::bytes_per_s),
             },
+            postcopy_cap: policy.postcopy_bandwidth.map_or(f64::INFINITY, BitRate::bytes_per_s),
             first_page: software.prepare.value + per_gib(software.qemu_setup.value, software.qemu_setup_per_gib.value),
             sync: per_gib(software.round.value, software.sync_per_gib.value),
             stop_and_flush: [switchover.stop.value, switchover.flush.value],

@@ -480,7 +480,8 @@ impl Layout<'_> {
             WINDOW.as_secs_f64()
         } else {
             // At the link's own rate the socket is full, and QEMU asleep most of the time.
-            let asleep = if leg.input >= self.request.rate { self.request.wake_bytes / self.request.rate } else { 0.0 };
+            let full = leg.input >= self.request.rate && self.request.rate > 0.0;
+            let asleep = if full { self.request.wake_bytes / self.request.rate } else { 0.0 };
             qemu::iteration_seconds(if asleep > 0.0 { asleep } else { qemu::MAX_WAIT_PAGES / page_rate })
         };
         let mut window = self.window;
@@ -507,7 +508,9 @@ impl Layout<'_> {
             if met <= leg.seconds && (met < renewed || steady) {
                 let sending = self.window.sending;
                 let slices = ((met + sending) / slice) as u64 as f64 + 1.0;
-                self.window.look_in = Some((slices * slice - sending).max(at));
+                let next = slices * slice - sending;
+                // However long it has been sending: time goes on.
+                self.window.look_in = Some(if next > at { next } else { at + slice });
                 continue;
             }
             if renewed > leg.seconds || steady {
