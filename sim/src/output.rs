@@ -52,7 +52,7 @@ enum Target {
     /// A regular file to be, and what was there; its contents wait in a file without a name.
     Whole {
         file: PathBuf,
-        before: Option<Metadata>,
+        before: Option<Box<Metadata>>,
         contents: File,
     },
 }
@@ -104,7 +104,7 @@ impl Output {
         };
         let contents = tempfile::tempfile_in(folder)
             .with_context(|| format!("{}: cannot be written", shown(&place.display().to_string())))?;
-        Ok(Output { place: place.to_owned(), target: Target::Whole { file, before, contents } })
+        Ok(Output { place: place.to_owned(), target: Target::Whole { file, before: before.map(Box::new), contents } })
     }
 
     /// What is to be written to, until [`Output::finish`].

@@ -94,12 +94,20 @@ impl<R: Read> Read for Rows<R> {
     }
 }
 
-/// The profile of a file, or where none is given the embedded one.
+/// The profile of a file or of the name of a shipped one, or where none is given the embedded one.
 ///
 /// # Errors
 /// Those of [`read_profile`].
 pub fn profile_or_default(file: Option<&FilePath>) -> Result<Profile, InputError> {
-    file.map_or_else(|| Ok(Profile::default()), read_profile)
+    let Some(file) = file else { return Ok(Profile::default()) };
+    match file.to_str() {
+        // A file of that name goes before a shipped profile.
+        _ if file.exists() => read_profile(file),
+        Some("lab" | "default") => Ok(Profile::default()),
+        Some("assumed") => Ok(Profile::assumed()),
+        Some("ideal") => Ok(Profile::ideal()),
+        _ => read_profile(file),
+    }
 }
 
 /// Reads a profile from a file.

@@ -106,7 +106,7 @@ fn bad_records_are_named_by_line_and_column_and_the_others_are_predicted() {
         ("b,precopy,256,1000,idle,NaN\n", "FILE:3: column `link_mbit`: `NaN`: it takes a number that is not negative"),
         ("b,warp,256,1000,idle,100\n", "FILE:3: column `mode`: `warp`: unknown mode `warp`; it is one of precopy"),
         ("b,precopy,256\n", "FILE:3: column `(all)`: the row has 3 fields, the header 6"),
-        ("b,precopy,256,,idle,100\n", "FILE:3: column `touched_pages`: is empty, and needed"),
+        ("b,precopy,256,1000,,100\n", "FILE:3: column `workload`: is empty, and needed"),
     ] {
         let (status, errors) = records(&format!("{header}{good}{row}"));
         assert_eq!(status, 1, "{row}: {errors}");
@@ -118,10 +118,7 @@ fn bad_records_are_named_by_line_and_column_and_the_others_are_predicted() {
     for (text, message) in [
         (header.to_owned(), "FILE: has no rows"),
         (String::new(), "FILE:1: lacks the column"),
-        (
-            "id,mode\na,precopy\n".to_owned(),
-            "FILE:1: lacks the column `memory_mib`, `touched_pages`, `workload`, `link_mbit`",
-        ),
+        ("id,mode\na,precopy\n".to_owned(), "FILE:1: lacks the column `memory_mib`, `workload`, `link_mbit`"),
         (format!("{header}b,warp,256,1000,idle,100\n"), "0 rows predicted, 1 could not be read"),
     ] {
         let (status, errors) = records(&text);
@@ -263,7 +260,7 @@ fn a_sweep_finds_the_border_and_draws_it() {
 fn pictures_of_every_mode_are_whole_svg_files() {
     let folder = tempfile::tempdir().unwrap();
     for mode in ["precopy", "postcopy", "paused", "offline"] {
-        let place = folder.path().join(mode);
+        let place = folder.path().join(format!("{mode}.svg"));
         says(&[&ONE[..], &["--mode", mode, "--plot", place.to_str().unwrap()]].concat());
         let svg = std::fs::read_to_string(place).unwrap();
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{mode}");
@@ -275,9 +272,15 @@ fn the_default_profile_is_printed_as_it_is_used() {
     let text = says(&["profile", "default"]);
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    let own = says(&[&ONE[..], &["--format", "json"]].concat());
-    let given = says(&[&ONE[..], &["--format", "json", "--profile", file.path().to_str().unwrap()]].concat());
-    assert_eq!(own, given);
+    let answer = |more: &[&str]| -> Value {
+        let mut answer: Value = serde_json::from_str(&says(&[&ONE[..], &["--format", "json"], more].concat())).unwrap();
+        // Whether a profile was asked for is told, and that alone differs.
+        for told in ["defaults", "question_line"] {
+            assert!(answer.as_object_mut().unwrap().remove(told).is_some());
+        }
+        answer
+    };
+    assert_eq!(answer(&[]), answer(&["--profile", file.path().to_str().unwrap()]));
 }
 
 #[test]
@@ -302,4 +305,176 @@ fn the_figures_are_the_same_on_every_machine() {
     .unwrap();
     let figures = ["tmt_s", "downtime_s", "wire_bytes", "dirty_syncs"].map(|key| got[key].to_string());
     insta::assert_snapshot!(figures.join(" "));
+}
+
+#[test]
+fn an_answer_says_what_was_asked_with_defaults_marked_and_warns_where_one_decides() {
+    let text = says(&["predict", "--memory", "16GB", "--link", "10Gbit/s"]);
+    assert!(
+        text.starts_with(
+            "guest: 16 GB = 14.9 GiB, all touched (default), 1 vCPU (default), idle (default), 10.0 Gbit/s"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("Note: no workload was given"), "{text}");
+    let busy = ["predict", "--memory", "64GiB", "--workload", "sweep(wss=12GiB, rate=250000p/s)", "--link", "10Gbit/s"];
+    let text = says(&busy);
+    assert!(text.contains("converges") && text.contains("vcpus was not given, and decides"), "{text}");
+    let got: Value = serde_json::from_str(&says(&[&busy[..], &["--format", "json"]].concat())).unwrap();
+    assert!(got["defaults"].as_array().unwrap().iter().any(|key| key == "vcpus"));
+    assert!(got["warnings"][0].as_str().unwrap().contains("vcpus was not given"));
+}
+
+#[test]
+fn the_binding_constraint_is_named_and_each_remedy_for_it() {
+    for (arguments, named, remedy) in [
+        (
+            &[
+                "--memory",
+                "64GiB",
+                "--touched",
+                "60GiB",
+                "--vcpus",
+                "16",
+                "--workload",
+                "sweep(wss=12GiB, rate=250000p/s)",
+                "--link",
+                "100Gbit/s",
+            ][..],
+            "the one sending thread (245000 pages/s)",
+            "with 2 multifd channels",
+        ),
+        (
+            &[
+                "--memory",
+                "4GiB",
+                "--vcpus",
+                "4",
+                "--link",
+                "10Gbit/s",
+                "--bandwidth-cap",
+                "64MiB/s",
+                "--workload",
+                "sweep(wss=200MiB, rate=500000p/s)",
+            ],
+            "the bandwidth cap (64.0 MiB/s)",
+            "without the bandwidth cap",
+        ),
+        (
+            &[
+                "--memory",
+                "4GiB",
+                "--link",
+                "10Gbit/s",
+                "--rtt",
+                "200ms",
+                "--workload",
+                "uniform(wss=1GiB, rate=20000p/s)",
+            ],
+            "the TCP window (4.00 MiB for each round trip of 200 ms)",
+            "with a send buffer of at least",
+        ),
+        (
+            &[
+                "--memory",
+                "4GiB",
+                "--touched",
+                "3GiB",
+                "--link",
+                "1Gbit/s",
+                "--timeout",
+                "20s",
+                "--workload",
+                "uniform(wss=512MiB, rate=5000p/s)",
+            ],
+            "timed out: it was given up at its timeout of 20.0 s",
+            "with a timeout of at least",
+        ),
+    ] {
+        let text = says(&[&["predict"][..], arguments].concat());
+        assert!(text.contains(named) && text.contains(remedy), "{text}");
+        assert!(!text.contains("on no link, however fast"), "{text}");
+    }
+}
+
+#[test]
+fn an_explanation_has_a_sentence_for_each_iteration() {
+    let text = says(&["predict", "scenarios/first.toml", "--explain"]);
+    for n in 1..=5 {
+        assert!(text.contains(&format!("\nIteration {n}, ")), "{text}");
+    }
+    assert!(
+        text.contains("within the threshold of") && text.contains("the vCPUs stop (migration_completion)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_unknown_phase_widens_the_interval_and_is_told() {
+    let asked = [
+        "predict",
+        "--memory",
+        "2GiB",
+        "--vcpus",
+        "4",
+        "--link",
+        "1Gbit/s",
+        "--workload",
+        "phase(on=100s, off=100s, uniform(wss=512MiB, rate=90000p/s))",
+    ];
+    let answer = |more: &[&str]| -> Value {
+        serde_json::from_str(&says(&[&asked[..], &["--format", "json"], more].concat())).unwrap()
+    };
+    let unknown = answer(&[]);
+    assert_eq!(unknown["median_of_phase_offsets"], 8);
+    let (p5, p95) = (&unknown["quantiles"]["elapsed_ms"]["p5"], &unknown["quantiles"]["elapsed_ms"]["p95"]);
+    let (p5, p95) = (p5.as_f64().unwrap(), p95.as_f64().unwrap());
+    let within = (0..20)
+        .filter(|i| {
+            let known = answer(&["--phase-offset", &format!("{}s", i * 10)]);
+            (p5..=p95).contains(&(known["tmt_s"].as_f64().unwrap() * 1e3))
+        })
+        .count();
+    assert!(within >= 16, "{within} of 20 offsets lie within {p5} to {p95} ms");
+    assert!(says(&asked).contains("the median of 8 offsets"));
+}
+
+#[test]
+fn no_interval_holds_what_cannot_be() {
+    let interval = |arguments: &[&str], what: &str| -> [f64; 2] {
+        let got: Value =
+            serde_json::from_str(&says(&[&["predict"][..], arguments, &["--format", "json"]].concat())).unwrap();
+        ["p5", "p95"].map(|p| got["quantiles"][what][p].as_f64().unwrap() / 1e3)
+    };
+    assert!(
+        interval(&["scenarios/rescued-by-postcopy.toml"], "elapsed_ms")[0] >= 60.0,
+        "it waits for its timeout of 60 s"
+    );
+    let one_page = ["--memory", "4KiB", "--link", "1Gbit/s"];
+    assert!(interval(&one_page, "downtime_ms")[0] > 0.010, "parts that are fixed");
+    let capped = ["scenarios/first.toml", "--timeout", "31s"];
+    assert!(interval(&capped, "elapsed_ms")[1] <= 31.5);
+}
+
+#[test]
+fn records_say_what_scenarios_say() {
+    let header =
+        "mode,memory_mib,workload,link_mbit,postcopy_after_passes,postcopy_after_ms,on_timeout,timeout_s,qemu\n";
+    let rows = "postcopy,1024,idle,1000,0,,,,7.2\npostcopy,1024,idle,1000,,2500,,,7.2\nprecopy,1024,idle,1000,,,postcopy,3,7.2\n";
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(format!("{header}{rows}").as_bytes()).unwrap();
+    let text = says(&["predict", "--records", file.path().to_str().unwrap()]);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let at = reader.headers().unwrap().iter().position(|name| name == "pred_elapsed_ms").unwrap();
+    let elapsed: Vec<f64> = reader.records().map(|row| row.unwrap()[at].parse().unwrap()).collect();
+    for (elapsed, flags) in elapsed.iter().zip([
+        &["--mode", "postcopy", "--postcopy-after-passes", "0"][..],
+        &["--mode", "postcopy", "--postcopy-after", "2500ms"],
+        &["--timeout", "3s", "--on-timeout", "postcopy"],
+    ]) {
+        let asked = ["predict", "--memory", "1GiB", "--layout", "front", "--link", "1Gbit/s", "--format", "json"];
+        let got: Value = serde_json::from_str(&says(&[&asked[..], flags].concat())).unwrap();
+        let seconds = got["tmt_s"].as_f64().unwrap();
+        assert!((elapsed / 1e3 - seconds).abs() < 1e-3, "{flags:?}: {elapsed} ms, {seconds} s");
+    }
 }

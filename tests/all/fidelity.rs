@@ -200,7 +200,6 @@ impl Agreement {
         for (name, errors) in &mut self.0 {
             errors.sort_by(f64::total_cmp);
             let (median, p95) = (quantile(errors, 0.5), quantile(errors, 0.95));
-            eprintln!("{name:<22} median {median:.4} p95 {p95:.4} max {:.4}", quantile(errors, 1.0));
             if median > 0.01 || p95 > 0.08 {
                 apart.push(format!("{name}: median {median:.4}, p95 {p95:.4}"));
             }

@@ -98,7 +98,8 @@ fn check(fleet: &Fleet, profile: &Profile) -> Result<(), TestCaseError> {
     let found = moved(fleet, profile);
     let cluster = &fleet.cluster;
     // Each guest is moved once or never, and is then at one host: the one or the other.
-    let mut met: Vec<usize> = found.moves.iter().map(|one| one.index).chain(found.never.iter().copied()).collect();
+    let mut met: Vec<usize> =
+        found.moves.iter().map(|one| one.index).chain(found.never.iter().map(|(index, _)| *index)).collect();
     met.sort_unstable();
     prop_assert_eq!(met, (0..fleet.moves.len()).collect::<Vec<_>>());
     for one in &found.moves {
@@ -257,7 +258,7 @@ fn a_guest_waits_until_memory_comes_free_at_its_destination() {
         &fleet(&format!("{text}[[move]]\nvm = \"v\"\nto = \"b\"\n[[move]]\nvm = \"w\"\nto = \"a\"\n")),
         &Profile::assumed(),
     );
-    assert_eq!(found.never, [0, 1]);
+    assert_eq!(found.never.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]
@@ -281,7 +282,7 @@ fn replications_are_the_same_on_any_number_of_threads_and_spread_around_what_is_
     };
     let (one, three) = (on(1), on(3));
     assert_eq!(one, three);
-    let [low, middle, high] = one.likely(|t| t.makespan_s);
+    let [low, middle, high] = one.likely(|t| t.makespan_s).unwrap();
     assert!(
         low < middle && middle < high && (middle / expected - 1.0).abs() < 0.05,
         "{low} {middle} {high}, {expected}"
@@ -358,7 +359,7 @@ fn made_up_fleets_are_moved_and_the_same_seed_makes_the_same() {
         make();
         let read = |ending: &str| std::fs::read_to_string(folder.path().join(format!("{shape}.{ending}"))).unwrap();
         let (file, inventory) = (read("toml"), read("csv"));
-        make();
+        says(&["inventory", "generate", shape, "--hosts", "3", "--guests", "20", "--out", &place, "--force"]);
         assert_eq!((file, inventory), (read("toml"), read("csv")));
         let fleet = format!("{place}/{shape}.toml");
         assert!(says(&["inventory", "check", &fleet]).contains("20 guests, 20 moves: nothing wrong"));
@@ -379,7 +380,7 @@ fn the_rack_reads_as_it_always_did() {
         "the_rack_replicated_reads_as_it_always_did",
         says(&["fleet", "scenarios/fleet/rack.toml", "--replications", "20"])
             .lines()
-            .take(3)
+            .take(4)
             .collect::<Vec<_>>()
             .join("\n")
     );
@@ -429,4 +430,95 @@ fn what_a_file_says_is_what_the_cluster_has() {
     assert_eq!(fleet.cluster.hosts[1].memory, Bytes(64 << 30));
     assert_eq!(fleet.cluster.capacity(Line::Out(0)), BitRate(1_000_000_000));
     assert!(fleet.moves.is_empty());
+}
+
+/// Two hosts; a guest that arrives, one that never converges, and one too many for the destination.
+fn some_arrive() -> String {
+    let host = |name: &str, gib: u64| {
+        format!("[[host]]\nname = \"{name}\"\nmemory = \"{gib}GiB\"\ncores = 8\nnic = \"1Gbit/s\"\n")
+    };
+    let guest = |name: &str, workload: &str| {
+        format!(
+            "[[vm]]\non = [\"a\"]\nguest = {{ name = \"{name}\", memory = \"2GiB\", vcpus = 4, workload = \"{workload}\" }}\n"
+        )
+    };
+    format!(
+        "{}{}{}{}[moves]\noff = [\"a\"]\n",
+        host("a", 64),
+        host("b", 64),
+        guest("quiet", "uniform(wss=64MiB, rate=100p/s)"),
+        guest("busy", "uniform(wss=1GiB, rate=200000p/s)")
+    )
+}
+
+#[test]
+fn a_fleets_time_is_when_the_last_guest_that_arrives_has_arrived() {
+    let found = moved(&fleet(&some_arrive()), &Profile::assumed());
+    let t = totals(&found);
+    assert_eq!((t.arrived, t.not_arrived, t.gave_up, t.never_left), (1, 1, 1, 0));
+    let ended = |vm: usize| found.moves.iter().find(|one| one.vm == vm).unwrap().ended().as_secs_f64();
+    assert_eq!(t.makespan_s, ended(0));
+    assert_eq!(t.all_over_s, ended(1));
+    assert!(t.all_over_s > t.makespan_s);
+}
+
+#[test]
+fn every_guest_that_does_not_arrive_is_named_with_its_reason_and_a_remedy_in_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let (file, html) = (place("f.toml"), place("f.html"));
+    std::fs::write(&file, some_arrive()).unwrap();
+    let run = |more: &[&str]| {
+        let output = crate::support::migsim(&[&["fleet", &file][..], more].concat());
+        assert_eq!(output.status.code(), Some(1), "some do not arrive");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let table = run(&["--report", &html]);
+    assert!(table.contains("1 guest arrives within") && table.contains("busy (a to b) does not arrive"), "{table}");
+    assert!(table.contains("it would arrive with post-copy"), "{table}");
+    assert!(table.contains("Hosts: profile default"), "{table}");
+    assert!(std::fs::read_to_string(html).unwrap().contains("busy (a to b) does not arrive"));
+    let json: serde_json::Value = serde_json::from_str(&run(&["--format", "json"])).unwrap();
+    assert_eq!((&json["arrived"], &json["not_arrived"], &json["gave_up"]), (&1.into(), &1.into(), &1.into()));
+    assert_eq!(json["not_arrived_guests"][0]["name"], "busy");
+    let csv = run(&["--format", "csv"]);
+    let busy = csv.lines().find(|line| line.starts_with("busy")).unwrap();
+    assert!(busy.contains("does-not-converge") && busy.contains("with post-copy"), "{busy}");
+}
+
+#[test]
+fn guests_that_never_leave_are_named_too() {
+    let text = "[[host]]\nname = \"a\"\nmemory = \"4GiB\"\ncores = 8\nnic = \"1Gbit/s\"\n\
+        [[host]]\nname = \"b\"\nmemory = \"4GiB\"\ncores = 8\nnic = \"1Gbit/s\"\n\
+        [[vm]]\non = [\"a\"]\nguest = { name = \"there\", memory = \"4GiB\" }\n\
+        [[vm]]\non = [\"b\"]\nguest = { name = \"back\", memory = \"4GiB\" }\n\
+        [[move]]\nvm = \"there\"\nto = \"b\"\n[[move]]\nvm = \"back\"\nto = \"a\"\n";
+    let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap();
+    for format in ["table", "csv", "json"] {
+        let output = crate::support::migsim(&["fleet", path, "--format", format]);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said.contains("there") && said.contains("back") && said.contains("never"), "{format}: {said}");
+        assert!(said.contains("has 0 B free until the end, and it needs 4.00 GiB"), "{format}: {said}");
+    }
+}
+
+#[test]
+fn the_single_run_of_a_fleet_lies_within_its_own_replications() {
+    let rack = migsim::fleet::file::read(&crate::support::workspace().join("scenarios/fleet/rack.toml")).unwrap();
+    let profile = Profile::default();
+    let single = totals(&moved(&rack, &profile));
+    let many = replicate(&rack, &profile, 1, 100, &AtomicBool::new(false), || {});
+    for (name, of) in [
+        ("makespan", (|t: &migsim::fleet::totals::Totals| t.makespan_s) as fn(&_) -> f64),
+        ("downtime", |t| t.downtime_s),
+        ("bytes", |t| t.wire_bytes),
+        ("lost service", |t| t.lost_s),
+    ] {
+        let values: Vec<f64> = many.totals.iter().map(of).collect();
+        let (low, high) = values.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(*v), high.max(*v)));
+        assert!((low..=high).contains(&of(&single)), "{name}: {}, replications {low} to {high}", of(&single));
+    }
 }

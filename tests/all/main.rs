@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot get its input has failed")]
 
+mod attack;
 mod cli;
 mod extremes;
 mod fidelity;
+mod files;
 mod fleets;
 mod laws;
 mod parsers;
@@ -12,3 +14,11 @@ mod published;
 mod scenarios;
 mod sharing;
 mod support;
+mod sweeps;
+
+/// Random questions, as the program that asks a million of them has them.
+#[path = "../torture"]
+mod torture {
+    pub(crate) mod fleets;
+    pub(crate) mod questions;
+}

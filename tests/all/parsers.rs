@@ -20,6 +20,7 @@ fn records(text: &str) -> Option<String> {
         file: "f.csv",
         profile: &Profile::default(),
         fidelity: Fidelity::Flow,
+        intervals: false,
         interrupted: &AtomicBool::new(false),
     };
     let mut out = Vec::new();

@@ -14,7 +14,7 @@ use migsim::report::fleet::Report;
 use migsim::understood::Hosts;
 use migsim_models::profile::Profile;
 
-use crate::questions::{LONGEST, between, pick, stream, unfit, unfit_json};
+use super::questions::{LONGEST, between, pick, stream, unfit, unfit_json};
 
 /// The text of the fleet of that number.
 fn text(seed: u64, index: u64) -> String {

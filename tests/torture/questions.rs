@@ -120,7 +120,7 @@ pub(crate) fn question(profiles: &Profiles, seed: u64, index: u64) -> Result<Que
         })?);
     keys.guest.vcpus = Some(pick(r, &[1, 1, 2, 4, 64, 512]));
     keys.guest.layout = Some(pick(r, &[Layout::Mixed, Layout::Front, Layout::Back]));
-    keys.guest.zero_head = r.random_bool(0.1).then(|| Pages(memory / 7));
+    keys.guest.zero_head = r.random_bool(0.1).then_some(Pages(memory / 7));
     keys.guest.phase_offset = r.random_bool(0.5).then(|| SimTime(r.random()));
     keys.guest.delta_bytes = Some(r.random_range(0..=4096));
     let link = between(r, 1.0, 1e13);

@@ -55,6 +55,7 @@ enum Command {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum WhichProfile {
     /// The one that is used without --profile: fitted to the project's own recorded runs
+    #[value(alias = "lab")]
     Default,
     /// What was assumed before any run was seen
     Assumed,

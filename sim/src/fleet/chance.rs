@@ -8,6 +8,7 @@ use migsim_models::units::SimTime;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::quantiles::{WRITERS, drawn};
 
@@ -25,6 +26,8 @@ struct Luck {
 
 /// Multiples of the golden ratio, without their whole parts, are spread as evenly as any sequence.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
+/// And so are those of another irrational number, which have nothing to do with them.
+const SILVER: f64 = 0.414_213_562_373_095_05;
 
 /// A stream of random numbers for each move, and one for what all share.
 const SHARED: u64 = u32::MAX as u64;
@@ -56,7 +59,7 @@ impl Chance {
             let share = libm::fmod((index as f64 + 1.0) * GOLDEN, 1.0);
             SimTime((period.0 as f64 * share) as u64)
         });
-        let Some(luck) = &self.0 else { return (Cow::Borrowed(guest), Cow::Borrowed(profile), known) };
+        let Some(luck) = &self.0 else { return (Cow::Borrowed(guest), spread(index, profile), known) };
         let mut rng = stream(luck.seed, luck.number, index as u64);
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
         let mut guest = guest.clone();
@@ -69,15 +72,33 @@ impl Chance {
         for share in hosts.network.shares() {
             share.value = (share.value * link).min(1.0);
         }
-        let prepare = &mut hosts.software.prepare.value;
-        let late = noise.elapsed.value.as_secs_f64() * normal();
-        *prepare = SimTime::from_secs_f64((prepare.as_secs_f64() + late).max(prepare.as_secs_f64() / 10.0));
+        late(&mut hosts, noise.elapsed.value.as_secs_f64() * normal());
         let offset = match (guest.phase_offset, guest.workload.longest_period()) {
             (None, Some(period)) => SimTime((period.0 as f64 * rng.random::<f64>()) as u64),
             _ => known,
         };
         (Cow::Owned(guest), Cow::Owned(hosts), offset)
     }
+}
+
+/// The hosts of a move as it is expected to go: ready a little earlier or later than others, as runs scatter. Without that, guests that are
+/// alike would stop at the same nanosecond and share their links then, as no real ones do. The first is ready when it is expected.
+fn spread(index: usize, profile: &Profile) -> Cow<'_, Profile> {
+    let noise = profile.noise.elapsed.value.as_secs_f64();
+    if index == 0 || noise == 0.0 {
+        return Cow::Borrowed(profile);
+    }
+    let mut hosts = profile.clone();
+    hosts.fit = None;
+    let share = libm::fmod(0.5 + index as f64 * SILVER, 1.0);
+    late(&mut hosts, noise * Normal::standard().inverse_cdf(share));
+    Cow::Owned(hosts)
+}
+
+/// QEMU is ready so many seconds later, or earlier.
+fn late(hosts: &mut Profile, seconds: f64) {
+    let prepare = &mut hosts.software.prepare.value;
+    *prepare = SimTime::from_secs_f64((prepare.as_secs_f64() + seconds).max(prepare.as_secs_f64() / 10.0));
 }
 
 fn stream(seed: u64, replication: u64, what: u64) -> ChaCha8Rng {

@@ -99,7 +99,7 @@ pub fn write<R: IntoIterator<Item = String>>(
     rows: impl Iterator<Item = R>,
 ) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(header.into_iter())?;
+    writer.write_record(header)?;
     for row in rows {
         writer.write_record(row.into_iter().map(|cell| harmless(&cell)))?;
     }

@@ -29,13 +29,13 @@ pub fn explain(answer: &Answer) -> String {
             }
             continue;
         }
-        let _ = writeln!(out, "{}", sentence(round, case.policy.downtime_limit, case.policy.qemu.to_string()));
+        let _ = writeln!(out, "{}", sentence(round, case.policy.downtime_limit, &case.policy.qemu.to_string()));
     }
     let _ = writeln!(out, "It ends after {}: {}.", human_time(outcome.ended_at), ending_word(outcome));
     out
 }
 
-fn sentence(round: &Round, limit: SimTime, qemu: String) -> String {
+fn sentence(round: &Round, limit: SimTime, qemu: &str) -> String {
     let size = |pages: f64| human_bytes(pages * PAGE_BYTES as f64);
     let which = match round.passes {
         1 => format!("Iteration {}", round.n),

@@ -1,0 +1,79 @@
+//! Sweeps do what they say.
+
+use serde_json::Value;
+
+use crate::support::{migsim, says};
+
+fn results(arguments: &[&str]) -> Vec<Value> {
+    let all = [&["sweep"][..], arguments, &["--format", "json"]].concat();
+    let found: Value = serde_json::from_str(&says(&all)).unwrap();
+    found["results"].as_array().unwrap().clone()
+}
+
+#[test]
+fn the_order_of_ranges_changes_nothing_but_the_order_of_rows() {
+    let file = "scenarios/first.toml";
+    let (memory, touched) = (["--vary", "memory=4GiB,8GiB"], ["--vary", "touched=1GiB,2GiB"]);
+    let key = |row: &Value| {
+        (
+            row["varied"]["memory_bytes"].as_f64().unwrap() as u64,
+            row["varied"]["touched_bytes"].as_f64().unwrap() as u64,
+        )
+    };
+    let mut one = results(&[&[file][..], &memory, &touched].concat());
+    let mut other = results(&[&[file][..], &touched, &memory].concat());
+    one.sort_by_key(key);
+    other.sort_by_key(key);
+    for (a, b) in one.iter().zip(&other) {
+        assert_eq!((key(a), &a["tmt_s"], &a["wire_bytes"]), (key(b), &b["tmt_s"], &b["wire_bytes"]));
+    }
+    // What is not varied stays: as predict has it.
+    let predicted: Value =
+        serde_json::from_str(&says(&["predict", file, "--memory", "8GiB", "--touched", "1GiB", "--format", "json"]))
+            .unwrap();
+    assert_eq!(one[2]["tmt_s"], predicted["tmt_s"]);
+}
+
+#[test]
+fn a_key_is_varied_once() {
+    let output = migsim(&["sweep", "scenarios/first.toml", "--vary", "rtt=1ms,2ms", "--vary", "rtt=3ms,4ms"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`rtt` is varied twice"));
+}
+
+#[test]
+fn a_point_that_cannot_be_is_a_row_with_its_reason() {
+    let rows = results(&["scenarios/first.toml", "--vary", "touched=8GiB..1GiB:3"]);
+    assert_eq!(rows[0]["outcome"], "failed");
+    assert!(rows[0]["reason"].as_str().unwrap().contains("more than the memory"));
+    assert_eq!(rows[2]["outcome"], "completed");
+    let text = says(&["sweep", "scenarios/first.toml", "--vary", "touched=1GiB,8GiB", "--format", "csv"]);
+    assert!(text.lines().nth(2).unwrap().contains("touched is 8GiB, more than the memory of 4GiB"), "{text}");
+}
+
+#[test]
+fn every_column_of_numbers_is_in_one_unit_that_its_name_says() {
+    for (range, column, first) in [
+        ("link=100Mbit/s..10Gbit/s:3:log", "link_bit_s", 1e8),
+        ("memory=4GiB..8GiB:2", "memory_bytes", 4.0 * 1024.0 * 1024.0 * 1024.0),
+        ("rate=1000p/s..2000p/s:2", "rate_pages_s", 1000.0),
+        ("rtt=1ms..2ms:2", "rtt_s", 0.001),
+        ("network.queue_time=10ms..20ms:2", "network_queue_time_s", 0.01),
+        ("vcpus=1..4:4", "vcpus", 1.0),
+    ] {
+        let text = says(&["sweep", "scenarios/first.toml", "--vary", range, "--format", "csv"]);
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        assert_eq!(&reader.headers().unwrap()[0], column);
+        let values: Vec<f64> = reader.records().map(|row| row.unwrap()[0].parse().unwrap()).collect();
+        assert!((values[0] / first - 1.0).abs() < 1e-9, "{range}: {values:?}");
+    }
+    let rows = results(&["scenarios/first.toml", "--vary", "mode=precopy,postcopy,offline"]);
+    let modes: Vec<&str> = rows.iter().map(|row| row["mode"].as_str().unwrap()).collect();
+    assert_eq!(modes, ["precopy", "postcopy", "offline"]);
+}
+
+#[test]
+fn intervals_are_in_every_row_where_they_are_asked_for() {
+    let rows = results(&["scenarios/first.toml", "--vary", "rate=2000p/s,20000p/s", "--intervals"]);
+    assert!(rows.iter().all(|row| row["quantiles"]["elapsed_ms"]["p95"].is_number() && row["p_converge"].is_number()));
+}
