@@ -809,14 +809,14 @@ impl<M: GuestMemory> Migration<M> {
         let s = &self.settings;
         // After the switch to post-copy there is no cap.
         let before_switch = self.outcome.switched_at.is_none_or(|_| 2.0 * self.wire_at_switch > self.round_wire);
+        // What all fits into the socket waits for the path only at the end, if there is one.
+        let waits = self.outcome.completed() || s.speeds.wire(&self.sent) > s.queue(self.last_rate);
         let own = [
             (Bottleneck::SendingThread, s.speeds.slowed(self.cpu).buffer_rate()),
             (Bottleneck::Cap, if before_switch { s.speeds.cap } else { s.postcopy_cap }),
-            (Bottleneck::TcpWindow, s.window_rate),
+            (Bottleneck::TcpWindow, if waits { s.window_rate } else { f64::INFINITY }),
         ];
         let (by, most) = own.into_iter().fold(own[0], |least, one| if one.1 < least.1 { one } else { least });
-        // What all fits into the socket is not held back by what comes behind it.
-        let waits = s.speeds.wire(&self.sent) > s.queue(self.last_rate);
         if waits && self.last_rate < most * (1.0 - 1e-9) {
             Bound { by: Bottleneck::Link, bytes_per_s: self.last_rate }
         } else {
