@@ -332,6 +332,8 @@ impl SimTime {
     pub const ZERO: SimTime = SimTime(0);
     /// Later than anything that happens: some 584 years.
     pub const MAX: SimTime = SimTime(u64::MAX);
+    /// No answer lies later, some 292 years: two times before it still have a sum.
+    pub const HORIZON: SimTime = SimTime(u64::MAX / 2);
 
     /// A whole number of milliseconds.
     pub const fn from_millis(ms: u64) -> SimTime {
@@ -428,7 +430,9 @@ pub fn human_rate(rate: BitRate) -> String {
 /// A span for people: milliseconds below a second, then seconds, minutes, hours.
 pub fn human_time(time: SimTime) -> String {
     let s = time.as_secs_f64();
-    if time == SimTime::ZERO {
+    if time >= SimTime::HORIZON {
+        "more than 292 years".to_owned()
+    } else if time == SimTime::ZERO {
         "0 s".to_owned()
     } else if s < 0.001 {
         format!("{:.0} us", s * 1e6)
@@ -504,6 +508,7 @@ mod tests {
         assert_eq!(human_time(SimTime::from_millis(345)), "345 ms");
         assert_eq!(human_time(SimTime::from_secs(3725)), "62 min 05 s");
         assert_eq!(human_time(SimTime::from_secs(28_800)), "8 h 00 min");
+        assert_eq!(human_time(SimTime::from_secs_f64(1e12)), "more than 292 years");
     }
 
     proptest! {

@@ -99,7 +99,7 @@ const MOST_CHANNELS: u32 = 255;
 /// A setting is the least: so much less does not do.
 const SHORT: f64 = 0.95;
 /// So much work is put into advice, see [`Outcome::effort`].
-const MOST_EFFORT: u64 = 60_000_000;
+const MOST_EFFORT: u64 = 40_000_000;
 
 impl Lever {
     /// Its key in a scenario.
@@ -172,7 +172,7 @@ impl Lever {
                 Some(times(case.path.send_buffer.unwrap_or(profile.network.queue_bytes.value).0.clamp(1, 1 << 40)))
             }
             Lever::DowntimeLimit => {
-                Some(((case.policy.downtime_limit.0 as f64).max(1e3), MOST_LIMIT.0 as f64)).filter(|(a, b)| a < b)
+                Some(((case.policy.downtime_limit.0 as f64).max(0.5), MOST_LIMIT.0 as f64)).filter(|(a, b)| a < b)
             }
             Lever::Timeout => case.policy.timeout.map(|timeout| (timeout.0 as f64, MOST_TIMEOUT.0 as f64)),
             Lever::MultifdChannels => Some((f64::from(case.policy.multifd_channels), f64::from(MOST_CHANNELS))),

@@ -106,7 +106,7 @@ pub fn why_not(case: &Case, outcome: &Outcome) -> String {
     match outcome.ending {
         Ending::Completed => String::new(),
         Ending::PathCut => format!("the path carries nothing any more from {} on", human_time(outcome.ended_at)),
-        Ending::GaveUp(Patience::Time) => "it would not end within 584 years".to_owned(),
+        Ending::GaveUp(Patience::Time) => "it would not end within 292 years".to_owned(),
         Ending::GaveUp(Patience::Writes) => {
             "page by page it replays more writes than the simulator waits for; ask with --fidelity flow".to_owned()
         }

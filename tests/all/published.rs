@@ -1,11 +1,11 @@
 //! Published figures: the models reproduce their own, and bytes follow from page counts.
 
-use migsim_models::published::{Inputs, MeasuredCurve, gudkov, model};
+use migsim_models::published::{Inputs, MODELS, MeasuredCurve, gudkov, model};
 use migsim_models::qemu;
 use migsim_models::workload::Workload;
 use serde_json::Value;
 
-use crate::support::{case, migsim, workspace};
+use crate::support::{case, migsim, says, workspace};
 
 fn rows(file: &str) -> Vec<csv::StringRecord> {
     let path = workspace().join("tests/data").join(file);
@@ -131,4 +131,33 @@ fn published_models_take_the_same_case_as_ours() {
         let got = (model(name).unwrap().predict)(&inputs);
         assert!(got.converges && got.tmt_s.unwrap() > 20.0 && got.tmt_s.unwrap() < 60.0, "{name}: {got:?}");
     }
+}
+
+#[test]
+fn every_published_model_is_listed_with_its_formula_source_mode_and_how_it_is_known() {
+    let said = says(&["models"]);
+    for model in MODELS {
+        let entry = format!(
+            "{} ({}, {})\n  {}\n  {}",
+            model.name,
+            model.mode,
+            model.known.words(),
+            model.formula,
+            model.reference
+        );
+        assert!(said.contains(&entry), "{entry}");
+        assert!(model.doi.is_none_or(|doi| doi.starts_with("10.") && said.contains(doi)), "{}", model.name);
+    }
+}
+
+#[test]
+fn a_model_of_another_mode_is_not_asked() {
+    let ask = |mode: &str| -> Value {
+        let arguments = "--memory 1GiB --link 1Gbit/s --workload idle --model all --format json --mode";
+        let all: Vec<&str> = ["predict"].into_iter().chain(arguments.split(' ')).chain([mode]).collect();
+        serde_json::from_str(&says(&all)).unwrap()
+    };
+    assert_eq!(ask("precopy")["models"].as_object().unwrap().len(), 11);
+    assert_eq!(ask("offline")["models"], serde_json::json!({}));
+    assert!(ask("postcopy")["models"]["hines-gopalan"]["fair"]["tmt_s"].is_number());
 }

@@ -69,6 +69,7 @@ fn main() {
         match questions::question(&profiles, seed, index) {
             Ok(mut question) => {
                 println!("{:#?}\n{}", question.case, question.case.guest.workload);
+                println!("{}", questions::effort(&question));
                 println!("{:?}", questions::faults(&mut question, true));
             }
             Err(why) => println!("refused: {why}"),

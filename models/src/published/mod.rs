@@ -1,7 +1,6 @@
 //! The published models of migration time, on the same inputs as ours: what it is compared against.
 //!
-//! Each sits in its own function with its source in its head. "From memory" means that the formula was not checked against the paper's
-//! text; "read" means that it was, or that the code was. M is the memory, R the bandwidth, D the dirty rate.
+//! Each sits in its own function, beside its source. The letters of the formulas are those of [`SYMBOLS`].
 
 mod cloud;
 mod gudkov;
@@ -107,83 +106,81 @@ impl Prediction {
     const DIVERGES: Prediction = Prediction { converges: false, tmt_s: None, downtime_s: None };
 }
 
+/// How the formula of a published model is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// Its code was read: what is here does the same.
+    FromCode,
+    /// Neither its text nor its code could be read.
+    FromMemory,
+}
+
+impl Known {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Known::FromCode => "code read",
+            Known::FromMemory => "from memory",
+        }
+    }
+}
+
 /// A published model.
 #[derive(Debug, Clone, Copy)]
 pub struct Model {
     /// What `--model` takes.
     pub name: &'static str,
-    /// Where it comes from, in a line.
-    pub source: &'static str,
+    /// Authors, title, where and when it came out; and what is otherwise here.
+    pub reference: &'static str,
+    /// The DOI of that, where one is known for sure.
+    pub doi: Option<&'static str>,
+    /// What it computes, in [`SYMBOLS`].
+    pub formula: &'static str,
+    /// How that is known.
+    pub known: Known,
     /// The mode it speaks of.
     pub mode: Mode,
+    /// Whether it counts zero pages and the headers of pages itself.
+    pub counts_zero_pages: bool,
     /// The model.
     pub predict: fn(&Inputs) -> Prediction,
 }
 
+/// What the formulas are written in.
+pub const SYMBOLS: &str = "\
+M     memory, bytes
+R     bandwidth, bytes/s
+D     dirty rate, bytes/s: distinct bytes dirtied in a second
+D(t)  distinct bytes dirtied in t seconds
+W     working set, bytes: all that is dirtied at all
+L     downtime limit, s
+λ     D / R
+V_i   bytes of round i, V_0 = M
+T_i   V_i / R, seconds of round i
+T_r   the resume, 20 ms";
+
 impl Model {
     /// What it predicts on inputs as good as the simulator's.
     pub fn on_fair_inputs(&self, inputs: &FairInputs) -> Prediction {
-        // Gudkov's counts zero pages and headers itself.
-        let given = if self.name == "gudkov" { &inputs.bare } else { &inputs.touched };
-        let found = (self.predict)(given);
+        let found = (self.predict)(if self.counts_zero_pages { &inputs.bare } else { &inputs.touched });
         Prediction { tmt_s: found.tmt_s.map(|s| s + inputs.prepare_s), ..found }
     }
 }
 
 /// All models, the simplest first.
 pub const MODELS: &[Model] = &[
-    Model { name: "cloudsim", source: "CloudSim: M / (R/2)", mode: Mode::Precopy, predict: cloud::cloudsim },
-    Model { name: "dslab", source: "DSLab: M / R", mode: Mode::Precopy, predict: cloud::dslab },
-    Model {
-        name: "dissect-cf",
-        source: "DISSECT-CF: at most 5 rounds, down to 256 KiB",
-        mode: Mode::Precopy,
-        predict: cloud::dissect_cf,
-    },
-    Model { name: "simgrid", source: "SimGrid 4.1, VmLiveMigration.cpp", mode: Mode::Precopy, predict: cloud::simgrid },
-    Model {
-        name: "btrplace",
-        source: "BtrPlace, CNetwork.java: hot and cold pages",
-        mode: Mode::Precopy,
-        predict: cloud::btrplace,
-    },
-    Model { name: "liu", source: "Liu et al., HPDC 2011: geometric rounds", mode: Mode::Precopy, predict: rounds::liu },
-    Model {
-        name: "liu-wws",
-        source: "Liu et al., HPDC 2011, refined by the writable working set",
-        mode: Mode::Precopy,
-        predict: rounds::liu_wws,
-    },
-    Model {
-        name: "strunk",
-        source: "Strunk 2012: geometric rounds, bounded in number",
-        mode: Mode::Precopy,
-        predict: rounds::strunk,
-    },
-    Model {
-        name: "akoush-avg",
-        source: "Akoush et al., MASCOTS 2010, AVG: a constant dirty rate, Xen's stop rules",
-        mode: Mode::Precopy,
-        predict: rounds::akoush_avg,
-    },
-    Model {
-        name: "akoush-hist",
-        source: "Akoush et al., MASCOTS 2010, HIST: recorded dirty pages, Xen's stop rules",
-        mode: Mode::Precopy,
-        predict: rounds::akoush_hist,
-    },
-    Model {
-        name: "gudkov",
-        source: "Gudkov, qemu-devel 2023: rounds over a measured dirty curve",
-        mode: Mode::Precopy,
-        predict: gudkov::predict,
-    },
-    Model {
-        name: "hines-gopalan",
-        source: "Hines and Gopalan 2009: post-copy",
-        mode: Mode::Postcopy,
-        predict: rounds::hines_gopalan,
-    },
+    cloud::CLOUDSIM,
+    cloud::DSLAB,
+    cloud::DISSECT_CF,
+    cloud::SIMGRID,
+    cloud::BTRPLACE,
+    rounds::LIU,
+    rounds::LIU_WWS,
+    rounds::STRUNK,
+    rounds::AKOUSH_AVG,
+    rounds::AKOUSH_HIST,
+    gudkov::GUDKOV,
+    rounds::HINES_GOPALAN,
 ];
 
 /// The model of that name.

@@ -131,9 +131,6 @@ fn profile(which: WhichProfile) -> anyhow::Result<ExitCode> {
 }
 
 fn models() -> anyhow::Result<ExitCode> {
-    let lines = migsim_models::published::MODELS
-        .iter()
-        .map(|model| format!("{:<14} {:<9} {}\n", model.name, model.mode.to_string(), model.source));
-    terminal::print(&lines.collect::<String>())?;
+    terminal::print(&migsim::report::table::published())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! An inventory: a CSV file with one row a guest, as a planner exports it.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path as FilePath;
 use std::str::FromStr;
 
@@ -23,8 +24,21 @@ const OPTIONAL: [&str; 9] =
 pub fn read(file: &FilePath, defaults: &Keys, hosts: &BTreeMap<String, usize>) -> Result<Vec<(u64, Vm)>, Mistakes> {
     let place = file.display().to_string();
     let input = std::fs::File::open(file).map_err(|e| InputError::new(&place, e))?;
-    let (mut reader, taken) = Rows::reader(std::io::BufReader::new(input));
-    let header = reader.headers().map_err(|e| InputError::new(&place, e))?.clone();
+    parse(&place, std::io::BufReader::new(input), defaults, hosts)
+}
+
+/// Reads what stands at a place that is named in errors, as [`read`].
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(
+    place: &str,
+    input: impl Read,
+    defaults: &Keys,
+    hosts: &BTreeMap<String, usize>,
+) -> Result<Vec<(u64, Vm)>, Mistakes> {
+    let (mut reader, taken) = Rows::reader(input);
+    let header = reader.headers().map_err(|e| InputError::new(place, e))?.clone();
     let mut columns = BTreeMap::new();
     let mut mistakes = Vec::new();
     for (index, name) in header.iter().enumerate() {
@@ -48,11 +62,11 @@ pub fn read(file: &FilePath, defaults: &Keys, hosts: &BTreeMap<String, usize>) -
     let mut found = Vec::new();
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     for row in reader.records() {
-        let row = row.map_err(|e| InputError::new(&place, e))?;
+        let row = row.map_err(|e| InputError::new(place, e))?;
         taken();
         if found.len() + mistakes.len() >= MOST_GUESTS {
             return Err(
-                InputError::new(&place, format!("has more than {MOST_GUESTS} rows, the most that are read")).into()
+                InputError::new(place, format!("has more than {MOST_GUESTS} rows, the most that are read")).into()
             );
         }
         let line = row.position().map_or(0, csv::Position::line);

@@ -73,6 +73,27 @@ struct Segment {
     parted: bool,
 }
 
+impl Segment {
+    /// In two, `share` of it in front: each count in proportion.
+    fn cut(&self, share: f64) -> (Segment, Segment) {
+        let (mut front, mut back) = (*self, *self);
+        let (a, b) = (&mut front, &mut back);
+        for (front, back) in [
+            (&mut a.pages, &mut b.pages),
+            (&mut a.zero, &mut b.zero),
+            (&mut a.dirty, &mut b.dirty),
+            (&mut a.known, &mut b.known),
+            (&mut a.cached, &mut b.cached),
+            (&mut a.unchanged, &mut b.unchanged),
+            (&mut a.kept, &mut b.kept),
+        ] {
+            *front *= share;
+            *back -= *front;
+        }
+        (front, back)
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Sweep {
     term: usize,
@@ -276,10 +297,12 @@ impl FlowMemory {
     }
 
     /// Clears the log of a chunk just before its first page is sent.
-    fn clear(&mut self, chunk: u32, now: SimTime) {
+    fn clear(&mut self, index: usize, now: SimTime) {
+        let chunk = self.segments[index].chunk;
         self.cleared[chunk as usize] = true;
         self.advance(now);
-        let first = self.segments.partition_point(|s| s.chunk < chunk);
+        let before = self.segments[..index].iter().rev().take_while(|s| s.chunk == chunk).count();
+        let first = index - before;
         for segment in self.segments[first..].iter_mut().take_while(|s| s.chunk == chunk) {
             match segment.writer {
                 Writer::None => {}
@@ -356,27 +379,20 @@ impl FlowMemory {
     /// Cuts a segment where the scan stopped, `share` of its dirty pages sent, of which the cache has `kept`, `inserted` of them new.
     fn part(&mut self, index: usize, share: f64, inserted: f64, kept: f64) {
         let segment = self.segments[index];
-        let (mut front, mut back) = (segment, segment);
-        let cut = match segment.writer {
+        let (cut, behind) = match segment.writer {
             Writer::Sweep { sweep, from } => {
                 let end = from + segment.pages;
                 let cut = self.sweeps[sweep].bitmap.take_first(from, end, segment.dirty * share);
-                back.writer = Writer::Sweep { sweep, from: cut };
-                (cut - from) / segment.pages
+                ((cut - from) / segment.pages, Writer::Sweep { sweep, from: cut })
             }
-            _ => share,
+            writer => (share, writer),
         };
-        front.pages = segment.pages * cut;
-        front.known = segment.known * cut;
-        front.cached = segment.cached * cut + inserted;
-        front.zero = 0.0;
-        front.dirty = 0.0;
-        front.unchanged = 0.0;
-        front.kept += kept;
+        let (mut front, mut back) = segment.cut(cut);
+        (front.zero, front.dirty, front.unchanged) = (0.0, 0.0, 0.0);
+        front.cached += inserted;
+        front.kept = segment.kept + kept;
         front.parted = true;
-        back.pages = segment.pages - front.pages;
-        back.known = segment.known - front.known;
-        back.cached = segment.cached * (1.0 - cut);
+        back.writer = behind;
         back.zero = segment.zero * (1.0 - share);
         back.dirty = segment.dirty * (1.0 - share);
         back.unchanged = segment.unchanged * (1.0 - share);
@@ -447,7 +463,7 @@ impl FlowMemory {
         let Sending { from, until, .. } = *sending;
         let chunk = self.segments[index].chunk;
         if self.log == Log::Chunked && !self.postcopy && !self.cleared[chunk as usize] {
-            self.clear(chunk, from);
+            self.clear(index, from);
         }
         if index < self.cursor {
             self.wrap();
@@ -496,6 +512,13 @@ impl FlowMemory {
         if self.pending < rest || (self.pending < 1.0 && self.next_dirty().is_none()) {
             self.pending = 0.0;
         }
+    }
+
+    /// Whether what is pending is what is dirty in the segments, but for rounding.
+    fn adds_up(&self) -> bool {
+        let all: f64 = self.segments.iter().map(|segment| segment.pages).sum();
+        let dirty: f64 = self.segments.iter().map(|segment| segment.dirty).sum();
+        (dirty - self.pending).abs() <= 1.0 + 1e-9 * all
     }
 
     /// Sends `pages` in the order of the scan.
@@ -735,12 +758,9 @@ impl FlowMemory {
         if at - from < NOTHING {
             return Some(index);
         }
-        let share = (at - from) / segment.pages;
         let dirty = self.sweeps[sweep].bitmap.measure_within(from, at).min(segment.dirty);
-        let (mut front, mut back) = (segment, segment);
-        (front.pages, back.pages) = (segment.pages * share, segment.pages * (1.0 - share));
+        let (mut front, mut back) = segment.cut((at - from) / segment.pages);
         (front.dirty, back.dirty) = (dirty, segment.dirty - dirty);
-        (front.zero, back.zero) = (segment.zero * share, segment.zero * (1.0 - share));
         back.writer = Writer::Sweep { sweep, from: at };
         self.segments[index] = front;
         self.segments.insert(index + 1, back);
@@ -816,6 +836,7 @@ impl GuestMemory for FlowMemory {
     fn send(&mut self, run: &Run, share: f64, sending: Sending) -> PageCount {
         if self.postcopy {
             let sent = self.send_postcopy(run.pages.total() * share, &sending);
+            debug_assert!(self.adds_up(), "{} pages are pending, not those of the segments", self.pending);
             self.forget_dust();
             return sent;
         }
@@ -831,6 +852,7 @@ impl GuestMemory for FlowMemory {
     }
 
     fn sync(&mut self, now: SimTime) -> f64 {
+        debug_assert!(self.adds_up(), "{} pages are pending, not those of the segments", self.pending);
         self.advance(now);
         if self.cache.is_some() {
             self.find_unchanged();
@@ -909,6 +931,8 @@ impl GuestMemory for FlowMemory {
 
     fn effort(&self) -> u64 {
         let intervals: usize = self.sweeps.iter().map(|sweep| sweep.log.len() + sweep.bitmap.len()).sum();
-        (4 * self.segments.len() + 8 * intervals + 160) as u64
+        // Each chunk is cleared in its turn, and the writers followed until then.
+        let clears = self.cleared.len() * self.clocks.len();
+        (4 * self.segments.len() + 8 * intervals + 5 * clears + 160) as u64
     }
 }

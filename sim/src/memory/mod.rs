@@ -132,6 +132,11 @@ pub trait GuestMemory {
     /// How much work a pass over it is, in units of some ten nanoseconds.
     fn effort(&self) -> u64;
 
+    /// Writes that have been replayed one by one.
+    fn replayed(&self) -> u64 {
+        0
+    }
+
     /// Whether more would have to be replayed than a person waits for; what comes then is no answer.
     fn is_exhausted(&self) -> bool {
         false

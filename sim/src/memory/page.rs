@@ -504,6 +504,10 @@ impl GuestMemory for PageMemory {
         self.bitmap.words.len() as u64
     }
 
+    fn replayed(&self) -> u64 {
+        MOST_WRITES - self.budget
+    }
+
     fn is_exhausted(&self) -> bool {
         self.budget == 0
     }

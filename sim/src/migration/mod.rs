@@ -35,6 +35,8 @@ const STUCK_PROGRESS: f64 = 0.995;
 const MOST_ROUNDS: u64 = 50_000;
 /// ... and fewer of a memory whose rounds are costly: so much effort in all, some tenths of a second.
 const MOST_EFFORT: u64 = 25_000_000;
+/// What a write that is replayed costs.
+const EFFORT_OF_WRITE: u64 = 8;
 /// Rounds go on as they do when so little of what they send stays in the socket.
 const STEADY: f64 = 0.01;
 /// Before 1.3 a round is but one quota of the rate limit. Where so many lie before QEMU could stop, one look stands for several.
@@ -159,6 +161,8 @@ pub struct Migration<M> {
     suspended_at: Option<SimTime>,
     stopped_at: SimTime,
     overhead_end: SimTime,
+    /// At the end, once QEMU and the hosts had done their part.
+    waited_for_path: bool,
     queued_part: SimTime,
     ram_received: SimTime,
     terms: Terms,
@@ -166,7 +170,8 @@ pub struct Migration<M> {
     outcome: Outcome,
     round: Round,
     round_wire: f64,
-    wire_at_switch: f64,
+    /// Endless while the guest runs here.
+    wire_at_stop: f64,
     sent: PageCount,
     /// Bytes of the stream that the far end has.
     arrived: f64,
@@ -210,6 +215,7 @@ impl<M: GuestMemory> Migration<M> {
             suspended_at: None,
             stopped_at: SimTime::ZERO,
             overhead_end: SimTime::ZERO,
+            waited_for_path: false,
             queued_part: SimTime::ZERO,
             ram_received: SimTime::ZERO,
             terms: Terms::default(),
@@ -217,7 +223,7 @@ impl<M: GuestMemory> Migration<M> {
             outcome: Outcome::new(policy.mode),
             round: Round::default(),
             round_wire: 0.0,
-            wire_at_switch: 0.0,
+            wire_at_stop: f64::INFINITY,
             sent: PageCount::default(),
             arrived: 0.0,
             settings,
@@ -273,12 +279,14 @@ impl<M: GuestMemory> Migration<M> {
             .into_iter()
             .flatten()
             .fold(end, SimTime::min);
-        (wake < SimTime::MAX).then_some(wake)
+        (wake < SimTime::HORIZON).then_some(wake)
     }
 
     /// Its share of the link, in bytes per second on the wire, changes; what was planned until now has happened.
     pub fn set_rate(&mut self, now: SimTime, rate: f64) {
         self.commit(now);
+        // What was watched so far was watched at another rate.
+        self.waiting = None;
         self.rate = rate * self.settings.share;
         if rate > 0.0 && !matches!(self.stage, Stage::Copying) {
             self.last_rate = self.rate;
@@ -304,9 +312,13 @@ impl<M: GuestMemory> Migration<M> {
     /// The outcome, once it is over or has been given up for good.
     pub fn into_outcome(mut self, now: SimTime) -> Outcome {
         if !self.is_over() {
-            self.commit(now);
             let cut = self.demand().is_some() && self.rate <= 0.0;
-            self.give_up(now, if cut { Ending::PathCut } else { Ending::GaveUp(Patience::Time) });
+            let (until, ending) = match cut {
+                true => (now, Ending::PathCut),
+                false => (SimTime::HORIZON, Ending::GaveUp(Patience::Time)),
+            };
+            self.commit(until);
+            self.give_up(until, ending);
         }
         self.outcome
     }
@@ -367,6 +379,7 @@ impl<M: GuestMemory> Migration<M> {
                     return; // only the stretch that was planned is done
                 }
                 self.ram_received = now;
+                self.waited_for_path |= now > self.overhead_end;
                 self.end_round(now, Decision::End);
                 self.stage = Stage::DeviceState;
                 self.window.queued += self.settings.device_bytes;
@@ -509,6 +522,9 @@ impl<M: GuestMemory> Migration<M> {
         }
         self.round.end = now;
         self.round.decision = decision;
+        if decision == Decision::End {
+            self.round.unsent_pages = 0.0;
+        }
         self.round.dirty_pages_at_end = self.memory.pending();
         let wire = self.settings.speeds.wire(&self.sent);
         self.round.wire_bytes = wire - self.round_wire;
@@ -611,10 +627,12 @@ impl<M: GuestMemory> Migration<M> {
         let often = |count: u64| libm::round(count as f64 * times) as u64;
         let mut sent = self.sent;
         sent.add(&waiting.sent.scaled(-1.0));
-        let sent = sent.scaled(times);
+        let (wire, arrived) = (self.settings.speeds.wire(&sent), self.arrived - waiting.arrived);
+        // What the socket took up meanwhile it does not take up again.
+        let sent = sent.scaled(if wire > 0.0 { times * arrived / wire } else { times });
         let passes = often(self.outcome.passes - waiting.passes).max(1);
         self.syncs += often(self.syncs - waiting.syncs);
-        self.arrived += (self.arrived - waiting.arrived) * times;
+        self.arrived += arrived * times;
         self.memory.skip(now);
         self.sent.add(&sent);
         self.round.pages.add(&sent);
@@ -648,6 +666,7 @@ impl<M: GuestMemory> Migration<M> {
     /// Stops the guest and syncs a last time; both, and the flush of the disks, take until `overhead_end`.
     fn halt(&mut self, now: SimTime) {
         self.stopped_at = self.suspended_at.unwrap_or(now);
+        self.wire_at_stop = self.round_wire;
         self.let_run(now, 0.0);
         self.memory.sync(now);
         self.syncs += 1;
@@ -681,7 +700,6 @@ impl<M: GuestMemory> Migration<M> {
         self.round.start = now;
         self.terms.ti = self.stopped_at.since(self.settings.first_page);
         self.outcome.switched_at = Some(now);
-        self.wire_at_switch = self.round_wire;
         self.memory.start_postcopy(now);
         self.window.queued += self.settings.device_bytes;
         self.stage = Stage::SwitchOver;
@@ -690,6 +708,7 @@ impl<M: GuestMemory> Migration<M> {
     /// The guest's state has arrived; it starts there while its pages follow.
     fn send_rest_behind(&mut self, now: SimTime) {
         let s = &self.settings;
+        self.waited_for_path |= now > self.overhead_end;
         self.parts.queued = self.queued_part.min(now - self.overhead_end);
         self.parts.device_state = now - self.overhead_end - self.parts.queued + s.device_state;
         self.parts.destination_load = s.destination_load;
@@ -712,6 +731,7 @@ impl<M: GuestMemory> Migration<M> {
         self.end_round(now, Decision::End);
         // Everything may be there before the guest runs.
         let resumed = self.outcome.resumed_at.unwrap_or(now);
+        self.waited_for_path |= now > resumed;
         self.finish(now.max(resumed), resumed, now);
     }
 
@@ -727,6 +747,9 @@ impl<M: GuestMemory> Migration<M> {
 
     /// It is complete: `total` when all is there and runs, `resumed` when the guest runs, `source_free` when the source has nothing left.
     fn finish(&mut self, total: SimTime, resumed: SimTime, source_free: SimTime) {
+        if total >= SimTime::HORIZON {
+            return self.give_up(SimTime::HORIZON, Ending::GaveUp(Patience::Time));
+        }
         self.terms.ov = total - self.terms.ti;
         self.stage = Stage::Over;
         self.outcome.ending = Ending::Completed;
@@ -789,7 +812,7 @@ impl<M: GuestMemory> Migration<M> {
         o.dirty_syncs = self.syncs;
         o.throttle_percent = self.throttle.percent;
         o.faults = self.memory.faults();
-        o.effort = self.effort + self.memory.effort();
+        o.effort = self.effort + self.memory.effort() + EFFORT_OF_WRITE * self.memory.replayed();
         if whole.total() > 0.0 && self.settings.policy.mode != Mode::Offline {
             let rounds = self.bound();
             let speeds = self.settings.speeds.slowed(self.cpu);
@@ -807,21 +830,21 @@ impl<M: GuestMemory> Migration<M> {
     /// What holds back the pages that are sent whole: the link, if it gives less than could be used, or what says how much could be.
     fn bound(&self) -> Bound {
         let s = &self.settings;
-        // After the switch to post-copy there is no cap.
-        let before_switch = self.outcome.switched_at.is_none_or(|_| 2.0 * self.wire_at_switch > self.round_wire);
+        // Once the guest has stopped here there is no cap, or that of post-copy.
+        let most_by_cap = match self.outcome.switched_at {
+            _ if 2.0 * self.wire_at_stop > self.round_wire => s.speeds.cap,
+            Some(_) => s.postcopy_cap,
+            None => f64::INFINITY,
+        };
+        let thread = Bound { by: Bottleneck::SendingThread, bytes_per_s: s.speeds.slowed(self.cpu).buffer_rate() };
+        let cap = Bound { by: Bottleneck::Cap, bytes_per_s: most_by_cap };
+        let window = Bound { by: Bottleneck::TcpWindow, bytes_per_s: s.window_rate };
+        let link = Bound { by: Bottleneck::Link, bytes_per_s: self.last_rate };
+        let least = |a: Bound, b: Bound| if b.bytes_per_s < a.bytes_per_s * (1.0 - 1e-9) { b } else { a };
+        let (own, path) = (least(thread, cap), least(window, link));
         // What all fits into the socket waits for the path only at the end, if there is one.
-        let waits = self.outcome.completed() || s.speeds.wire(&self.sent) > s.queue(self.last_rate);
-        let own = [
-            (Bottleneck::SendingThread, s.speeds.slowed(self.cpu).buffer_rate()),
-            (Bottleneck::Cap, if before_switch { s.speeds.cap } else { s.postcopy_cap }),
-            (Bottleneck::TcpWindow, if waits { s.window_rate } else { f64::INFINITY }),
-        ];
-        let (by, most) = own.into_iter().fold(own[0], |least, one| if one.1 < least.1 { one } else { least });
-        if waits && self.last_rate < most * (1.0 - 1e-9) {
-            Bound { by: Bottleneck::Link, bytes_per_s: self.last_rate }
-        } else {
-            Bound { by, bytes_per_s: most }
-        }
+        let held_up = s.speeds.wire(&self.sent) * (1.0 - path.bytes_per_s / own.bytes_per_s);
+        if self.waited_for_path || held_up > s.queue(self.last_rate) { least(own, path) } else { own }
     }
 
     /// Lays out what happens next at the current share of the link.

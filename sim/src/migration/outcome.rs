@@ -29,7 +29,7 @@ pub enum Patience {
     Iterations,
     /// More writes than it replays page by page.
     Writes,
-    /// A time beyond its clock's 584 years.
+    /// A time beyond [`SimTime::HORIZON`], 292 years.
     Time,
 }
 

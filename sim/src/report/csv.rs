@@ -127,7 +127,8 @@ pub fn answers(answers: &[Answer]) -> Result<String, csv::Error> {
         row.extend(fields(&answer.case, &answer.outcome, answer.offsets));
         row.extend(sure(answer.quantiles.as_ref()));
         row.extend(answer.models.iter().flat_map(|(_, asked)| {
-            [asked.as_printed.tmt_s, asked.as_printed.downtime_s, asked.fair.tmt_s, asked.fair.downtime_s].map(number)
+            let both = asked.map(|asked| [asked.as_printed, asked.fair]);
+            both.map_or([None; 4], |[p, fair]| [p.tmt_s, p.downtime_s, fair.tmt_s, fair.downtime_s]).map(number)
         }));
         row.extend([
             answer.understood.line(),

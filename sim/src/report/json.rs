@@ -3,7 +3,7 @@
 use migsim_models::units::SimTime;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, bound_word, bound_words, ending_word, outcome_word, why_not};
+use super::{Answer, Asked, bound_word, bound_words, ending_word, outcome_word, why_not};
 use crate::advice::{Advice, Lever, Remedy, Setting};
 use crate::migration::Outcome;
 use crate::migration::{Bound, Decision};
@@ -185,14 +185,15 @@ fn answer(answer: &Answer) -> Value {
         let models: Map<String, Value> = answer
             .models
             .iter()
-            .map(|(model, asked)| {
-                let (p, fair) = (&asked.as_printed, &asked.fair);
+            .filter_map(|(model, asked)| {
+                let Asked { as_printed: p, fair } = (*asked)?;
                 let figures = json!({
-                    "source": model.source, "mode": model.mode.to_string(),
+                    "formula": model.formula, "reference": model.reference, "doi": model.doi,
+                    "known": model.known.words(), "mode": model.mode.to_string(),
                     "converges": p.converges, "tmt_s": p.tmt_s, "downtime_s": p.downtime_s,
                     "fair": {"converges": fair.converges, "tmt_s": fair.tmt_s, "downtime_s": fair.downtime_s},
                 });
-                (model.name.to_owned(), figures)
+                Some((model.name.to_owned(), figures))
             })
             .collect();
         map.insert("models".to_owned(), Value::Object(models));

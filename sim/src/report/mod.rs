@@ -37,8 +37,8 @@ pub struct Answer {
     pub quantiles: Option<Quantiles>,
     /// What would change a verdict of not converging.
     pub advice: Option<Advice>,
-    /// What published models say, where they were asked.
-    pub models: Vec<(&'static Model, Asked)>,
+    /// What published models say, where they were asked; `None`: it speaks of another mode.
+    pub models: Vec<(&'static Model, Option<Asked>)>,
     /// What was taken to be asked.
     pub understood: Understood,
 }
@@ -75,9 +75,8 @@ impl Answer {
         let share = profile.share(self.case.path.transport);
         let inputs = Inputs::new(&self.case.guest, &self.case.path, &self.case.policy, share);
         let fair = inputs.fair(profile);
-        self.models = models
-            .iter()
-            .map(|model| (*model, Asked { as_printed: (model.predict)(&inputs), fair: model.on_fair_inputs(&fair) }))
-            .collect();
+        let ask = |model: &Model| Asked { as_printed: (model.predict)(&inputs), fair: model.on_fair_inputs(&fair) };
+        let mode = self.case.policy.mode;
+        self.models = models.iter().map(|model| (*model, (model.mode == mode).then(|| ask(model)))).collect();
     }
 }

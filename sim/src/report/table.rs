@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
-use migsim_models::published::Prediction;
+use migsim_models::published::{MODELS, Prediction, SYMBOLS};
 use migsim_models::spec::{Mode, OnTimeout};
 use migsim_models::units::{SimTime, human_bytes, human_time};
 
@@ -239,9 +239,23 @@ fn rounds(outcome: &Outcome) -> Table {
     table
 }
 
+/// The published models, what they compute and where they come from.
+pub fn published() -> String {
+    let mut out = String::new();
+    for model in MODELS {
+        let doi = model.doi.map_or(String::new(), |doi| format!(", doi:{doi}"));
+        let (mode, known) = (model.mode, model.known.words());
+        let _ = writeln!(out, "{} ({mode}, {known})\n  {}\n  {}{doi}\n", model.name, model.formula, model.reference);
+    }
+    for symbol in SYMBOLS.lines() {
+        let _ = writeln!(out, "{symbol}");
+    }
+    out
+}
+
 fn models(answer: &Answer) -> String {
-    let mut table = grid(&["model", "mode", "total", "downtime", "fair total", "fair downtime", "source"], 2..);
-    for column in table.column_iter_mut().skip(6) {
+    let mut table = grid(&["model", "total", "downtime", "fair total", "fair downtime", "formula"], 1..);
+    for column in table.column_iter_mut().skip(5) {
         column.set_cell_alignment(CellAlignment::Left);
     }
     let figures = |p: &Prediction| {
@@ -257,16 +271,21 @@ fn models(answer: &Answer) -> String {
         downtime_s: answer.outcome.downtime().map(SimTime::as_secs_f64),
     };
     let ours = Asked { as_printed: ours, fair: ours };
-    let mut row = |name: &str, mode: Mode, asked: &Asked, source: &str| {
+    let mut row = |name: &str, asked: &Asked, known: &str| {
         let ([total, down], [fair_total, fair_down]) = (figures(&asked.as_printed), figures(&asked.fair));
-        table.add_row([name, &mode.to_string(), &total, &down, &fair_total, &fair_down, source]);
+        table.add_row([name, &total, &down, &fair_total, &fair_down, known]);
     };
-    row("migsim", answer.outcome.mode, &ours, "this simulation");
-    for (model, asked) in &answer.models {
-        row(model.name, model.mode, asked, model.source);
+    row("migsim", &ours, "this simulation");
+    for (model, asked) in answer.models.iter().filter_map(|(model, asked)| Some((model, asked.as_ref()?))) {
+        row(model.name, asked, model.known.words());
     }
+    let other: Vec<&str> = answer.models.iter().filter(|(_, asked)| asked.is_none()).map(|(m, _)| m.name).collect();
+    let other = match other.as_slice() {
+        [] => String::new(),
+        names => format!("Of other modes, and not asked: {}.\n", names.join(", ")),
+    };
     format!(
-        "{table}\nfair: on what is not zero instead of all memory, with the headers of pages and the start of QEMU, of which most models do not speak."
+        "{table}\n{other}`migsim models` says what each computes, and where it was published.\nfair: on what is not zero instead of all memory, with the headers of pages and the start of QEMU, of which most models do not speak."
     )
 }
 
