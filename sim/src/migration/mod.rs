@@ -161,7 +161,7 @@ pub struct Migration<M> {
     suspended_at: Option<SimTime>,
     stopped_at: SimTime,
     overhead_end: SimTime,
-    /// At the end, once QEMU and the hosts had done their part.
+    /// With a full socket; or at the end, once QEMU and the hosts had done their part.
     waited_for_path: bool,
     queued_part: SimTime,
     ram_received: SimTime,
@@ -842,9 +842,8 @@ impl<M: GuestMemory> Migration<M> {
         let link = Bound { by: Bottleneck::Link, bytes_per_s: self.last_rate };
         let least = |a: Bound, b: Bound| if b.bytes_per_s < a.bytes_per_s * (1.0 - 1e-9) { b } else { a };
         let (own, path) = (least(thread, cap), least(window, link));
-        // What all fits into the socket waits for the path only at the end, if there is one.
-        let held_up = s.speeds.wire(&self.sent) * (1.0 - path.bytes_per_s / own.bytes_per_s);
-        if self.waited_for_path || held_up > s.queue(self.last_rate) { least(own, path) } else { own }
+        // What always fits into the socket waits for the path only at the end, if there is one.
+        if self.waited_for_path { least(own, path) } else { own }
     }
 
     /// Lays out what happens next at the current share of the link.
@@ -919,6 +918,7 @@ impl<M: GuestMemory> Migration<M> {
         let memory = &mut self.memory;
         let mut sent = PageCount::default();
         let before = self.window;
+        self.waited_for_path |= self.plan.held_back;
         self.window = self.plan.happen(now, |run, share, from, until| {
             sent.add(&memory.send(run, share, crate::memory::Sending { from, until, fault_s }));
         });

@@ -145,6 +145,8 @@ impl Window {
     pub(super) fn correct(&mut self, before: &Window, bytes: f64) {
         let more = bytes - (self.sent - before.sent);
         self.sent += more;
+        // Less than was planned may be less than the window had seen.
+        self.sent_at_start = self.sent_at_start.min(self.sent);
         self.queued = (self.queued + more).max(0.0);
     }
 
@@ -239,6 +241,8 @@ pub(super) struct Plan {
     pub(super) end: SimTime,
     /// Whether it ends because little enough is left.
     pub(super) crossed: bool,
+    /// Whether a full socket holds QEMU back in it.
+    pub(super) held_back: bool,
     pub(super) runs: Vec<Run>,
     legs: Vec<Leg>,
     /// The stream at its start and at its end.
@@ -254,6 +258,7 @@ impl Plan {
             start: SimTime::ZERO,
             end: SimTime::ZERO,
             crossed: false,
+            held_back: false,
             runs: Vec::with_capacity(16),
             legs: Vec::with_capacity(32),
             first: Window::default(),
@@ -280,11 +285,18 @@ impl Plan {
         self.first = *window;
         self.first.pass(now);
         self.downtime_limit = request.downtime_limit;
-        let mut layout =
-            Layout { legs: &mut self.legs, request, elapsed: 0.0, window: self.first, pending: request.pending };
+        let mut layout = Layout {
+            legs: &mut self.legs,
+            request,
+            elapsed: 0.0,
+            window: self.first,
+            pending: request.pending,
+            held_back: false,
+        };
         let end = layout.all(&self.runs, speeds);
         let (last, elapsed) = (layout.window, layout.elapsed);
         self.last = last;
+        self.held_back = layout.held_back;
         self.crossed = end == End::Crossed;
         self.end = if end == End::Never { SimTime::MAX } else { now + SimTime::from_secs_f64(elapsed) };
     }
@@ -342,6 +354,7 @@ struct Layout<'a> {
     elapsed: f64,
     window: Window,
     pending: f64,
+    held_back: bool,
 }
 
 impl Layout<'_> {
@@ -415,6 +428,7 @@ impl Layout<'_> {
             } else if room > 1.0 {
                 (supply, room / (supply - request.rate))
             } else {
+                self.held_back = true;
                 (request.rate, f64::INFINITY)
             };
             let page_rate = match (wire > 0.0, room < -1.0) {
@@ -488,6 +502,8 @@ impl Layout<'_> {
         let (mut at, mut pending) = (0.0, self.pending);
         loop {
             if let Some(look) = self.window.look_in {
+                // It may have been due while the link was cut.
+                let look = look.max(at);
                 if look > leg.seconds {
                     return None;
                 }
