@@ -69,7 +69,6 @@ fn main() {
         match questions::question(&profiles, seed, index) {
             Ok(mut question) => {
                 println!("{:#?}\n{}", question.case, question.case.guest.workload);
-                println!("{}", questions::effort(&question));
                 println!("{:?}", questions::faults(&mut question, true));
             }
             Err(why) => println!("refused: {why}"),

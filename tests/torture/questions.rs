@@ -169,13 +169,6 @@ pub(crate) fn question(profiles: &Profiles, seed: u64, index: u64) -> Result<Que
     Ok(Question { keys, case, profile, rng })
 }
 
-/// How much work an answer is, and how long that takes.
-pub(crate) fn effort(question: &Question) -> String {
-    let began = worked();
-    let outcome = predict(&question.case, &question.profile.1, Fidelity::Flow);
-    format!("effort {} in {:?}, {} passes", outcome.effort, worked() - began, outcome.passes)
-}
-
 /// Everything that is wrong with the answer to a question; nothing, if all is well. `thorough` asks also how sure it is, what would help, and
 /// for every format.
 pub(crate) fn faults(question: &mut Question, thorough: bool) -> Vec<String> {

@@ -12,7 +12,7 @@ pub(super) const GUDKOV: Model = Model {
     known: Known::FromCode,
     mode: Mode::Precopy,
     counts_zero_pages: true,
-    predict: predict,
+    predict,
 };
 
 /// Wire bytes of a page of zeros in this model.
@@ -86,7 +86,7 @@ pub fn gudkov(
     }
 }
 
-pub(super) fn predict(inputs: &Inputs) -> Prediction {
+fn predict(inputs: &Inputs) -> Prediction {
     let page = PAGE_BYTES as f64;
     let limit = inputs.touched / page;
     let points = match measured_points(inputs.workload) {

@@ -106,8 +106,9 @@ fn liu_wws(inputs: &Inputs) -> Prediction {
     for _ in 0..LIU_ROUNDS {
         let time = round / bandwidth;
         total += time;
-        last = inputs.dirtied(time).min(inputs.memory) / bandwidth;
-        let left = (rate * time).min(inputs.dirtied(time));
+        let dirtied = inputs.dirtied(time);
+        last = dirtied.min(inputs.memory) / bandwidth;
+        let left = (rate * time).min(dirtied);
         if left <= threshold || left > round {
             break;
         }

@@ -247,10 +247,7 @@ pub fn published() -> String {
         let (mode, known) = (model.mode, model.known.words());
         let _ = writeln!(out, "{} ({mode}, {known})\n  {}\n  {}{doi}\n", model.name, model.formula, model.reference);
     }
-    for symbol in SYMBOLS.lines() {
-        let _ = writeln!(out, "{symbol}");
-    }
-    out
+    out + SYMBOLS + "\n"
 }
 
 fn models(answer: &Answer) -> String {
