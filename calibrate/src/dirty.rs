@@ -191,7 +191,7 @@ impl Curve {
         if self.points.iter().all(|(_, pages)| pages.0 == 0) {
             return Workload::idle();
         }
-        Workload { terms: vec![term(Pattern::Curve(self.points.clone()))] }
+        Workload { terms: vec![term(Pattern::Curve { points: self.points.clone(), pace: 1.0 })] }
     }
 
     /// As a sum of uniform classes.

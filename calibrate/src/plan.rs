@@ -255,7 +255,7 @@ impl RunPlan {
             let wss = self.workload.working_set();
             return refuse("touched", format!("{} are touched, and the working set alone has {wss}", self.touched));
         }
-        if self.workload.terms.iter().any(|term| matches!(term.pattern, Pattern::Curve(_)))
+        if self.workload.terms.iter().any(|term| matches!(term.pattern, Pattern::Curve { .. }))
             && self.kind == Kind::Freestanding
         {
             return refuse(

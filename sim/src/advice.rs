@@ -6,7 +6,7 @@ use migsim_models::spec::{Mode, Policy, Switch};
 use migsim_models::units::{BitRate, Bytes, SimTime, human_time};
 
 use crate::migration::{Ending, Outcome};
-use crate::predict::predict;
+use crate::predict::{commoner, median, runs};
 use crate::scenario::Case;
 use crate::world::Fidelity;
 
@@ -248,9 +248,9 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn outcome(&mut self, lever: Lever, to: f64) -> Outcome {
-        let outcome = predict(&lever.turned(self.case, to), self.profile, Fidelity::Flow);
-        self.effort += outcome.effort + 1000;
-        outcome
+        let runs = runs(&lever.turned(self.case, to), self.profile, Fidelity::Flow);
+        self.effort += runs.iter().map(|run| run.effort + 1000).sum::<u64>();
+        median(commoner(runs))
     }
 
     fn holds(&mut self, lever: Lever, to: f64) -> bool {

@@ -64,7 +64,7 @@ impl Ord for Level {
 }
 
 /// Links, flows and their rates.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Network {
     links: Vec<Link>,
     flows: Vec<Flow>,
@@ -80,10 +80,26 @@ pub struct Network {
     levels: BinaryHeap<Reverse<Level>>,
 }
 
+impl Default for Network {
+    /// With room for one link and one flow.
+    fn default() -> Self {
+        Network {
+            links: Vec::with_capacity(1),
+            flows: Vec::with_capacity(1),
+            touched: Vec::with_capacity(1),
+            stopped: Vec::with_capacity(1),
+            settling: 0,
+            joined_links: Vec::new(),
+            joined_flows: Vec::new(),
+            levels: BinaryHeap::new(),
+        }
+    }
+}
+
 impl Network {
     /// A link of that capacity.
     pub fn add_link(&mut self, capacity: f64) -> LinkId {
-        self.links.push(Link { capacity, flows: Vec::new(), seen: 0, left: 0.0, open: 0 });
+        self.links.push(Link { capacity, flows: Vec::with_capacity(1), seen: 0, left: 0.0, open: 0 });
         LinkId(self.links.len() - 1)
     }
 

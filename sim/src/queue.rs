@@ -37,7 +37,12 @@ pub struct EventQueue<E> {
 
 impl<E> Default for EventQueue<E> {
     fn default() -> Self {
-        EventQueue { heap: Vec::new(), slots: Vec::new(), free: Vec::new(), sequence: 0 }
+        EventQueue {
+            heap: Vec::with_capacity(1),
+            slots: Vec::with_capacity(1),
+            free: Vec::with_capacity(1),
+            sequence: 0,
+        }
     }
 }
 

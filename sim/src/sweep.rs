@@ -203,7 +203,7 @@ fn set_working_set(workload: Option<&mut Workload>, pages: Pages) -> Result<(), 
                 *wss = pages;
                 Ok(())
             }
-            Pattern::Curve(_) => Err("`wss` cannot be varied: a measured curve has none".to_owned()),
+            Pattern::Curve { .. } => Err("`wss` cannot be varied: a measured curve has none".to_owned()),
         },
         _ => Err("`wss` can be varied in a workload of one term only".to_owned()),
     }

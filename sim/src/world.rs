@@ -125,17 +125,18 @@ pub struct World<M> {
 }
 
 impl<M> Default for World<M> {
+    /// With room for one migration: most worlds hold no more, and to grow is a tenth of what one costs.
     fn default() -> Self {
         World {
             now: SimTime::ZERO,
             queue: EventQueue::default(),
             network: Network::default(),
-            machines: Vec::new(),
-            finished: Vec::new(),
+            machines: Vec::with_capacity(1),
+            finished: Vec::with_capacity(1),
             rates: None,
-            carried: Vec::new(),
-            changed: Vec::new(),
-            stale: Vec::new(),
+            carried: Vec::with_capacity(1),
+            changed: Vec::with_capacity(1),
+            stale: Vec::with_capacity(2),
         }
     }
 }

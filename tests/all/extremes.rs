@@ -1,11 +1,11 @@
 //! Where other simulators fall over.
 
-use migsim::migration::{Ending, Outcome, Patience};
+use migsim::migration::{Bottleneck, Ending, Outcome, Patience};
 use migsim::world::Fidelity;
 use migsim_models::profile::Profile;
 use migsim_models::qemu::AutoConverge;
 use migsim_models::spec::{Mode, OnTimeout, Switch};
-use migsim_models::units::{Pages, SimTime};
+use migsim_models::units::{BitRate, Pages, SimTime};
 
 use crate::support::{answer, case};
 
@@ -138,4 +138,18 @@ fn postcopy_from_the_start_has_no_iterations_and_no_dirty_memory() {
     assert!(outcome.completed() && outcome.downtime().unwrap() < SimTime::from_millis(100));
     // Nothing is sent twice, and nothing is lost.
     assert_eq!(outcome.normal_pages + outcome.zero_pages, (2 << 18) + 131);
+}
+
+#[test]
+fn what_holds_zero_pages_back_is_named_where_they_take_longest() {
+    // Nearly a hundred GiB of zeros under a cap that post-copy, behind them, does not have.
+    let mut zeros = case("92GiB", "0B", "uniform(wss=400000p, rate=20000p/s)", "25Gbit/s");
+    zeros.policy.mode = Mode::Postcopy;
+    zeros.policy.bandwidth_cap = Some(BitRate(80_000_000));
+    let by = |case: &migsim::scenario::Case| answer(case).bound.unwrap().by;
+    assert_eq!(by(&zeros), Bottleneck::Cap);
+    zeros.policy.bandwidth_cap = None;
+    assert_eq!(by(&zeros), Bottleneck::ZeroPageScan);
+    zeros.guest.touched = zeros.guest.memory;
+    assert_eq!(by(&zeros), Bottleneck::SendingThread);
 }

@@ -69,11 +69,19 @@ fn main() {
         match questions::question(&profiles, seed, index) {
             Ok(mut question) => {
                 println!("{:#?}\n{}", question.case, question.case.guest.workload);
+                let (began, outcome) = (Instant::now(), question.answer());
+                println!(
+                    "{:?} after {} passes, {:?} of work, effort {}",
+                    outcome.ending,
+                    outcome.passes,
+                    began.elapsed(),
+                    outcome.effort
+                );
                 println!("{:?}", questions::faults(&mut question, true));
             }
             Err(why) => println!("refused: {why}"),
         }
-        println!("{}", fleets::file(seed, index));
+        println!("{}\n{:?}", fleets::file(seed, index), fleets::faults(&Profile::default(), seed, index));
         return;
     }
     std::thread::spawn(|| {

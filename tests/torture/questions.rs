@@ -40,6 +40,12 @@ pub(crate) struct Question<'a> {
     rng: ChaCha8Rng,
 }
 
+impl Question<'_> {
+    pub(crate) fn answer(&self) -> Outcome {
+        predict(&self.case, &self.profile.1, Fidelity::Flow)
+    }
+}
+
 pub(crate) fn stream(seed: u64, index: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(index);
@@ -175,7 +181,7 @@ pub(crate) fn faults(question: &mut Question, thorough: bool) -> Vec<String> {
     let mut faults = Vec::new();
     let began = worked();
     let (case, (name, profile, draws)) = (&question.case, question.profile);
-    let outcome = predict(case, profile, Fidelity::Flow);
+    let outcome = question.answer();
     slow(began, LONGEST, "expected counts", &mut faults);
     check(case, profile, &outcome, &mut faults);
     if question.rng.random_bool(0.02) && predict(case, profile, Fidelity::Flow) != outcome {
@@ -204,7 +210,7 @@ pub(crate) fn faults(question: &mut Question, thorough: bool) -> Vec<String> {
 }
 
 /// What this thread has worked: how long an answer takes where nothing else runs.
-fn worked() -> Duration {
+pub(crate) fn worked() -> Duration {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 

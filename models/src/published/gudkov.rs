@@ -90,7 +90,7 @@ fn predict(inputs: &Inputs) -> Prediction {
     let page = PAGE_BYTES as f64;
     let limit = inputs.touched / page;
     let points = match measured_points(inputs.workload) {
-        Some(points) => points.iter().map(|(t, pages)| (t.as_secs_f64(), pages.as_f64())).collect(),
+        Some(points) => points.map(|(t, pages)| (t.as_secs_f64(), pages.as_f64())).collect(),
         // No measured curve: what a measurement with the method's windows would have found.
         None => WINDOWS_S.iter().map(|window| (*window, inputs.dirtied(*window) / page)).collect(),
     };

@@ -11,7 +11,7 @@ pub use gudkov::{MeasuredCurve, gudkov};
 use crate::profile::Profile;
 use crate::spec::{Guest, Mode, Path, Policy};
 use crate::units::{PAGE_BYTES, Pages, SimTime};
-use crate::workload::{Pattern, Workload};
+use crate::workload::Workload;
 
 /// What the published models take, in bytes, bytes per second and seconds.
 #[derive(Debug, Clone)]
@@ -189,12 +189,9 @@ pub fn model(name: &str) -> Option<&'static Model> {
 }
 
 /// Every measured point of the workload's curve, if it is one curve and nothing else.
-fn measured_points(workload: &Workload) -> Option<&[(SimTime, Pages)]> {
+fn measured_points(workload: &Workload) -> Option<impl Iterator<Item = (SimTime, Pages)>> {
     match workload.terms.as_slice() {
-        [term] if term.phase.is_none() => match &term.pattern {
-            Pattern::Curve(points) => Some(points),
-            _ => None,
-        },
+        [term] if term.phase.is_none() => term.pattern.measured(),
         _ => None,
     }
 }

@@ -1,5 +1,7 @@
 //! A measured curve of distinct pages as a sum of uniform classes.
 
+use std::cell::RefCell;
+
 use crate::units::{Pages, SimTime};
 
 /// How many time constants the fit may choose from.
@@ -7,12 +9,37 @@ const CONSTANTS: usize = 24;
 /// Rounds of coordinate descent; the fit changes by less than 1e-6 long before.
 const SWEEPS: usize = 3000;
 
+/// So many fits are remembered by each thread.
+const REMEMBERED: usize = 16;
+
+/// A fit that was made: points, limit, and what came of it.
+type Fit = (Vec<(SimTime, Pages)>, u64, Vec<(u64, f64)>);
+
+thread_local! {
+    /// A fit takes milliseconds, and a guest is asked about again and again: with every draw, every change that might help it.
+    static MADE: RefCell<Vec<Fit>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Fits `D(t) = sum of n_j (1 - exp(-t / T_j))` with `n_j >= 0` to the points, the relative errors in least squares.
 ///
 /// Any stationary writer whose pages are written at random has such a curve: a mixture of pages by how often they are written. The time
 /// constants are a geometric grid from a quarter of the shortest window to sixteen times the longest, or less where the slow classes would
 /// need more pages than `limit`. Returns pages and writes per second of each class, the hottest first.
 pub fn fit_classes(points: &[(SimTime, Pages)], limit: u64) -> Vec<(u64, f64)> {
+    MADE.with_borrow_mut(|made| {
+        if let Some((.., classes)) = made.iter().find(|(of, within, _)| *within == limit && of == points) {
+            return classes.clone();
+        }
+        let classes = fitted(points, limit);
+        if made.len() == REMEMBERED {
+            made.remove(0);
+        }
+        made.push((points.to_vec(), limit, classes.clone()));
+        classes
+    })
+}
+
+fn fitted(points: &[(SimTime, Pages)], limit: u64) -> Vec<(u64, f64)> {
     let points: Vec<(f64, f64)> =
         points.iter().map(|(t, pages)| (t.as_secs_f64(), pages.as_f64())).filter(|(_, pages)| *pages > 0.0).collect();
     let (Some(first), Some(last)) = (points.first(), points.last()) else {

@@ -94,7 +94,12 @@ pub enum Pattern {
         exponent: f64,
     },
     /// Measured: how many distinct pages were dirtied within a window of each length. Lengths rise, pages do not fall.
-    Curve(Vec<(SimTime, Pages)>),
+    Curve {
+        /// Lengths of windows and their distinct pages.
+        points: Vec<(SimTime, Pages)>,
+        /// So many times as fast as it was measured, above 0.
+        pace: f64,
+    },
 }
 
 /// Pages that are written alike, next to each other in memory.
@@ -149,11 +154,11 @@ impl Pattern {
                 out.push(Class { term, pages: wss.0, rate: rate.pages_per_s(), order: Order::Sequential });
             }
             Pattern::Zipf { wss, rate, exponent } => zipf_classes(term, wss.0, rate.pages_per_s(), *exponent, out),
-            Pattern::Curve(points) => {
+            Pattern::Curve { points, pace } => {
                 out.extend(fit_classes(points, limit).into_iter().map(|(pages, rate)| Class {
                     term,
                     pages,
-                    rate,
+                    rate: rate * pace,
                     order: Order::Random,
                 }));
             }
@@ -163,16 +168,24 @@ impl Pattern {
     /// Pages that it is known to dirty: the working set, or the most that a curve was seen to.
     fn reach(&self) -> u64 {
         match self {
-            Pattern::Curve(points) => points.last().map_or(0, |point| point.1.0),
+            Pattern::Curve { points, .. } => points.last().map_or(0, |point| point.1.0),
             pattern => pattern.wss().map_or(0, |wss| wss.0),
         }
+    }
+
+    /// A curve's windows and their pages, at its pace; `None` for what is no curve.
+    pub fn measured(&self) -> Option<impl Iterator<Item = (SimTime, Pages)>> {
+        let Pattern::Curve { points, pace } = self else { return None };
+        // At the pace that it was measured at it is what was given, to the nanosecond.
+        let at_pace = move |t: SimTime| if *pace == 1.0 { t } else { SimTime::from_secs_f64(t.as_secs_f64() / pace) };
+        Some(points.iter().map(move |(t, pages)| (at_pace(*t), *pages)))
     }
 
     /// The pages of the working set as given; `None` for a curve, which does not say.
     pub fn wss(&self) -> Option<Pages> {
         match self {
             Pattern::Uniform { wss, .. } | Pattern::Sweep { wss, .. } | Pattern::Zipf { wss, .. } => Some(*wss),
-            Pattern::Curve(_) => None,
+            Pattern::Curve { .. } => None,
         }
     }
 }
@@ -257,7 +270,7 @@ impl Workload {
         self.terms.iter().filter_map(|term| term.phase).map(|phase| phase.period()).max()
     }
 
-    /// The same workload with all write rates multiplied by `factor` (a curve: its windows divided by it).
+    /// The same workload with all write rates multiplied by `factor`, a curve's pace too.
     ///
     /// Returns `None` if a rate is no longer finite.
     pub fn scaled(&self, factor: f64) -> Option<Workload> {
@@ -269,12 +282,7 @@ impl Workload {
                 Pattern::Zipf { wss, rate, exponent } => {
                     Pattern::Zipf { wss: *wss, rate: scale(rate)?, exponent: *exponent }
                 }
-                Pattern::Curve(points) => Pattern::Curve(
-                    points
-                        .iter()
-                        .map(|(t, pages)| (SimTime::from_secs_f64(t.as_secs_f64() / factor), *pages))
-                        .collect(),
-                ),
+                Pattern::Curve { points, pace } => Pattern::Curve { points: points.clone(), pace: pace * factor },
             };
             Some(Term { pattern, ..term.clone() })
         });

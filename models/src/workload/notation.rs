@@ -154,7 +154,7 @@ fn parse_term(text: &str) -> Result<Term, String> {
             }
             Pattern::Zipf { wss, rate, exponent }
         }
-        "curve" => Pattern::Curve(curve_points(&mut arguments)?),
+        "curve" => Pattern::Curve { points: curve_points(&mut arguments)?, pace: 1.0 },
         _ => return Err(format!("unknown term `{}`", quoted(kind))),
     };
     arguments.finish()?;
@@ -204,9 +204,9 @@ impl Display for Term {
             Pattern::Uniform { wss, rate } => write!(f, "uniform(wss={wss}, rate={rate}")?,
             Pattern::Sweep { wss, rate } => write!(f, "sweep(wss={wss}, rate={rate}")?,
             Pattern::Zipf { wss, rate, exponent } => write!(f, "zipf(wss={wss}, rate={rate}, s={exponent}")?,
-            Pattern::Curve(points) => {
+            curve @ Pattern::Curve { .. } => {
                 write!(f, "curve(")?;
-                for (i, (window, pages)) in points.iter().enumerate() {
+                for (i, (window, pages)) in curve.measured().into_iter().flatten().enumerate() {
                     let separator = if i == 0 { "" } else { ", " };
                     write!(f, "{separator}{window}:{pages}")?;
                 }

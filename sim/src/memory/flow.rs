@@ -27,6 +27,8 @@ const FIRST_SHARE: f64 = 1e-6;
 const FAULT_STEPS: usize = 5;
 /// So many segments are looked at in the steps between two plans.
 const STEP_EFFORT: f64 = 20_000.0;
+/// What a segment costs in such a step, see [`GuestMemory::effort`].
+const EFFORT_OF_STEP: u64 = 16;
 /// Post-copy's steps are no smaller than such a part of the pages that are written to and still to be sent.
 const FAULT_PARTS: f64 = 8.0;
 
@@ -187,6 +189,8 @@ pub struct FlowMemory {
     step: f64,
     speed: f64,
     faults: Faults,
+    /// What post-copy's steps have cost, see [`GuestMemory::effort`].
+    stepped: u64,
 }
 
 impl FlowMemory {
@@ -286,6 +290,7 @@ impl FlowMemory {
             step: f64::INFINITY,
             speed: 1.0,
             faults: Faults::default(),
+            stepped: 0,
         }
     }
 
@@ -556,6 +561,7 @@ impl FlowMemory {
             at += step * page_s;
             let until = sending.from + SimTime::from_secs_f64(at);
             sent.add(&self.follow(step, step * page_s, until.min(sending.until), sending));
+            self.stepped += EFFORT_OF_STEP * self.segments.len() as u64;
             left -= step;
         }
         self.advance_held(sending.until);
@@ -933,6 +939,6 @@ impl GuestMemory for FlowMemory {
         let intervals: usize = self.sweeps.iter().map(|sweep| sweep.log.len() + sweep.bitmap.len()).sum();
         // Each chunk is cleared in its turn, and the writers followed until then.
         let clears = self.cleared.len() * self.clocks.len();
-        (4 * self.segments.len() + 8 * intervals + 5 * clears + 160) as u64
+        (4 * self.segments.len() + 8 * intervals + 5 * clears + 500) as u64 + self.stepped
     }
 }

@@ -57,7 +57,7 @@ impl Workplace {
         offset: SimTime,
     ) -> Workplace {
         let scattered = |class: &Class| {
-            guest.layout == Layout::Mixed && matches!(guest.workload.terms[class.term].pattern, Pattern::Curve(_))
+            guest.layout == Layout::Mixed && matches!(guest.workload.terms[class.term].pattern, Pattern::Curve { .. })
         };
         let (curve, mut classes): (Vec<Class>, Vec<Class>) =
             guest.workload.classes(guest.memory).into_iter().partition(scattered);

@@ -231,7 +231,7 @@ impl PageMemory {
                 Ok(ranks) => Source::Zipf { start: first, ranks },
                 Err(_) => Source::Uniform { start: first, pages },
             },
-            Pattern::Curve(_) => {
+            Pattern::Curve { .. } => {
                 let mut sum = 0.0;
                 Source::Classes(
                     mine()

@@ -34,7 +34,7 @@ const STUCK_PROGRESS: f64 = 0.995;
 /// The simulator follows so many rounds at most ...
 const MOST_ROUNDS: u64 = 50_000;
 /// ... and fewer of a memory whose rounds are costly: so much effort in all, some tenths of a second.
-const MOST_EFFORT: u64 = 25_000_000;
+const MOST_EFFORT: u64 = 12_000_000;
 /// What a write that is replayed costs.
 const EFFORT_OF_WRITE: u64 = 8;
 /// Rounds go on as they do when so little of what they send stays in the socket.
@@ -158,6 +158,8 @@ pub struct Migration<M> {
     best_at: SimTime,
     /// It gets nowhere, and waits for its timeout or its switch to post-copy.
     waiting: Option<Waiting>,
+    /// It is watched for so many rounds at least: more each time that they were found to be unlike.
+    watched_rounds: u64,
     suspended_at: Option<SimTime>,
     stopped_at: SimTime,
     overhead_end: SimTime,
@@ -212,6 +214,7 @@ impl<M: GuestMemory> Migration<M> {
             best_look: 0,
             best_at: SimTime::ZERO,
             waiting: None,
+            watched_rounds: STUCK_ROUNDS,
             suspended_at: None,
             stopped_at: SimTime::ZERO,
             overhead_end: SimTime::ZERO,
@@ -569,12 +572,11 @@ impl<M: GuestMemory> Migration<M> {
             return self.run_out_of_patience(now);
         }
         if self.awaited().is_some() {
-            self.watch(now, STUCK_ROUNDS, self.settings.longest_phase);
+            self.watch(now, self.settings.longest_phase);
         } else if self.settings.policy.mode != Mode::Postcopy && self.settings.policy.timeout.is_none() {
-            self.give_up(now, Ending::NoProgress);
-        } else {
-            self.run_out_of_patience(now);
+            return self.give_up(now, Ending::NoProgress);
         }
+        self.run_out_of_patience(now);
     }
 
     /// What ends the rounds in any case.
@@ -584,18 +586,19 @@ impl<M: GuestMemory> Migration<M> {
 
     /// What takes too long to follow is not followed to its end.
     fn run_out_of_patience(&mut self, now: SimTime) {
-        if self.looks < MOST_ROUNDS && self.effort < MOST_EFFORT {
+        let skips = self.waiting.is_some_and(|waiting| waiting.skips.is_some());
+        if skips || self.looks < MOST_ROUNDS && self.effort < MOST_EFFORT {
             return;
         }
         if self.awaited().is_some() && self.looks < 2 * MOST_ROUNDS && self.effort < 2 * MOST_EFFORT {
-            self.watch(now, STUCK_ROUNDS, SimTime::ZERO);
+            self.watch(now, SimTime::ZERO);
         } else {
             self.give_up(now, Ending::GaveUp(Patience::Iterations));
         }
     }
 
-    /// Watches so many rounds and so long; what follows until shortly before the end that it waits for is taken to be alike.
-    fn watch(&mut self, now: SimTime, rounds: u64, least: SimTime) {
+    /// Watches some rounds, and so long; what follows until shortly before the end that it waits for is taken to be alike.
+    fn watch(&mut self, now: SimTime, least: SimTime) {
         let Some(awaited) = self.awaited() else { return };
         let waiting = *self.waiting.get_or_insert(Waiting {
             since: now,
@@ -607,13 +610,14 @@ impl<M: GuestMemory> Migration<M> {
             queued: self.window.queued,
             skips: None,
         });
-        let watched = now - waiting.since;
-        if self.looks - waiting.looks >= rounds && watched >= least && watched > SimTime::ZERO {
+        let (watched, rounds) = (now - waiting.since, self.looks - waiting.looks);
+        if rounds >= self.watched_rounds && watched >= least && watched > SimTime::ZERO {
             let until = awaited - watched;
             let wire = self.settings.speeds.wire(&self.sent) - self.settings.speeds.wire(&waiting.sent);
             // While the socket fills, rounds are not yet as they will be.
             if (self.window.queued - waiting.queued).abs() > STEADY * wire {
                 self.waiting = None;
+                self.watched_rounds = 2 * rounds;
             } else if until - now > watched {
                 self.waiting = Some(Waiting { skips: Some([now, until]), ..waiting });
             }
@@ -816,13 +820,18 @@ impl<M: GuestMemory> Migration<M> {
         if whole.total() > 0.0 && self.settings.policy.mode != Mode::Offline {
             let rounds = self.bound();
             let speeds = self.settings.speeds.slowed(self.cpu);
-            let scanned_s = whole.zero * speeds.zero_s;
             let sent_s = speeds.wire(&whole) / rounds.bytes_per_s;
             self.outcome.bound_of_rounds = Some(rounds);
-            self.outcome.bound = Some(if scanned_s > sent_s {
+            // Zero pages go first. They may have taken longer than all others, and under a cap that post-copy does not have.
+            let scanned_s = whole.zero * speeds.zero_s;
+            let zero_wire = whole.zero * qemu::ZERO_PAGE_WIRE;
+            let capped_s = if zero_wire <= self.wire_at_stop { zero_wire / self.settings.speeds.cap } else { 0.0 };
+            self.outcome.bound = Some(if scanned_s.max(capped_s) <= sent_s {
+                rounds
+            } else if scanned_s > capped_s {
                 Bound { by: Bottleneck::ZeroPageScan, bytes_per_s: whole.zero * PAGE_BYTES as f64 / scanned_s }
             } else {
-                rounds
+                Bound { by: Bottleneck::Cap, bytes_per_s: self.settings.speeds.cap }
             });
         }
     }

@@ -397,6 +397,7 @@ impl Layout<'_> {
         }
     }
 
+    #[inline]
     fn push(&mut self, leg: Leg, page_rate: f64) {
         self.window.advance(leg.seconds, &leg, self.request.downtime_limit);
         if let Some(queued) = leg.queued_at_end {
