@@ -1,6 +1,6 @@
 //! Which runs a campaign is made of: a grid, random draws, or a Latin hypercube over whatever varies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use migsim::scenario::InputError;
 use rand::seq::SliceRandom;
@@ -149,10 +149,13 @@ impl Plan {
     pub fn runs(&self, file: &str, in_lab: bool) -> Result<Vec<Planned>, InputError> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut runs: Vec<Vec<Planned>> = Vec::new();
+        let (mut count, mut names) = (0, BTreeSet::new());
         for design in &self.design {
             let place = || format!("{file}: design `{}`", design.name);
             let points = design.points(&mut rng).map_err(|reason| InputError::new(place(), reason))?;
             let guests = design.guests.max(1) as usize;
+            count = within(points.len() as u64 * u64::from(design.repeats) + count)
+                .map_err(|reason| InputError::new(place(), reason))?;
             for (index, points) in points.chunks(guests).enumerate() {
                 let refuse = |reason: String| InputError::new(format!("{}, run {}", place(), index + 1), reason);
                 let mut plans: Vec<RunPlan> = Vec::new();
@@ -171,7 +174,7 @@ impl Plan {
                         1 => format!("{}-{:03}", design.name, index + 1),
                         _ => format!("{}-{:03}-{repeat}", design.name, index + 1),
                     };
-                    if runs.iter().flatten().any(|known| known.id == name || known.group == name) {
+                    if !names.insert(name.clone()) {
                         return Err(InputError::new(place(), "has the name of another design"));
                     }
                     let together = plans.iter().enumerate().map(|(guest, plan)| {
@@ -190,6 +193,16 @@ impl Plan {
     }
 }
 
+/// A campaign of as many runs takes weeks.
+const MOST_RUNS: u64 = 10_000;
+
+fn within(runs: u64) -> Result<u64, String> {
+    if runs > MOST_RUNS {
+        return Err(format!("makes {runs} runs; a campaign has at most {MOST_RUNS}"));
+    }
+    Ok(runs)
+}
+
 type Point = BTreeMap<String, toml::Value>;
 
 impl Design {
@@ -198,6 +211,7 @@ impl Design {
             let mut points = vec![Point::new()];
             for (name, axis) in &self.vary {
                 let values = axis.grid(name)?;
+                within(points.len() as u64 * values.len() as u64)?;
                 points = points
                     .iter()
                     .flat_map(|point| {
@@ -215,7 +229,7 @@ impl Design {
             return Ok(points);
         }
         let runs = self.runs.ok_or("lacks `runs`, the number of configurations to draw")?;
-        let runs = runs * self.guests.max(1) as usize;
+        let runs = within((runs as u64).saturating_mul(u64::from(self.guests.max(1))))? as usize;
         let mut points = vec![Point::new(); runs];
         for (name, axis) in &self.vary {
             let mut strata: Vec<usize> = (0..runs).collect();
@@ -242,6 +256,7 @@ impl Axis {
                     .points
                     .filter(|n| *n >= 2)
                     .ok_or(format!("`{name}`: a range in a grid takes points = 2 or more"))?;
+                within(points as u64)?;
                 (0..points).map(|i| self.at(name, i as f64 / (points - 1) as f64)).collect()
             }
         }
@@ -385,6 +400,9 @@ mod tests {
             ("kind = \"random\"", "lacks `runs`"),
             ("[design.vary]\nlink = []", "it takes a list of values"),
             ("[design.vary]\nlink = { from = \"1p\", to = \"2s\", points = 2 }", "the same unit"),
+            ("kind = \"random\"\nruns = 55555555555", "makes 55555555555 runs; a campaign has at most 10000"),
+            ("repeats = 4294967295", "at most 10000"),
+            ("[design.vary]\nlink = { from = \"1Mbit/s\", to = \"2Mbit/s\", points = 55555555555 }", "at most 10000"),
             ("guests = 2", "a grid of 1 cannot be dealt to 2 guests a run"),
             ("run = { link = \"1Gbit/s\" }\n[design.vary]\nlink = [\"2Gbit/s\"]", "is given and varies"),
         ] {
