@@ -257,10 +257,14 @@ fn percentiles(
         });
         Percentiles::of(values.collect())
     };
+    // Offline the two are one quantity, and have one interval: the downtime's, for its noise grows with it.
+    let offline = case.policy.mode == Mode::Offline;
+    let total = usize::from(offline);
+    let longest = |d: &Drawn| if offline { f64::INFINITY } else { d.elapsed };
     let times = (outcome.completed() && scatter.p_converge > 0.0).then(|| Times {
-        elapsed_ms: of(|d| d.elapsed, 0, &|_| ceiling),
-        downtime_ms: of(|d| d.downtime, 1, &|d| d.elapsed),
-        reported_ms: of(|d| d.reported, 1, &|d| d.elapsed),
+        elapsed_ms: of(|d| d.elapsed, total, &|_| ceiling),
+        downtime_ms: of(|d| d.downtime, 1, &longest),
+        reported_ms: of(|d| d.reported, 1, &longest),
     });
     Some(Quantiles { times, p_converge: scatter.p_converge, draws: drawn.len() })
 }

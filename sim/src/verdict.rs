@@ -111,8 +111,9 @@ pub fn why_not(case: &Case, outcome: &Outcome) -> String {
             "page by page it replays more writes than the simulator waits for; ask with --fidelity flow".to_owned()
         }
         Ending::GaveUp(Patience::Iterations) => format!(
-            "the simulator followed {} iterations, which left at least {size}, and gave up; a timeout would be followed to its end",
-            outcome.passes
+            "the simulator followed {} iterations, which left at least {size}, and gave up after {}",
+            outcome.passes,
+            human_time(outcome.ended_at)
         ),
         Ending::TimedOut if outcome.rounds.is_empty() => {
             format!(

@@ -454,6 +454,8 @@ fn no_interval_holds_what_cannot_be() {
     assert!(interval(&one_page, "downtime_ms")[0] > 0.010, "parts that are fixed");
     let capped = ["scenarios/first.toml", "--timeout", "31s"];
     assert!(interval(&capped, "elapsed_ms")[1] <= 31.5);
+    let offline = ["scenarios/offline.toml"];
+    assert_eq!(interval(&offline, "elapsed_ms"), interval(&offline, "downtime_ms"), "one quantity");
 }
 
 #[test]

@@ -27,8 +27,9 @@ const FIRST_SHARE: f64 = 1e-6;
 const FAULT_STEPS: usize = 5;
 /// So many segments are looked at in the steps between two plans.
 const STEP_EFFORT: f64 = 20_000.0;
-/// What a segment costs in such a step, see [`GuestMemory::effort`].
+/// What a segment costs in such a step, and to clear a chunk's log for each writer, see [`GuestMemory::take_effort`].
 const EFFORT_OF_STEP: u64 = 16;
+const EFFORT_OF_CLEAR: u64 = 5;
 /// Post-copy's steps are no smaller than such a part of the pages that are written to and still to be sent.
 const FAULT_PARTS: f64 = 8.0;
 
@@ -189,8 +190,8 @@ pub struct FlowMemory {
     step: f64,
     speed: f64,
     faults: Faults,
-    /// What post-copy's steps have cost, see [`GuestMemory::effort`].
-    stepped: u64,
+    /// What clears and post-copy's steps have cost since it was last asked, see [`GuestMemory::take_effort`].
+    worked: u64,
 }
 
 impl FlowMemory {
@@ -290,7 +291,7 @@ impl FlowMemory {
             step: f64::INFINITY,
             speed: 1.0,
             faults: Faults::default(),
-            stepped: 0,
+            worked: 0,
         }
     }
 
@@ -306,6 +307,7 @@ impl FlowMemory {
         let chunk = self.segments[index].chunk;
         self.cleared[chunk as usize] = true;
         self.advance(now);
+        self.worked += EFFORT_OF_CLEAR * self.clocks.len() as u64;
         let before = self.segments[..index].iter().rev().take_while(|s| s.chunk == chunk).count();
         let first = index - before;
         for segment in self.segments[first..].iter_mut().take_while(|s| s.chunk == chunk) {
@@ -561,7 +563,7 @@ impl FlowMemory {
             at += step * page_s;
             let until = sending.from + SimTime::from_secs_f64(at);
             sent.add(&self.follow(step, step * page_s, until.min(sending.until), sending));
-            self.stepped += EFFORT_OF_STEP * self.segments.len() as u64;
+            self.worked += EFFORT_OF_STEP * self.segments.len() as u64;
             left -= step;
         }
         self.advance_held(sending.until);
@@ -935,10 +937,8 @@ impl GuestMemory for FlowMemory {
         self.faults
     }
 
-    fn effort(&self) -> u64 {
+    fn take_effort(&mut self) -> u64 {
         let intervals: usize = self.sweeps.iter().map(|sweep| sweep.log.len() + sweep.bitmap.len()).sum();
-        // Each chunk is cleared in its turn, and the writers followed until then.
-        let clears = self.cleared.len() * self.clocks.len();
-        (4 * self.segments.len() + 8 * intervals + 5 * clears + 500) as u64 + self.stepped
+        (4 * self.segments.len() + 8 * intervals + 500) as u64 + std::mem::take(&mut self.worked)
     }
 }

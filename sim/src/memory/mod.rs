@@ -129,8 +129,8 @@ pub trait GuestMemory {
     /// What post-copy's faults have cost so far.
     fn faults(&self) -> Faults;
 
-    /// How much work a pass over it is, in units of some ten nanoseconds.
-    fn effort(&self) -> u64;
+    /// How much work the pass over it was that has just ended, in units of some ten nanoseconds.
+    fn take_effort(&mut self) -> u64;
 
     /// Writes that have been replayed one by one.
     fn replayed(&self) -> u64 {

@@ -500,7 +500,7 @@ impl GuestMemory for PageMemory {
         self.faults
     }
 
-    fn effort(&self) -> u64 {
+    fn take_effort(&mut self) -> u64 {
         self.bitmap.words.len() as u64
     }
 

@@ -490,7 +490,7 @@ impl<M: GuestMemory> Migration<M> {
         self.syncs += 1;
         self.last_sync = now;
         self.dirtied_since_decision += newly;
-        self.effort += self.memory.effort();
+        self.effort += self.memory.take_effort();
         if now - self.last_decision > qemu::THROTTLE_PERIOD {
             let wire = self.settings.speeds.wire(&self.sent);
             if let Some(rule) = &self.settings.policy.auto_converge {
@@ -816,7 +816,7 @@ impl<M: GuestMemory> Migration<M> {
         o.dirty_syncs = self.syncs;
         o.throttle_percent = self.throttle.percent;
         o.faults = self.memory.faults();
-        o.effort = self.effort + self.memory.effort() + EFFORT_OF_WRITE * self.memory.replayed();
+        o.effort = self.effort + self.memory.take_effort() + EFFORT_OF_WRITE * self.memory.replayed();
         if whole.total() > 0.0 && self.settings.policy.mode != Mode::Offline {
             let rounds = self.bound();
             let speeds = self.settings.speeds.slowed(self.cpu);

@@ -173,10 +173,10 @@ pub fn verdict(answer: &Answer) -> String {
 /// What would let it converge.
 fn advise(advice: &Advice) -> String {
     let mut out = String::new();
-    if advice.remedies.is_empty() {
-        let _ = writeln!(out, "  No lever lets it converge alone.");
-    } else {
+    if !advice.remedies.is_empty() {
         let _ = writeln!(out, "  It would converge, all else equal,");
+    } else if advice.untried.is_empty() {
+        let _ = writeln!(out, "  No lever lets it converge alone.");
     }
     for remedy in &advice.remedies {
         let _ = writeln!(out, "  - {};", remedy.words());
