@@ -7,6 +7,7 @@ use migsim_models::profile::Profile;
 use rayon::prelude::*;
 
 use crate::support::{migsim, says, workspace};
+use crate::torture::unfit::unfit;
 use crate::torture::{fleets, questions};
 
 #[test]
@@ -41,7 +42,7 @@ fn every_recorded_attack_is_answered_or_refused_soon_and_in_bounded_memory() {
         assert!(took < Duration::from_secs(10), "{}: {took:?}", file.display());
         assert!(!errors.contains("panicked") && errors.lines().count() <= 1, "{}: {errors}", file.display());
         let said = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(questions::unfit(&said), None, "{}", file.display());
+        assert_eq!(unfit(&said), None, "{}", file.display());
     }
 }
 

@@ -21,4 +21,5 @@ mod sweeps;
 mod torture {
     pub(crate) mod fleets;
     pub(crate) mod questions;
+    pub(crate) mod unfit;
 }

@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use crate::support::{migsim, says};
+use crate::torture::questions::unfit_json;
+use crate::torture::unfit::unfit;
 
 fn results(arguments: &[&str]) -> Vec<Value> {
     let all = [&["sweep"][..], arguments, &["--format", "json"]].concat();
@@ -76,4 +78,33 @@ fn every_column_of_numbers_is_in_one_unit_that_its_name_says() {
 fn intervals_are_in_every_row_where_they_are_asked_for() {
     let rows = results(&["scenarios/first.toml", "--vary", "rate=2000p/s,20000p/s", "--intervals"]);
     assert!(rows.iter().all(|row| row["quantiles"]["elapsed_ms"]["p95"].is_number() && row["p_converge"].is_number()));
+}
+
+#[test]
+fn no_format_of_a_sweep_or_a_fleet_holds_what_is_no_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("picture.svg").display().to_string();
+    let page = folder.path().join("page.html").display().to_string();
+    let check = |arguments: &[&str]| {
+        let text = says(arguments);
+        assert_eq!(unfit(&text), None, "{arguments:?}");
+        if let Ok(value) = serde_json::from_str(&text) {
+            assert_eq!(unfit_json(&value, ""), None, "{arguments:?}");
+        }
+    };
+    for format in ["table", "csv", "json"] {
+        for varied in
+            ["rate=0p/s..90000p/s:3", "memory=4KiB,4GiB", "mode=precopy,postcopy,paused,offline", "vcpus=1..4:2"]
+        {
+            let workload = if varied.starts_with("rate") { "uniform(wss=1GiB, rate=9p/s)" } else { "idle" };
+            let guest = ["--memory", "4GiB", "--link", "1Gbit/s", "--workload", workload];
+            let sweep = ["sweep", "--vary", varied, "--format", format, "--intervals", "--plot", &picture];
+            check(&[&sweep[..], &guest].concat());
+            assert_eq!(unfit(&std::fs::read_to_string(&picture).unwrap()), None, "{varied}");
+        }
+        let fleet = ["fleet", "scenarios/fleet/rack.toml", "--format", format];
+        check(&[&fleet[..], &["--replications", "5", "--report", &page]].concat());
+        assert_eq!(unfit(&std::fs::read_to_string(&page).unwrap()), None);
+        check(&[&fleet[..], &["--at-once", "1,4"]].concat());
+    }
 }

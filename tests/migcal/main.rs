@@ -5,3 +5,7 @@ mod program;
 #[cfg(feature = "libvirt")]
 mod real;
 mod recorded;
+
+/// What no output may hold, as migsim's own tests have it.
+#[path = "../torture/unfit.rs"]
+mod unfit;

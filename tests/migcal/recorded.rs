@@ -10,6 +10,7 @@ use migcal::record::Record;
 use migcal::run::{Label, Nobody, one};
 
 use crate::program::{migcal, text};
+use crate::unfit::unfit;
 
 /// The rows of a file of records.
 pub(crate) fn rows(file: &Path) -> Vec<Record> {
@@ -182,4 +183,22 @@ fn a_transfer_needs_no_more_than_a_handful_of_runs() {
     let p90 = |step: usize| steps[step]["figures"]["elapsed"]["p90_rel"].as_f64().unwrap();
     assert_eq!(steps[1]["runs"], 8);
     assert!(p90(1) <= 1.5 * p90(2), "{} with 8 runs, {} with all", p90(1), p90(2));
+}
+
+#[test]
+fn no_format_of_a_validation_holds_what_is_no_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let [page, picture] = ["page.html", "picture.svg"].map(|name| folder.path().join(name));
+    for campaign in ["kvm-lab", "linux-tcg", "together", "fresh"] {
+        for format in ["table", "markdown", "json"] {
+            let [page, picture] = [&page, &picture].map(|file| file.to_str().unwrap());
+            let asked = ["validate", &records(campaign), "--format", format, "--report", page, "--plot", picture];
+            let output = migcal(&asked);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            assert_eq!(unfit(&text(&output.stdout)), None, "{campaign}, {format}");
+        }
+        for file in [&page, &picture] {
+            assert_eq!(unfit(&std::fs::read_to_string(file).unwrap()), None, "{campaign}, {}", file.display());
+        }
+    }
 }

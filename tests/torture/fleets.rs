@@ -13,7 +13,8 @@ use migsim::report::fleet::Report;
 use migsim::understood::Hosts;
 use migsim_models::profile::Profile;
 
-use super::questions::{LONGEST, between, pick, stream, unfit, unfit_json, worked};
+use super::questions::{LONGEST, between, pick, stream, unfit_json, worked};
+use super::unfit::unfit;
 
 /// The text of the fleet of that number.
 fn text(seed: u64, index: u64) -> String {

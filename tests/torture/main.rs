@@ -12,6 +12,7 @@
 
 mod fleets;
 mod questions;
+mod unfit;
 
 use std::path::PathBuf;
 use std::sync::Mutex;

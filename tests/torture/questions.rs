@@ -17,6 +17,8 @@ use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::unfit::unfit;
+
 /// No answer takes longer.
 pub(crate) const LONGEST: Duration = Duration::from_secs(2);
 /// But the reference, which replays each write.
@@ -395,23 +397,6 @@ fn binding(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<S
     if (relaxed.ended_at, relaxed.wire_bytes) == (outcome.ended_at, outcome.wire_bytes) {
         faults.push(format!("{bound:?} is named, and twice as much changes nothing"));
     }
-}
-
-/// What no output may hold: what is no number, what is less than nothing, and the largest number there is in disguise.
-pub(crate) fn unfit(text: &str) -> Option<String> {
-    let word = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '-').to_owned();
-    let bad = |word: &String| {
-        let lower = word.to_lowercase();
-        let number = word.trim_end_matches(|c: char| c.is_alphabetic() || c == '%');
-        matches!(lower.as_str(), "nan" | "inf" | "-inf" | "-nan" | "infinity")
-            || (number.starts_with('-')
-                && number[1..].starts_with(|c: char| c.is_ascii_digit())
-                && number[1..].parse::<f64>() == Ok(0.0))
-            || number == "18446744073709551615"
-            || number == "18446744073709552000"
-            || word == "5124095"
-    };
-    text.split(|c: char| c.is_whitespace() || ",;:\"|<>()".contains(c)).map(word).find(bad)
 }
 
 /// Keys of JSON that are null where there is nothing to tell.
