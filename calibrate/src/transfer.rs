@@ -64,7 +64,7 @@ pub fn study(
         }
     }
     let steps = wanted.into_iter().zip(learnt).zip(judged);
-    Ok(steps.map(|((runs, learnt), judged)| Step { runs, learnt, figures: report(&judged, from).top }).collect())
+    Ok(steps.map(|((runs, learnt), judged)| Step { runs, learnt, figures: report(&judged).top }).collect())
 }
 
 /// Runs in the order of their configurations, the second of each after the first of all: a handful is of as many

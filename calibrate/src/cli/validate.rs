@@ -64,7 +64,7 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
             judged
         }
     };
-    let found = report(&judged, &profile);
+    let found = report(&judged);
     terminal::print(&match args.format {
         Format::Json => serde_json::to_string_pretty(&found)? + "\n",
         format => describe(&found, format),

@@ -7,6 +7,7 @@ pub use figures::{Figures, NoiseFloor, Relative, Said, figures, is_plain, lever,
 pub use html::{page, pictures};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use migsim::migration::Outcome;
@@ -32,6 +33,8 @@ use crate::noise::is_disturbed;
 pub struct Judged {
     /// The run.
     pub run: Observation,
+    /// The profile that predicted it: published models get the share of the link that is usable and the start of QEMU from it too.
+    pub profile: Arc<Profile>,
     /// The simulator.
     pub said: Said,
     /// The simulator's passes.
@@ -100,7 +103,7 @@ fn near_border(run: &Observation, profile: &Profile, converges: bool) -> bool {
 }
 
 /// Predicts a run that had its link for itself.
-fn alone(run: &Observation, profile: &Profile, draws: &Draws) -> Judged {
+fn alone(run: &Observation, profile: &Arc<Profile>, draws: &Draws) -> Judged {
     let (prediction, outcome) = RowPrediction::with_run(&run.case, profile, Fidelity::Flow);
     let (scatter, sure) = draws.judge(&run.case, profile, &outcome);
     let times = sure.and_then(|sure| sure.times);
@@ -110,7 +113,7 @@ fn alone(run: &Observation, profile: &Profile, draws: &Draws) -> Judged {
 }
 
 /// Predicts runs that shared their link.
-fn shared(runs: &[&Observation], profile: &Profile, draws: &Draws) -> Vec<Judged> {
+fn shared(runs: &[&Observation], profile: &Arc<Profile>, draws: &Draws) -> Vec<Judged> {
     let start = |run: &Observation| run.together.as_ref().map_or(SimTime::ZERO, |(_, began)| *began);
     let cases: Vec<(&Case, SimTime)> = runs.iter().map(|run| (&run.case, start(run))).collect();
     let outcomes = together(&cases, profile);
@@ -138,7 +141,7 @@ type Within = Option<[[f64; 2]; 2]>;
 
 fn judged(
     run: &Observation,
-    profile: &Profile,
+    profile: &Arc<Profile>,
     [elapsed_within, downtime_within]: [Within; 2],
     scatter: Scatter,
     prediction: &RowPrediction,
@@ -156,17 +159,18 @@ fn judged(
     };
     let wrong = run.completed.is_some_and(|completed| completed != said.converges);
     let near_border = wrong && near_border(run, profile, said.converges);
-    Judged { run: run.clone(), said, outcome, scatter, near_border }
+    Judged { run: run.clone(), profile: Arc::clone(profile), said, outcome, scatter, near_border }
 }
 
 /// Predicts runs by one profile.
 pub fn judge(runs: &[Observation], profile: &Profile) -> Vec<Judged> {
     let draws = Draws::around(profile);
+    let profile = Arc::new(profile.clone());
     groups(runs.iter(), |run| run)
         .par_iter()
         .flat_map_iter(|group| match group[..] {
-            [run] if run.together.is_none() => vec![alone(run, profile, &draws)],
-            _ => shared(group, profile, &draws),
+            [run] if run.together.is_none() => vec![alone(run, &profile, &draws)],
+            _ => shared(group, &profile, &draws),
         })
         .collect()
 }
@@ -269,13 +273,8 @@ pub fn cross_validate(
 }
 
 /// What a published model says of a run, of the mode that it speaks of.
-fn model_said(
-    model: &migsim_models::published::Model,
-    run: &Observation,
-    profile: &Profile,
-    fair: bool,
-) -> Option<Said> {
-    let case = &run.case;
+fn model_said(model: &migsim_models::published::Model, one: &Judged, fair: bool) -> Option<Said> {
+    let (case, profile) = (&one.run.case, &*one.profile);
     if case.policy.mode != model.mode {
         return None;
     }
@@ -289,8 +288,8 @@ fn model_said(
     })
 }
 
-/// Sums judged runs up. `profile` gives published models the share of the link that is usable.
-pub fn report(judged: &[Judged], profile: &Profile) -> Report {
+/// Sums judged runs up.
+pub fn report(judged: &[Judged]) -> Report {
     let mut left_out = BTreeMap::new();
     let mut counted: Vec<&Judged> = Vec::new();
     for one in judged {
@@ -307,11 +306,11 @@ pub fn report(judged: &[Judged], profile: &Profile) -> Report {
             counted.iter().filter(|one| of(one)).map(|one| (&one.run, one.said)).collect();
         figures(&pairs)
     };
-    let plain: Vec<&Observation> = counted.iter().map(|one| &one.run).filter(|run| is_plain(run)).collect();
+    let plain: Vec<&Judged> = counted.iter().copied().filter(|one| is_plain(&one.run)).collect();
     let models = |fair: bool| {
         let judge = |model: &'static migsim_models::published::Model| {
             let pairs: Vec<(&Observation, Said)> =
-                plain.iter().filter_map(|run| Some((*run, model_said(model, run, profile, fair)?))).collect();
+                plain.iter().filter_map(|one| Some((&one.run, model_said(model, one, fair)?))).collect();
             (!pairs.is_empty()).then(|| (model.name, figures(&pairs)))
         };
         MODELS.iter().filter_map(judge).collect()
