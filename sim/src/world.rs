@@ -125,7 +125,7 @@ pub struct World<M> {
 }
 
 impl<M> Default for World<M> {
-    /// With room for one migration: most worlds hold no more, and to grow is a tenth of what one costs.
+    /// With room for one migration: most worlds hold no more, and growing into it is a thirtieth of what one costs.
     fn default() -> Self {
         World {
             now: SimTime::ZERO,

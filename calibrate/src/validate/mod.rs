@@ -233,6 +233,7 @@ impl Parts {
         match self {
             Parts::Configurations(folds) => {
                 let place = shuffled(runs, seed);
+                let folds = folds.min(place.values().max().map_or(0, |last| last + 1));
                 (folds, runs.iter().map(|run| place[run.configuration.as_str()] % folds).collect())
             }
             Parts::Campaigns => {
@@ -360,5 +361,20 @@ pub fn report(judged: &[Judged]) -> Report {
             .collect(),
         makespan: figures::relative(&spans).map(|errors| (spans.len(), errors)),
         left_out,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_no_more_parts_than_configurations() {
+        let text = include_str!("../../../tests/data/two-repeats.csv");
+        let (runs, _) = migsim::records::observations("two-repeats.csv", text.as_bytes()).unwrap();
+        let configurations: BTreeSet<&str> = runs.iter().map(|run| run.configuration.as_str()).collect();
+        let (parts, dealt) = Parts::Configurations(usize::MAX).deal(&runs, 1);
+        assert_eq!(parts, configurations.len());
+        assert!(!runs.is_empty() && dealt.into_iter().all(|part| part < parts));
     }
 }
