@@ -65,6 +65,23 @@ impl Version {
         Version { major, minor }
     }
 
+    /// The newest release whose rules are known here.
+    pub const NEWEST: Version = Version { major: 11, minor: 2 };
+
+    /// Whether there is such a release, of those that can migrate: 0.11 to 0.15, then each major with the minors that it had. One major is
+    /// made a year; what comes in the next years is taken, and follows the rules of [`Version::NEWEST`].
+    pub fn exists(self) -> bool {
+        let minors = match self.major {
+            0 => 11..=15,
+            1 => 0..=7,
+            2 => 0..=12,
+            3 => 0..=1,
+            4..=19 => 0..=2,
+            _ => return false,
+        };
+        minors.contains(&self.minor)
+    }
+
     /// Whether its rounds are those of QEMU before 1.3 (`arch_init.c`, `ram_save_live`, read in 1.0).
     ///
     /// There each filling of the rate limit's quota begins with a sync, and the bandwidth is that of the filling alone: how fast QEMU
@@ -179,13 +196,21 @@ pub fn feature(key: &str) -> Option<&'static Feature> {
 
 /// A version could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a version of QEMU; it is written like `7.2` or `10.0`")]
-pub struct VersionError(String);
+pub enum VersionError {
+    /// It is none.
+    #[error("`{0}` is not a version of QEMU; it is written like `7.2` or `10.0`")]
+    NotOne(String),
+    /// It is one that was never made.
+    #[error(
+        "there is no QEMU {0}; releases are 0.11 to 0.15, 1.0 to 1.7, 2.0 to 2.12, 3.0, 3.1, and from 4.0 on x.0, x.1 and x.2"
+    )]
+    NeverMade(String),
+}
 
 impl FromStr for Version {
     type Err = VersionError;
     fn from_str(s: &str) -> Result<Self, VersionError> {
-        let error = || VersionError(crate::text::quoted(s));
+        let error = || VersionError::NotOne(crate::text::quoted(s));
         let mut parts = s.trim().split('.').map(str::parse::<u32>);
         let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else {
             return Err(error());
@@ -193,7 +218,11 @@ impl FromStr for Version {
         if parts.any(|part| part.is_err()) {
             return Err(error());
         }
-        Ok(Version { major, minor })
+        let version = Version { major, minor };
+        if !version.exists() {
+            return Err(VersionError::NeverMade(version.to_string()));
+        }
+        Ok(version)
     }
 }
 
@@ -424,6 +453,12 @@ mod tests {
         }
         for text in ["", "7", "seven", "7.x", "7.2.x", "-1.2"] {
             assert!(text.parse::<Version>().is_err(), "{text}");
+        }
+        for text in ["0.0", "0.10", "1.8", "2.13", "3.2", "5.3", "10.7", "99.0"] {
+            assert_eq!(text.parse::<Version>(), Err(VersionError::NeverMade(text.to_owned())));
+        }
+        for text in ["0.15.1", "1.7", "2.12", "3.1", "11.2", "13.0"] {
+            assert!(text.parse::<Version>().is_ok(), "{text}");
         }
         assert!(Version::new(9, 2).forces_syncs() && !Version::new(9, 1).forces_syncs());
     }

@@ -348,6 +348,35 @@ impl Policy {
         }
     }
 
+    /// Checks the policy's quantities, and whether the transport carries it.
+    ///
+    /// # Errors
+    /// As of [`Policy::check`]; or the stream goes through libvirt's daemons, which take one connection and none back (libvirt:
+    /// `qemuMigrationSrcBeginPhase`, "post-copy is not supported with tunnelled migration"; multifd it refuses likewise, tried with 9.0).
+    pub fn check_over(&self, transport: Transport) -> Result<(), SpecError> {
+        self.check()?;
+        let tunnelled = matches!(transport, Transport::Tunnelled | Transport::Ssh);
+        let (key, name) = if self.postcopy() {
+            (if self.mode == Mode::Postcopy { "mode" } else { "on_timeout" }, "post-copy")
+        } else if self.multifd_channels > 0 {
+            ("multifd_channels", "multifd")
+        } else {
+            return Ok(());
+        };
+        if tunnelled {
+            return Err(SpecError::new(
+                key,
+                format!("libvirt refuses {name} over the transport {transport}; it takes tcp or tls"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether it may switch to post-copy.
+    fn postcopy(&self) -> bool {
+        self.mode == Mode::Postcopy || (self.timeout.is_some() && self.on_timeout == OnTimeout::Postcopy)
+    }
+
     /// Checks the policy's quantities.
     ///
     /// # Errors
@@ -394,8 +423,7 @@ impl Policy {
                 ),
             ));
         }
-        let postcopy =
-            self.mode == Mode::Postcopy || (self.timeout.is_some() && self.on_timeout == OnTimeout::Postcopy);
+        let postcopy = self.postcopy();
         if postcopy && self.multifd_channels > 0 && !self.qemu.postcopy_with_multifd() {
             return Err(SpecError::new(
                 "multifd_channels",
@@ -514,5 +542,24 @@ mod tests {
             assert!(error.starts_with(message), "{error}");
         }
         assert_eq!(Policy::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_tunnel_takes_one_stream_and_none_back() {
+        let multifd = Policy { multifd_channels: 2, ..Policy::default() };
+        let postcopy = Policy { mode: Mode::Postcopy, ..Policy::default() };
+        let late = Policy {
+            timeout: Some(SimTime::from_secs(9)),
+            on_timeout: OnTimeout::Postcopy,
+            ..Policy::default()
+        };
+        for (policy, key) in [(&multifd, "multifd_channels"), (&postcopy, "mode"), (&late, "on_timeout")] {
+            for transport in [Transport::Tunnelled, Transport::Ssh] {
+                let error = policy.check_over(transport).unwrap_err();
+                assert!(error.key == key && error.message.contains("tcp or tls"), "{error}");
+            }
+            assert_eq!(policy.check_over(Transport::Tls), Ok(()));
+        }
+        assert_eq!(Policy::default().check_over(Transport::Ssh), Ok(()));
     }
 }

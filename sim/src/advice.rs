@@ -2,7 +2,7 @@
 
 use migsim_models::profile::Profile;
 use migsim_models::qemu::AutoConverge;
-use migsim_models::spec::{Mode, Policy, Switch};
+use migsim_models::spec::{Mode, Policy, SpecError, Switch};
 use migsim_models::units::{BitRate, Bytes, SimTime, human_time};
 
 use crate::migration::{Ending, Outcome};
@@ -307,7 +307,7 @@ pub fn first_remedy(case: &Case, profile: &Profile, outcome: &Outcome) -> Option
     likely.into_iter().filter(|lever| lever.applies(case, outcome)).find_map(|lever| {
         let range = lever.range(case, profile);
         let to = range.map_or(0.0, |(_, to)| to);
-        lever.turned(case, to).policy.check().ok()?;
+        allowed(&lever.turned(case, to)).ok()?;
         let least = match (lever, range) {
             (Lever::MultifdChannels, Some((from, most))) => trial.fewest(lever, from, most)?,
             (_, Some((from, to))) if trial.holds(lever, to) => trial.least(lever, from, to),
@@ -320,6 +320,11 @@ pub fn first_remedy(case: &Case, profile: &Profile, outcome: &Outcome) -> Option
     })
 }
 
+/// Whether QEMU and libvirt take it.
+fn allowed(case: &Case) -> Result<(), SpecError> {
+    case.policy.check_over(case.path.transport)
+}
+
 /// Finds what would let `case` converge, whose outcome is `outcome`.
 pub fn advise(case: &Case, profile: &Profile, outcome: &Outcome) -> Advice {
     let mut advice = Advice::default();
@@ -327,7 +332,7 @@ pub fn advise(case: &Case, profile: &Profile, outcome: &Outcome) -> Advice {
     for lever in LEVERS.into_iter().filter(|lever| lever.applies(case, outcome)) {
         let range = lever.range(case, profile);
         let to = range.map_or(0.0, |(_, to)| to);
-        if let Err(error) = lever.turned(case, to).policy.check() {
+        if let Err(error) = allowed(&lever.turned(case, to)) {
             advice.refused.push((lever, error.to_string()));
             continue;
         }

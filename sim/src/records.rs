@@ -370,10 +370,47 @@ pub struct Observation {
     pub offline_ms: Option<[f64; 3]>,
     /// From the call to QEMU's start of the migration, ms.
     pub prepare_ms: Option<f64>,
+    /// Whether something else kept the host from its work: by [`Disturbance::default`], unless a caller has judged by another.
+    pub disturbed: bool,
     /// Processors' worth of unrelated work.
     pub background_cpu: Option<f64>,
+    /// Processors that the host has.
+    pub host_cpus: Option<f64>,
+    /// Share of the run in which some task waited for a processor, 0 to 1.
+    pub cpu_pressure: Option<f64>,
     /// Of guests moved at the same time over the same link: what they share, and when this one was asked for.
     pub together: Option<(String, SimTime)>,
+}
+
+/// When unrelated work disturbs a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Disturbance {
+    /// Unrelated work above this share of the host's processors, 0 to 1.
+    pub above: f64,
+}
+
+impl Default for Disturbance {
+    /// 10 %: 0.2 processors of a machine of two.
+    fn default() -> Self {
+        Disturbance { above: 0.1 }
+    }
+}
+
+/// Why a run does not count, where [`Observation::disturbed`].
+pub const DISTURBED: &str = "disturbed by other work on the machine";
+/// Where so little of the time some task waits for a processor, there are enough for everyone, however busy they are.
+const AT_EASE: f64 = 0.05;
+/// Processors of the hosts of records that do not say it.
+const PROCESSORS: f64 = 2.0;
+
+impl Disturbance {
+    /// Whether something else kept the host from its work: unrelated work, time that a hypervisor below took away included, unless the
+    /// kernel says that hardly anything waited for a processor.
+    pub fn is_in(&self, run: &Observation) -> bool {
+        let processors = run.host_cpus.unwrap_or(PROCESSORS);
+        run.cpu_pressure.is_none_or(|pressure| pressure >= AT_EASE)
+            && run.background_cpu.is_some_and(|cpu| cpu > self.above * processors)
+    }
 }
 
 /// Reads a file of recorded runs. Rows that cannot be read are returned beside them.
@@ -429,7 +466,7 @@ fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -
         }
     };
     let offline = [number("suspend_ms")?, number("copy_ms")?, number("resume_ms")?];
-    Ok(Observation {
+    let mut found = Observation {
         line,
         id: columns.text(row, "id").unwrap_or("").to_owned(),
         campaign: columns.text(row, "campaign").unwrap_or("").to_owned(),
@@ -446,6 +483,9 @@ fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -
         },
         prepare_ms: number("prepare_ms")?,
         background_cpu: number("background_cpu")?,
+        host_cpus: number("host_cpus")?,
+        cpu_pressure: number("cpu_pressure")?,
+        disturbed: false,
         together: match columns.text(row, "group") {
             Some(group) => {
                 let began = SimTime::from_secs_f64(number("began_ms")?.unwrap_or(0.0) / 1e3);
@@ -453,7 +493,9 @@ fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -
             }
             None => None,
         },
-    })
+    };
+    found.disturbed = Disturbance::default().is_in(&found);
+    Ok(found)
 }
 
 /// Numbers of which quantiles are wanted: all of them, or a random sample of many.
@@ -696,4 +738,33 @@ fn answer(
     let (mut prediction, run) = RowPrediction::with_run(&case, job.profile, job.fidelity);
     prediction.quantiles = draws.and_then(|draws| draws.quantiles(&case, job.profile, &run));
     Ok((case.policy.mode, prediction))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_host_with_processors_to_spare_disturbs_nothing() {
+        let header = "id,mode,memory_mib,touched_pages,workload,link_mbit,outcome,elapsed_ms,background_cpu,host_cpus,cpu_pressure\n";
+        let disturbed = |work: &str, above: f64| {
+            let file = format!("{header}a,precopy,64,0,idle,100,completed,900,{work}\n");
+            let (runs, errors) = observations("a test", file.as_bytes()).unwrap();
+            assert_eq!(errors, []);
+            Disturbance { above }.is_in(&runs[0])
+        };
+        for (work, above, expected) in [
+            // What earlier records say: of two processors.
+            ("0.19,,", 0.1, false),
+            ("0.21,,", 0.1, true),
+            // A server of 64 with tenants: 30 of them work, and nobody waits.
+            ("30,64,0.01", 0.1, false),
+            ("30,64,0.2", 0.1, true),
+            ("30,64,", 0.1, true),
+            ("30,64,0.2", 0.5, false),
+            ("6,64,0.2", 0.1, false),
+        ] {
+            assert_eq!(disturbed(work, above), expected, "{work} above {above}");
+        }
+    }
 }

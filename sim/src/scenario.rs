@@ -510,7 +510,7 @@ impl Case {
         let policy = Self::policy(m);
         guest.check()?;
         path.check()?;
-        policy.check()?;
+        policy.check_over(path.transport)?;
         let chunk = match m.log_chunk.map(|size| size.pages().0) {
             None => DirtyLog::default(),
             Some(0) => DirtyLog::Eager,

@@ -1,6 +1,7 @@
 //! What a question was taken to ask: every quantity, and which of them nobody gave.
 
 use migsim_models::profile::Profile;
+use migsim_models::qemu::Version;
 use migsim_models::spec::{Mode, Switch};
 use migsim_models::units::{Bytes, SimTime, human_bytes, human_rate, human_time};
 
@@ -102,6 +103,10 @@ impl Understood {
 
     /// Says where a default decides.
     fn warn(&mut self, keys: &Keys, case: &Case, profile: &Profile) {
+        if case.policy.mode != Mode::Offline && case.policy.qemu > Version::NEWEST {
+            let (asked, newest) = (case.policy.qemu, Version::NEWEST);
+            self.warnings.push(format!("QEMU {asked} is newer than what is known here; the rules are those of {newest}"));
+        }
         if matches!(case.policy.mode, Mode::Paused | Mode::Offline) {
             return;
         }
