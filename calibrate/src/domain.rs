@@ -2,54 +2,81 @@
 
 use std::path::{Path, PathBuf};
 
+use migsim::scenario::InputError;
+use migsim_models::text::quoted;
+
 use crate::plan::{Engine, Kind, RunPlan};
 
 /// The freestanding guest, built from calibrate/guest.
 #[cfg(feature = "libvirt")]
 pub const FREESTANDING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.elf"));
 
+/// Where migcal keeps files at a host. Root's own: what helpers put back is read from here.
+pub const FOLDER: &str = "/var/lib/libvirt/migcal";
+/// What QEMU itself makes, as its own user.
+pub const QEMUS_FOLDER: &str = "/var/lib/libvirt/migcal/run";
+
 /// Where a guest keeps its files at a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
-    folder: PathBuf,
     name: String,
 }
 
 impl Files {
-    /// Those of the guest of this name.
+    /// Those of the guest of this name, which [`check_name`] takes.
     pub fn of(name: &str) -> Files {
-        Files { folder: PathBuf::from("/var/lib/libvirt/migcal"), name: name.to_owned() }
+        Files { name: name.to_owned() }
+    }
+
+    fn at(&self, folder: &str, ending: &str) -> PathBuf {
+        Path::new(folder).join(format!("{}.{ending}", self.name))
     }
 
     /// What is booted.
     pub fn kernel(&self) -> PathBuf {
-        self.folder.join(format!("{}.kernel", self.name))
+        self.at(FOLDER, "kernel")
     }
 
     /// The first file system, for Linux.
     pub fn initrd(&self) -> PathBuf {
-        self.folder.join(format!("{}.initrd", self.name))
+        self.at(FOLDER, "initrd")
     }
 
     /// What the guest says.
     pub fn serial(&self) -> PathBuf {
-        self.folder.join(format!("{}.serial", self.name))
+        self.at(QEMUS_FOLDER, "serial")
     }
 
     /// The guest's second QMP socket.
     pub fn qmp(&self) -> PathBuf {
-        self.folder.join(format!("{}.qmp", self.name))
+        self.at(QEMUS_FOLDER, "qmp")
     }
 
     /// The image of an offline migration.
     pub fn image(&self) -> PathBuf {
-        self.folder.join(format!("{}.save", self.name))
+        self.at(FOLDER, "save")
     }
 
     /// All of them, for removal.
     pub fn all(&self) -> [PathBuf; 5] {
         [self.kernel(), self.initrd(), self.serial(), self.qmp(), self.image()]
     }
+}
+
+/// Checks a name that migcal gives to a guest or a lab: what paths, URIs and other programs take as it is.
+///
+/// # Errors
+/// It is not 1 to 64 of letters, digits, `.`, `_` and `-`, or begins with a dot.
+pub fn check_name(flag: &str, name: &str) -> Result<(), InputError> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fine) || name.starts_with('.') {
+        let message = format!(
+            "`{}` is no name for it; it takes 1 to 64 of A-Z, a-z, 0-9, `.`, `_` and `-`, no dot first",
+            quoted(name)
+        );
+        return Err(InputError::new(flag, message));
+    }
+    Ok(())
 }
 
 /// Marks a domain as one that migcal made and may end.
@@ -189,6 +216,21 @@ fn report(line: &str) -> Option<Report> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::Link;
+
+    #[test]
+    fn names_that_could_reach_outside_are_refused() {
+        let long = "x".repeat(65);
+        for refused in [
+            "", ".", "..", ".x", "a/b", "../x", "Ä", "a b", "a\nb", "g;id", "$(id)", "`id`", "'", "\"", "a:b", "%2e",
+            &long,
+        ] {
+            assert!(check_name("--name", refused).is_err(), "{refused}");
+        }
+        for fine in ["lab-2", "A.b_c", "-x", &long[1..]] {
+            assert!(check_name("--name", fine).is_ok(), "{fine}");
+        }
+    }
 
     #[test]
     fn the_guests_words_are_read_and_torn_lines_left_out() {
@@ -205,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_domain_carries_the_plan() {
-        let mut plan = crate::plan::RunKeys::default().plan(true).unwrap();
+        let mut plan = crate::plan::RunKeys::default().plan(Some(Link::default())).unwrap();
         plan.log_chunk = Some(migsim_models::units::Bytes(64 << 20));
         let xml = xml("g", "id", &plan, Some(("127.0.0.1", 4711)));
         for part in

@@ -1,7 +1,12 @@
-//! Runs with faults put in: that no guest is lost, none runs twice, and every fault is told as what it was.
+//! Commands with faults put in: that no guest is lost, left standing, left changed or left twice, and nothing is left behind.
+//!
+//! Each trial runs a command of this program as another process, strikes it or the hosts at a random moment, and runs the next command that a
+//! person would, `migcal settle`. Then it looks, by other means than the commands', at what is there.
 
+use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,126 +16,174 @@ use migsim_models::spec::Mode;
 use migsim_models::units::BitRate;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::{Files, read_serial};
+use crate::dirty::Method;
+use crate::domain::{FOLDER, Files, QEMUS_FOLDER, read_serial};
 use crate::hosts::libvirt::{LibvirtHosts, Site};
-use crate::hosts::{Facts, Hosts, Presence};
-use crate::lab::{Lab, Side};
+use crate::hosts::{Hosts, Presence};
+use crate::lab::{Lab, Link, Side, helper_pids};
 use crate::plan::{RunKeys, RunPlan};
-use crate::record::Record;
-use crate::run::{Label, Meddler, Nobody, Settled, one, settle};
 
-/// What is done to a run.
+/// What is struck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// `migcal run` between the lab's hosts.
+    Run(Mode),
+    /// `migcal run` in a lab of its own.
+    OwnRun,
+    /// `migcal campaign`, of two runs.
+    Campaign,
+    /// `migcal dirty` of a guest at work.
+    Dirty(Method),
+    /// `migcal settle` after a run that was killed in its middle.
+    Settle,
+}
+
+/// What is done to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// A libvirtd is killed in the middle.
-    DaemonKilled(Side),
-    /// The destination's QEMU is killed in the middle.
-    GuestKilled,
+    /// The command gets a signal.
+    Tool(Signal),
+    /// A host's libvirtd is killed.
+    Daemon(Side),
+    /// A host's QEMU is killed.
+    Guest(Side),
     /// The link is cut for this long, in seconds.
     Cut(u64),
-    /// The link is cut until the run has ended.
-    CutForGood,
-    /// The tool gets a signal in the middle.
-    Signal(Signal),
-    /// The destination's disk is full when the image arrives.
+    /// The destination's disk is full when the image arrives; the guest's host's when its memory is written down.
     FullDisk,
+    /// What works at the hosts for the command is killed.
+    Helper,
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Subject::Run(mode) => write!(f, "run {mode}"),
+            Subject::OwnRun => f.write_str("run in its own lab"),
+            Subject::Campaign => f.write_str("campaign"),
+            Subject::Dirty(method) => write!(f, "dirty {method}"),
+            Subject::Settle => f.write_str("settle"),
+        }
+    }
 }
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Fault::DaemonKilled(side) => write!(f, "the {side}'s libvirtd killed"),
-            Fault::GuestKilled => f.write_str("the destination's QEMU killed"),
+            Fault::Tool(signal) => write!(f, "the tool killed by {signal}"),
+            Fault::Daemon(side) => write!(f, "the {side}'s libvirtd killed"),
+            Fault::Guest(side) => write!(f, "the {side}'s QEMU killed"),
             Fault::Cut(s) => write!(f, "the link cut for {s} s"),
-            Fault::CutForGood => f.write_str("the link cut for good"),
-            Fault::Signal(signal) => write!(f, "the tool killed by {signal}"),
-            Fault::FullDisk => f.write_str("the destination's disk full"),
+            Fault::FullDisk => f.write_str("a disk full"),
+            Fault::Helper => f.write_str("the helpers killed"),
         }
     }
 }
 
-/// Every fault, in the mode in which it strikes.
-pub const FAULTS: [(Fault, Mode); 10] = [
-    (Fault::DaemonKilled(Side::Destination), Mode::Precopy),
-    (Fault::GuestKilled, Mode::Precopy),
-    (Fault::Cut(5), Mode::Precopy),
-    (Fault::CutForGood, Mode::Precopy),
-    (Fault::Signal(Signal::SIGINT), Mode::Precopy),
-    (Fault::Signal(Signal::SIGKILL), Mode::Precopy),
-    (Fault::FullDisk, Mode::Offline),
-    (Fault::DaemonKilled(Side::Source), Mode::Precopy),
-    (Fault::Cut(5), Mode::Postcopy),
-    (Fault::Signal(Signal::SIGKILL), Mode::Offline),
-];
+const SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL];
 
-/// The moment at which a fault strikes, after the migration was asked for: the memory is under way.
-const STRIKE: Duration = Duration::from_millis(1500);
-
-/// Puts a fault into a run that this process makes.
-struct Saboteur {
-    lab: Lab,
-    fault: Fault,
-    struck: Option<Duration>,
-    mended: bool,
+/// One command, struck once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trial {
+    /// Which of its series, from 1.
+    pub number: usize,
+    /// What is struck.
+    pub subject: Subject,
+    /// With what.
+    pub fault: Fault,
+    /// How long after the command has begun.
+    pub after: Duration,
 }
 
-impl Meddler for Saboteur {
-    fn look(&mut self, since: Duration, _: usize) {
-        if self.struck.is_none() && since >= STRIKE {
-            self.struck = Some(since);
-            match self.fault {
-                Fault::DaemonKilled(side) => signal(self.lab.daemon_pid(side), Signal::SIGKILL),
-                Fault::GuestKilled => {
-                    signal(self.lab.guest_pids(Side::Destination).first().copied(), Signal::SIGKILL);
-                }
-                Fault::Cut(_) | Fault::CutForGood => drop(self.lab.set_cut(true)),
-                Fault::Signal(_) | Fault::FullDisk => {}
+impl Trial {
+    /// The `number`-th of the series of a seed: the same whichever are made before it.
+    pub fn drawn(seed: u64, number: usize) -> Trial {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let pick = |rng: &mut ChaCha8Rng, n: usize| rng.random_range(0..n);
+        let subject = match pick(&mut rng, 16) {
+            0..=3 => Subject::Run(Mode::Precopy),
+            4 | 5 => Subject::Run(Mode::Postcopy),
+            6 | 7 => Subject::Run(Mode::Offline),
+            8 => Subject::OwnRun,
+            9 => Subject::Campaign,
+            10 | 11 => Subject::Dirty(Method::Rehearsal),
+            12 | 13 => Subject::Dirty(Method::Snapshots),
+            14 => Subject::Dirty(Method::DirtyBitmap),
+            _ => Subject::Settle,
+        };
+        let side = Side::BOTH[pick(&mut rng, 2)];
+        let tool = Fault::Tool(SIGNALS[pick(&mut rng, 4)]);
+        let cut = Fault::Cut([3, 12, 40][pick(&mut rng, 3)]);
+        let among: &[Fault] = match subject {
+            Subject::OwnRun => &[tool],
+            Subject::Dirty(Method::Snapshots) => &[tool, tool, tool, Fault::Helper, Fault::Helper, Fault::FullDisk],
+            Subject::Dirty(Method::Rehearsal) => {
+                &[tool, tool, tool, Fault::Helper, Fault::Helper, Fault::Guest(Side::Source)]
             }
-        }
-        if let (Fault::Cut(seconds), Some(at)) = (self.fault, self.struck)
-            && !self.mended
-            && since >= at + Duration::from_secs(seconds)
-        {
-            self.mended = true;
-            drop(self.lab.set_cut(false));
-        }
+            Subject::Dirty(_) => &[tool, tool, Fault::Daemon(Side::Source)],
+            Subject::Run(Mode::Offline) => {
+                &[tool, tool, tool, Fault::Helper, Fault::FullDisk, cut, Fault::Daemon(side), Fault::Guest(side)]
+            }
+            _ => &[tool, tool, tool, Fault::Helper, cut, cut, Fault::Daemon(side), Fault::Guest(side)],
+        };
+        let fault = among[pick(&mut rng, among.len())];
+        // From the first moment to a little after the usual end.
+        let longest = match subject {
+            Subject::Run(_) => 7.0,
+            Subject::OwnRun => 10.0,
+            Subject::Campaign => 18.0,
+            Subject::Dirty(_) => 5.0,
+            Subject::Settle => 2.5,
+        };
+        Trial { number, subject, fault, after: Duration::from_secs_f64(longest * rng.random::<f64>()) }
     }
 }
 
-fn signal(pid: Option<i32>, signal: Signal) {
-    if let Some(pid) = pid {
-        let _ = kill(Pid::from_raw(pid), signal);
-    }
-}
-
-/// How a run of the series ended.
-#[derive(Debug, Clone)]
+/// How a trial ended, as a row of the report.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are in docs/real-runs.md")]
 pub struct Checked {
-    /// The row.
-    pub record: Record,
-    /// What is wrong with how it ended; nothing, if the guest runs at exactly one host and is the one that was started.
-    pub wrong: Vec<String>,
+    pub number: usize,
+    pub seed: u64,
+    pub command: String,
+    pub fault: String,
+    pub after_ms: u64,
+    /// How the command ended.
+    pub ended: String,
+    /// What it said last.
+    pub said: String,
+    /// What the next command said of the guest.
+    pub settled: String,
+    /// What was there: `one guest`, `none` and why that is right.
+    pub found: String,
+    /// What is wrong with it; empty: nothing.
+    pub wrong: String,
 }
 
-/// A series of runs on one lab.
+/// A series of trials on one lab.
 #[derive(Debug)]
 pub struct Series {
     lab: String,
-    guest: String,
+    seed: u64,
     interrupted: Arc<AtomicBool>,
     tool: PathBuf,
 }
 
+const GUEST: &str = "migcal-faults";
+/// A command that takes longer than this after it was struck hangs. libvirt gives up on a dead peer after 30 s, and a run on libvirt after 90.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A guest's parameters that measurements change.
+const PARAMETERS: [&str; 3] = ["downtime-limit", "max-bandwidth", "pause-before-switchover"];
+
 impl Series {
-    /// A series on this lab, which is up and not in use. `tool` is this program, for the runs in which it is killed.
-    pub fn new(lab: &str, tool: &Path, interrupted: &Arc<AtomicBool>) -> Series {
-        Series {
-            lab: lab.to_owned(),
-            guest: "migcal-faults".to_owned(),
-            interrupted: Arc::clone(interrupted),
-            tool: tool.to_owned(),
-        }
+    /// A series on this lab, which is up and not in use. `tool` is this program.
+    pub fn new(lab: &str, seed: u64, tool: &Path, interrupted: &Arc<AtomicBool>) -> Series {
+        Series { lab: lab.to_owned(), seed, interrupted: Arc::clone(interrupted), tool: tool.to_owned() }
     }
 
     fn lab(&self) -> anyhow::Result<Lab> {
@@ -139,176 +192,477 @@ impl Series {
 
     fn open(&self) -> anyhow::Result<LibvirtHosts> {
         let lab = self.lab()?;
-        let in_use = lab.lock()?;
-        LibvirtHosts::open(
-            Site::Lab { lab: Box::new(lab), in_use: std::sync::Arc::new(in_use) },
-            &self.guest,
-            &self.interrupted,
-        )
+        let in_use = Arc::new(lab.lock()?);
+        LibvirtHosts::open(Site::Lab { lab: Box::new(lab), in_use }, GUEST, &self.interrupted)
     }
 
+    /// Small and slow enough that a fault meets it in its middle.
     fn keys(mode: Mode) -> RunKeys {
         RunKeys {
-            memory: text_of("192MiB"),
-            touched: text_of("24000p"),
-            workload: text_of("uniform(wss=4096p, rate=800p/s)"),
+            memory: text_of("64MiB"),
+            touched: text_of("6000p"),
+            workload: text_of("uniform(wss=3000p, rate=1500p/s)"),
             mode: Some(mode),
-            // Slow enough that a fault meets the migration in its middle.
-            link: Some(BitRate(120_000_000)),
-            timeout: text_of("60s"),
+            link: Some(Series::link().capacity),
             ..RunKeys::default()
         }
     }
 
-    /// Makes one run.
+    /// The link that the lab is to have.
+    pub fn link() -> Link {
+        Link::of(BitRate(100_000_000))
+    }
+
+    /// Makes a trial.
     ///
     /// # Errors
     /// The lab is gone, or no guest starts in it.
-    pub fn run(
-        &self,
-        id: &str,
-        mode: Mode,
-        fault: Option<Fault>,
-        mut note: impl FnMut(&str),
-    ) -> anyhow::Result<Checked> {
-        let plan = Self::keys(mode).plan(true)?;
-        let mut record = match fault {
-            Some(Fault::Signal(signal)) => self.with_killed_tool(id, &plan, signal)?,
-            _ => self.in_this_process(id, &plan, fault, &mut note)?,
-        };
-        let mut hosts = self.open()?;
-        let settled = settle(&mut hosts, &mut note);
-        let wrong = self.check(&mut hosts, &settled);
-        record.fault = fault.map_or(String::new(), |fault| fault.to_string());
-        if let Settled::RunsAt(side) = settled {
-            record.holder = side.to_string();
-        }
-        hosts.clear()?;
-        Ok(Checked { record, wrong })
-    }
-
-    fn in_this_process(
-        &self,
-        id: &str,
-        plan: &RunPlan,
-        fault: Option<Fault>,
-        note: &mut dyn FnMut(&str),
-    ) -> anyhow::Result<Record> {
-        let mut hosts = self.open()?;
+    pub fn make(&self, trial: &Trial) -> anyhow::Result<Checked> {
         let lab = self.lab()?;
-        let folder = Files::of("").image().parent().map(|p| p.display().to_string()).unwrap_or_default();
-        if fault == Some(Fault::FullDisk) {
-            let words = ["sh", "-c", "mkdir -p \"$0\" && mount -t tmpfs -o size=8m tmpfs \"$0\"", &folder];
-            lab.reach(Side::Destination).run(&words)?;
+        let folder = tempfile::tempdir()?;
+        // Before anything of the guest is there: its files are to lie on the disk that gets full.
+        let disk = (trial.fault == Fault::FullDisk).then(|| Disk::small(&lab, trial.subject)).transpose()?;
+        let before = self.prepare(trial)?;
+        let began = Instant::now();
+        let mut child = self.start(trial, folder.path())?;
+        while began.elapsed() < trial.after && child.try_wait()?.is_none() {
+            std::thread::sleep(Duration::from_millis(2));
         }
-        let label = Label { id, campaign: "faults", repeat: 1 };
-        let mut saboteur;
-        let meddler: &mut dyn Meddler = match fault {
-            Some(fault) => {
-                saboteur = Saboteur { lab: self.lab()?, fault, struck: None, mended: false };
-                &mut saboteur
-            }
-            None => &mut Nobody,
-        };
-        let result = one(&mut hosts, plan, label, &self.interrupted, meddler, note);
-        if fault == Some(Fault::FullDisk) {
-            lab.reach(Side::Destination).run(&["umount", &folder])?;
-        }
-        Ok(result?.record)
-    }
-
-    /// The run is made by another tool, which is hit in the middle of it.
-    fn with_killed_tool(&self, id: &str, plan: &RunPlan, hit: Signal) -> anyhow::Result<Record> {
-        let policy = &plan.policy;
-        let words = [
-            ("--lab", self.lab.clone()),
-            ("--name", self.guest.clone()),
-            ("--memory", plan.memory.to_string()),
-            ("--touched", plan.touched.to_string()),
-            ("--workload", plan.workload.to_string()),
-            ("--mode", policy.mode.to_string()),
-            ("--link", plan.link.map_or(String::new(), |link| link.capacity.to_string())),
-        ];
-        let mut child = Command::new(&self.tool)
-            .args(["run", "--keep"])
-            .args(words.iter().flat_map(|(flag, value)| [*flag, value.as_str()]))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("starting another migcal")?;
-        self.wait_for_the_middle(&mut child, policy.mode)?;
-        signal(i32::try_from(child.id()).ok(), hit);
-        let output = child.wait_with_output()?;
-        let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-        let status = output.status;
-        Ok(Record {
-            outcome: "failed".to_owned(),
-            error: format!("the tool ended with {status}{}{said}", if said.is_empty() { "" } else { ": " }),
-            ..Record::planned(id, "faults", plan, &Facts::default())
-        })
-    }
-
-    fn wait_for_the_middle(&self, child: &mut Child, mode: Mode) -> anyhow::Result<()> {
-        let lab = self.lab()?;
-        let image = lab.outside(Side::Source, &Files::of(&self.guest).image());
-        let started = Instant::now();
-        loop {
-            let begun =
-                if mode == Mode::Offline { image.exists() } else { !lab.guest_pids(Side::Destination).is_empty() };
-            if begun {
-                std::thread::sleep(if mode == Mode::Offline { Duration::from_millis(300) } else { STRIKE });
-                return Ok(());
-            }
-            if child.try_wait()?.is_some() || started.elapsed() > Duration::from_secs(90) {
-                bail!("the other migcal did not get to its migration");
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Looks, by other means than the run itself, whether the guest is where it is said to be, once, and alive.
-    fn check(&self, hosts: &mut LibvirtHosts, settled: &Settled) -> Vec<String> {
+        let struck = self.strike(trial, &lab, &child, disk.as_ref());
+        let output = self.wait(child, trial, &lab)?;
+        let _ = lab.set_cut(false);
         let mut wrong = Vec::new();
-        let Settled::RunsAt(side) = settled else {
-            return vec![format!("the guest does not run at exactly one host: {settled:?}")];
+        let Some(output) = output else {
+            wrong.push("the command hangs".to_owned());
+            return Ok(self.row(trial, None, None, "", &wrong));
         };
-        let running = Side::BOTH.map(|side| hosts.presence(side) == Presence::Running);
-        if running.iter().filter(|r| **r).count() != 1 {
-            wrong.push(format!("it runs at {} hosts", running.iter().filter(|r| **r).count()));
+        let gentle = matches!(trial.fault, Fault::Tool(signal) if signal != Signal::SIGKILL);
+        if gentle && let (Subject::Dirty(_), Some(before)) = (trial.subject, &before) {
+            wrong.extend(self.changed(before, "when the command had ended"));
         }
-        let Ok(lab) = self.lab() else { return vec!["the lab is gone".to_owned()] };
-        let processes: usize = Side::BOTH.iter().map(|side| lab.guest_pids(*side).len()).sum();
-        if processes != 1 {
-            wrong.push(format!("{processes} QEMU processes"));
+        let settled = self.migcal(&["settle", "--lab", &self.lab, "--name", GUEST])?;
+        let found = self.look(trial, struck, before.as_deref(), &settled, &mut wrong)?;
+        let mut hosts = self.open()?;
+        hosts.clear()?;
+        drop(hosts);
+        drop(disk);
+        wrong.extend(self.left_behind(&lab));
+        Ok(self.row(trial, Some(&output), Some(&settled), &found, &wrong))
+    }
+
+    fn row(
+        &self,
+        trial: &Trial,
+        output: Option<&Output>,
+        settled: Option<&Output>,
+        found: &str,
+        wrong: &[String],
+    ) -> Checked {
+        Checked {
+            number: trial.number,
+            seed: self.seed,
+            command: trial.subject.to_string(),
+            fault: trial.fault.to_string(),
+            after_ms: trial.after.as_millis() as u64,
+            ended: output.map_or("not at all".to_owned(), |output| output.status.to_string()),
+            said: output.map_or(String::new(), |output| last_line(&output.stderr)),
+            settled: settled.map_or(String::new(), |output| last_line(&output.stdout) + &last_line(&output.stderr)),
+            found: found.to_owned(),
+            wrong: wrong.join("; "),
         }
-        // The guest's own count of time goes on, and has gone on since before the migration: no other was started in its place.
-        let last = || {
-            let files = Files::of(&self.guest);
-            let texts =
-                Side::BOTH.map(|side| std::fs::read_to_string(lab.outside(side, &files.serial())).unwrap_or_default());
-            let at = |side: Side| read_serial(&texts[side.index()]).reports.last().map_or(0, |r| r.ms);
-            (at(*side), texts.iter().filter(|t| t.contains("ready")).count())
-        };
-        let (first, _) = last();
-        let started = Instant::now();
-        while last().0 <= first
-            && started.elapsed() < Duration::from_secs(8)
-            && !self.interrupted.load(Ordering::Relaxed)
-        {
-            std::thread::sleep(Duration::from_millis(200));
+    }
+
+    /// What has to stand before the command begins; returns the parameters of a guest that is to be measured.
+    fn prepare(&self, trial: &Trial) -> anyhow::Result<Option<String>> {
+        match trial.subject {
+            Subject::Dirty(_) => {
+                let plan = Self::keys(Mode::Precopy).plan(Some(Series::link()))?;
+                let mut hosts = self.open()?;
+                hosts.start_guest(&plan)?;
+                Ok(Some(hosts.monitor(Side::Source, &PARAMETERS)?))
+            }
+            Subject::Settle => {
+                let mut child = self.start(&Trial { subject: Subject::Run(Mode::Precopy), ..*trial }, Path::new(""))?;
+                let (lab, began) = (self.lab()?, Instant::now());
+                while lab.guest_pids(Side::Destination).is_empty() && began.elapsed() < Duration::from_secs(60) {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                std::thread::sleep(Duration::from_millis(800));
+                child.kill()?;
+                child.wait()?;
+                Ok(None)
+            }
+            _ => Ok(None),
         }
-        let (now, starts) = last();
-        if now <= first {
-            wrong.push("it does not work any more".to_owned());
+    }
+
+    fn start(&self, trial: &Trial, folder: &Path) -> anyhow::Result<Child> {
+        let mut words: Vec<String> = Vec::new();
+        let mut add = |more: &[&str]| words.extend(more.iter().map(|word| (*word).to_owned()));
+        let in_lab = ["--lab", &self.lab, "--name", GUEST];
+        match trial.subject {
+            Subject::Run(mode) => {
+                add(&["run", "--keep"]);
+                add(&in_lab);
+                add(&flags(&Self::keys(mode).plan(Some(Series::link()))?)
+                    .iter()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>());
+            }
+            Subject::OwnRun => {
+                add(&["run", "--name", GUEST]);
+                add(&flags(&Self::keys(Mode::Precopy).plan(Some(Series::link()))?)
+                    .iter()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>());
+            }
+            Subject::Campaign => {
+                let plan = folder.join("plan.toml");
+                fs::write(
+                    &plan,
+                    "name = \"faults\"\n[[design]]\nname = \"d\"\nrepeats = 2\n[design.run]\nmemory = \"64MiB\"\ntouched = \"6000p\"\n\
+                     workload = \"uniform(wss=3000p, rate=1500p/s)\"\nlink = \"100Mbit/s\"\n",
+                )?;
+                let (plan, out) = (plan.display().to_string(), folder.join("out").display().to_string());
+                add(&["campaign", &plan, "--out", &out]);
+                add(&in_lab);
+            }
+            Subject::Dirty(method) => {
+                add(&[
+                    "dirty",
+                    GUEST,
+                    "--lab",
+                    &self.lab,
+                    "--windows",
+                    "1",
+                    "--repeats",
+                    "1",
+                    "--method",
+                    &method.to_string(),
+                ]);
+            }
+            Subject::Settle => {
+                add(&["settle"]);
+                add(&in_lab);
+            }
         }
-        if starts != 1 {
-            wrong.push(format!("it was started {starts} times"));
+        let mut command = Command::new(&self.tool);
+        command.args(&words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().context("starting another migcal")
+    }
+
+    /// Strikes. Returns the process that was killed at a host, if one was.
+    fn strike(&self, trial: &Trial, lab: &Lab, child: &Child, disk: Option<&Disk>) -> bool {
+        match trial.fault {
+            Fault::Tool(signal) => hit(i32::try_from(child.id()).ok(), signal),
+            Fault::Daemon(side) => hit(lab.daemon_pid(side), Signal::SIGKILL),
+            Fault::Guest(side) => hit(lab.guest_pids(side).first().copied(), Signal::SIGKILL),
+            Fault::Cut(_) => lab.set_cut(true).is_ok(),
+            Fault::FullDisk => disk.is_some_and(|disk| disk.fill().is_ok()),
+            // All of them, also after the first.
+            Fault::Helper => {
+                helper_pids(Some(lab)).into_iter().filter(|pid| hit(Some(*pid), Signal::SIGKILL)).count() > 0
+            }
+        }
+    }
+
+    /// Waits for the command's end; `None`: it hangs, and is ended.
+    fn wait(&self, mut child: Child, trial: &Trial, lab: &Lab) -> anyhow::Result<Option<Output>> {
+        let since = Instant::now();
+        let mut joined = false;
+        while child.try_wait()?.is_none() {
+            if let Fault::Cut(seconds) = trial.fault
+                && !joined
+                && since.elapsed() > Duration::from_secs(seconds)
+            {
+                joined = true;
+                lab.set_cut(false)?;
+            }
+            if since.elapsed() > PATIENCE {
+                child.kill()?;
+                child.wait()?;
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Some(child.wait_with_output()?))
+    }
+
+    fn migcal(&self, words: &[&str]) -> anyhow::Result<Output> {
+        Command::new(&self.tool).args(words).stdin(Stdio::null()).output().context("starting another migcal")
+    }
+
+    /// Whether a measured guest is not as it was.
+    fn changed(&self, before: &str, when: &str) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let Ok(mut hosts) = self.open() else { return vec!["the lab does not open".to_owned()] };
+        let presence = hosts.presence(Side::Source);
+        if presence != Presence::Running {
+            wrong.push(format!("the guest is {presence:?} {when}"));
+        }
+        match hosts.monitor(Side::Source, &PARAMETERS) {
+            Ok(now) if now == before => {}
+            Ok(now) => wrong.push(format!("its parameters are {now} {when}, they were {before}")),
+            Err(error) => wrong.push(format!("its parameters cannot be read {when}: {error:#}")),
         }
         wrong
     }
+
+    /// Looks, by other means than the commands, whether the guest is where it is said to be, once, alive and unchanged.
+    fn look(
+        &self,
+        trial: &Trial,
+        struck: bool,
+        before: Option<&str>,
+        settled: &Output,
+        wrong: &mut Vec<String>,
+    ) -> anyhow::Result<String> {
+        let lab = self.lab()?;
+        let mut hosts = self.open()?;
+        let running: Vec<Side> =
+            Side::BOTH.into_iter().filter(|side| hosts.presence(*side) == Presence::Running).collect();
+        let processes: usize = Side::BOTH.iter().map(|side| lab.guest_pids(*side).len()).sum();
+        let said = Side::BOTH
+            .map(|side| fs::read_to_string(lab.outside(side, &Files::of(GUEST).serial())).unwrap_or_default());
+        let starts = said.iter().filter(|text| text.contains("ready")).count();
+        if let [side] = running[..] {
+            if processes != 1 {
+                wrong.push(format!("{processes} QEMU processes"));
+            }
+            if starts > 1 {
+                wrong.push(format!("it was started {starts} times"));
+            }
+            if !settled.status.success() {
+                wrong.push("settle did not see it".to_owned());
+            }
+            drop(hosts);
+            if !self.works(&lab, side) {
+                wrong.push("it does not work any more".to_owned());
+            }
+            if let Some(before) = before {
+                wrong.extend(self.changed(before, "after the next command"));
+            }
+            return Ok(format!("one guest, at the {side}"));
+        }
+        if running.len() > 1 {
+            wrong.push("it runs at both hosts".to_owned());
+            return Ok("two guests".to_owned());
+        }
+        // None is right where it had not begun to work, where the command takes its guests with it, and where the fault was its end.
+        let killed = struck && matches!(trial.fault, Fault::Guest(_));
+        let gone_with_the_command = matches!(trial.subject, Subject::OwnRun | Subject::Campaign);
+        let found = if starts == 0 {
+            "none: it had not begun to work"
+        } else if killed {
+            "none: its QEMU was killed"
+        } else if gone_with_the_command {
+            "none: the command had removed it"
+        } else {
+            wrong.push("no guest runs".to_owned());
+            "none"
+        };
+        if processes > 0 && !killed {
+            wrong.push(format!("{processes} QEMU processes stand"));
+        }
+        Ok(found.to_owned())
+    }
+
+    /// Whether the guest's own count of time goes on.
+    fn works(&self, lab: &Lab, side: Side) -> bool {
+        let serial = lab.outside(side, &Files::of(GUEST).serial());
+        let last = || {
+            let said = read_serial(&fs::read_to_string(&serial).unwrap_or_default());
+            (said.reports.last().map_or(0, |report| report.ms), said.ready)
+        };
+        let (first, started) = (last().0, Instant::now());
+        while started.elapsed() < Duration::from_secs(15) && !self.interrupted.load(Ordering::Relaxed) {
+            if last().0 > first {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        false
+    }
+
+    /// What is left when the guest has been removed, and should not be.
+    fn left_behind(&self, lab: &Lab) -> Vec<String> {
+        let mut left = Vec::new();
+        let began = Instant::now();
+        // A helper whose tool was killed has a moment to put things in order.
+        while !helper_pids(Some(lab)).is_empty() && began.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let helpers = helper_pids(Some(lab));
+        if !helpers.is_empty() {
+            left.push(format!("helpers {helpers:?} are left"));
+        }
+        for side in Side::BOTH {
+            let guests = lab.guest_pids(side);
+            if !guests.is_empty() {
+                left.push(format!("QEMU {guests:?} is left at the {side}"));
+            }
+            for folder in [FOLDER, QEMUS_FOLDER] {
+                let entries = fs::read_dir(lab.outside(side, Path::new(folder))).into_iter().flatten().flatten();
+                let files: Vec<String> = entries
+                    .filter(|entry| entry.path() != lab.outside(side, Path::new(QEMUS_FOLDER)))
+                    .filter_map(|entry| entry.file_name().into_string().ok())
+                    .collect();
+                if !files.is_empty() {
+                    left.push(format!("files {} are left at the {side}", files.join(", ")));
+                }
+            }
+        }
+        // Labs of other series are somebody's.
+        let own: Vec<String> =
+            Lab::names().unwrap_or_default().into_iter().filter(|name| name.starts_with("own-")).collect();
+        for name in own {
+            let alive = name.strip_prefix("own-").is_some_and(|pid| Path::new("/proc").join(pid).exists());
+            if !alive {
+                left.push(format!("the lab {name} is left"));
+            }
+        }
+        left
+    }
+}
+
+/// A disk that gets full.
+struct Disk {
+    lab: Lab,
+    side: Side,
+}
+
+impl Disk {
+    /// Puts a small disk where the guest's files go.
+    fn small(lab: &Lab, subject: Subject) -> anyhow::Result<Disk> {
+        let (side, size) = match subject {
+            // The guest's memory fits twice, until the disk is filled.
+            Subject::Dirty(_) => (Side::Source, "size=260m"),
+            _ => (Side::Destination, "size=8m"),
+        };
+        let reach = lab.reach(side);
+        reach.run(&["install", "-d", "-m", "711", FOLDER])?;
+        reach.run(&["mount", "-t", "tmpfs", "-o", size, "tmpfs", FOLDER])?;
+        let again = Lab::find(lab.name())?.context("the lab is gone")?;
+        Ok(Disk { lab: again, side })
+    }
+
+    /// Leaves no room but a few MiB.
+    fn fill(&self) -> anyhow::Result<()> {
+        let reach = self.lab.reach(self.side);
+        let text = reach.run(&["df", "-BM", "--output=avail", FOLDER])?;
+        let free: u64 = text.lines().nth(1).and_then(|t| t.trim().trim_end_matches('M').parse().ok()).unwrap_or(0);
+        let size = format!("{}M", free.saturating_sub(6));
+        if free > 8 {
+            reach.run(&["fallocate", "-l", &size, &format!("{FOLDER}/filler")])?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // A guest that still has its files there keeps it busy: the mount goes when it does.
+        let _ = self.lab.reach(self.side).run(&["umount", "--lazy", FOLDER]);
+    }
+}
+
+/// A plan as flags.
+fn flags(plan: &RunPlan) -> Vec<String> {
+    let mut words = vec![
+        "--memory".to_owned(),
+        plan.memory.to_string(),
+        "--touched".to_owned(),
+        plan.touched.to_string(),
+        "--workload".to_owned(),
+        plan.workload.to_string(),
+        "--mode".to_owned(),
+        plan.policy.mode.to_string(),
+    ];
+    if let Some(link) = plan.link {
+        words.extend(["--link".to_owned(), link.capacity.to_string()]);
+    }
+    words
+}
+
+fn hit(pid: Option<i32>, signal: Signal) -> bool {
+    pid.is_some_and(|pid| kill(Pid::from_raw(pid), signal).is_ok())
+}
+
+fn last_line(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("").to_owned()
 }
 
 fn text_of<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
+}
+
+/// A table of how often each command was struck with each fault, and what was wrong.
+pub fn summary(rows: &[Checked]) -> String {
+    let mut counts: std::collections::BTreeMap<(String, String, String), (usize, usize)> = Default::default();
+    for row in rows {
+        let key = (row.command.clone(), row.fault.clone(), row.found.split(',').next().unwrap_or("").to_owned());
+        let (all, bad) = counts.entry(key).or_default();
+        *all += 1;
+        *bad += usize::from(!row.wrong.is_empty());
+    }
+    let mut text = String::from("| command | fault | afterwards | trials | wrong |\n| --- | --- | --- | --: | --: |\n");
+    for ((command, fault, found), (all, bad)) in counts {
+        let _ = writeln!(text, "| {command} | {fault} | {found} | {all} | {bad} |");
+    }
+    text
+}
+
+/// Reads the rows of a report that are there already.
+///
+/// # Errors
+/// It is no report of this seed.
+pub fn read_report(file: &Path, seed: u64) -> anyhow::Result<Vec<Checked>> {
+    if !file.exists() || fs::metadata(file)?.len() == 0 {
+        return Ok(Vec::new());
+    }
+    let name = file.display().to_string();
+    let mut reader = csv::Reader::from_path(file).with_context(|| name.clone())?;
+    let rows: Vec<Checked> =
+        reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("{name}: is no report of faults"))?;
+    if let Some(other) = rows.iter().find(|row| row.seed != seed) {
+        bail!("{name}: is of the seed {}, not {seed}; give another --out", other.seed);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_strikes_every_command_with_every_fault_and_is_the_same_again() {
+        let trials: Vec<Trial> = (1..=1000).map(|number| Trial::drawn(1, number)).collect();
+        assert_eq!(trials[41], Trial::drawn(1, 42));
+        for subject in [
+            "run pre-copy",
+            "run post-copy",
+            "run offline",
+            "own lab",
+            "campaign",
+            "rehearsal",
+            "snapshots",
+            "dirty-bitmap",
+            "settle",
+        ] {
+            let of: Vec<&Trial> = trials.iter().filter(|t| t.subject.to_string().contains(subject)).collect();
+            for signal in SIGNALS {
+                assert!(of.iter().any(|t| t.fault == Fault::Tool(signal)), "{subject} {signal}");
+            }
+        }
+        for fault in [
+            Fault::Helper,
+            Fault::FullDisk,
+            Fault::Cut(40),
+            Fault::Daemon(Side::Source),
+            Fault::Guest(Side::Destination),
+        ] {
+            assert!(trials.iter().any(|t| t.fault == fault), "{fault}");
+        }
+    }
 }

@@ -1,24 +1,85 @@
-"""What migcal has done at a host. Started over its standard input and output: the first argument says what, each answer
-is a line of JSON. It ends when its standard input does, so that nothing stays behind a tool that was killed."""
-import json, os, socket, subprocess, sys, threading, time
+"""What migcal has done at a host. Started over its standard input and output: the first argument says what, the first line of input
+is a secret that two helpers share, each answer is a line of JSON. It ends when its standard input does, so that nothing stays behind a
+tool that was killed; what it has changed of a guest it puts back first."""
+import contextlib, glob, hmac, json, os, signal, socket, struct, subprocess, sys, threading, time
+
+FOLDER = "/var/lib/libvirt/migcal"
 
 
 def say(**what):
-    print(json.dumps(what), flush=True)
+    # A tool that is gone hears nothing, and what is to be put back is put back all the same.
+    with contextlib.suppress(OSError):
+        print(json.dumps(what), flush=True)
+
+
+class Left(BaseException):
+    """The tool has gone."""
+
+
+# While something is put back, nothing else begins and nothing breaks it off.
+putting_back = False
+
+
+def leave(*_):
+    if not putting_back:
+        raise Left
 
 
 def leave_with_the_tool():
-    while sys.stdin.buffer.read(4096):
-        pass
-    os._exit(0)
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    # Raised in the main thread, wherever it waits.
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
-def receive(address, path):
-    """Offers a port; takes one stream into a file and says how much came and when the last byte was stored."""
-    with socket.create_server((address, 0)) as server:
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+@contextlib.contextmanager
+def visitor(address, secret):
+    """Offers a port and waits for the helper that knows the secret; the secret itself never crosses the network. Strangers are sent
+    away."""
+    with socket.create_server((address, 0), family=family(address)) as server:
         say(port=server.getsockname()[1])
-        conn, _ = server.accept()
-    with conn, open(path, "wb") as out:
+        while True:
+            conn, _ = server.accept()
+            with conn:
+                conn.settimeout(10)
+                nonce = os.urandom(32)
+                try:
+                    conn.sendall(nonce)
+                    proof = conn.recv(32, socket.MSG_WAITALL)
+                except OSError:
+                    continue
+                if hmac.compare_digest(proof, hmac.digest(secret, b"visitor" + nonce, "sha256")):
+                    conn.sendall(hmac.digest(secret, b"host" + nonce, "sha256"))
+                    conn.settimeout(None)
+                    yield conn
+                    return
+
+
+def visit(address, port, secret):
+    """A connection to the helper that waits there, once each has shown that it knows the secret."""
+    conn = socket.create_connection((address, int(port)), timeout=20)
+    nonce = conn.recv(32, socket.MSG_WAITALL)
+    conn.sendall(hmac.digest(secret, b"visitor" + nonce, "sha256"))
+    if not hmac.compare_digest(conn.recv(32, socket.MSG_WAITALL), hmac.digest(secret, b"host" + nonce, "sha256")):
+        raise OSError(f"{address}:{port} is not the helper that was to wait there")
+    return conn
+
+
+def private(path):
+    """A new file that nobody else reads; what stood there is gone, a link too."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def receive(secret, address, path):
+    """Takes one stream into a file and says how much came and when the last byte was stored."""
+    with visitor(address, secret) as conn, private(path) as out:
         count, first = 0, None
         buffer = bytearray(1 << 20)
         while True:
@@ -34,10 +95,10 @@ def receive(address, path):
         say(bytes=count, seconds=time.monotonic() - (first or time.monotonic()))
 
 
-def send(address, port, path):
+def send(secret, address, port, path):
     """Sends a file and waits until the other side has stored it."""
     started = time.monotonic()
-    with socket.create_connection((address, int(port)), timeout=20) as conn, open(path, "rb") as source:
+    with visit(address, port, secret) as conn, open(path, "rb") as source:
         conn.settimeout(60)
         count = conn.sendfile(source)
         conn.shutdown(socket.SHUT_WR)
@@ -46,12 +107,9 @@ def send(address, port, path):
         say(bytes=count, seconds=time.monotonic() - started)
 
 
-def echo(address):
+def echo(secret, address):
     """Answers single bytes, for round trips, then counts a stream, for capacity."""
-    with socket.create_server((address, 0)) as server:
-        say(port=server.getsockname()[1])
-        conn, _ = server.accept()
-    with conn:
+    with visitor(address, secret) as conn:
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(64):
             conn.sendall(conn.recv(1))
@@ -70,8 +128,8 @@ def echo(address):
         say(bytes_per_s=(c1 - c0) / max(t1 - t0, 1e-9))
 
 
-def probe(address, port, seconds):
-    with socket.create_connection((address, int(port)), timeout=20) as conn:
+def probe(secret, address, port, seconds):
+    with visit(address, port, secret) as conn:
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         trips = []
         for _ in range(64):
@@ -118,7 +176,14 @@ def cpu_seconds(guest):
             pass
         others += int(fields[11]) + int(fields[12])
     return {"t": time.monotonic(), "busy": (user + nice + system + irq + softirq) / tick, "steal": steal / tick,
-            "others": others / tick}
+            "others": others / tick, "cpus": os.cpu_count(), "waited": waited()}
+
+
+def waited():
+    """For how long some task has waited for a processor so far, in seconds (the kernel's pressure stall information)."""
+    with contextlib.suppress(OSError, IndexError, ValueError), open("/proc/pressure/cpu") as pressure:
+        return int(pressure.readline().rsplit("total=", 1)[1]) / 1e6
+    return None
 
 
 def output_of(*command):
@@ -136,24 +201,196 @@ class Qmp:
         self.socket.settimeout(patience)
         self.socket.connect(path)
         self.lines = self.socket.makefile("rb")
-        self.lines.readline()
+        self.asked, self.early = 0, []
+        self.next()
         self.order("qmp_capabilities")
 
+    def next(self):
+        """What QEMU says next: an event or an answer."""
+        line = self.lines.readline()
+        if not line:
+            raise OSError("its QEMU has closed the QMP socket")
+        return json.loads(line)
+
     def send(self, name, **arguments):
-        self.socket.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
+        self.asked += 1
+        order = {"execute": name, "arguments": arguments, "id": self.asked}
+        self.socket.sendall(json.dumps(order).encode() + b"\n")
 
     def order(self, name, **arguments):
-        """Sends a command and waits for its answer; events that come before are left out."""
+        """Sends a command and waits for its answer. Events that come before are kept; answers to earlier commands, which a measurement that
+        was broken off did not wait for, are left out."""
         self.send(name, **arguments)
         while True:
-            said = json.loads(self.lines.readline())
+            said = self.next()
+            if "event" in said:
+                self.early.append(said)
+            if said.get("id") != self.asked:
+                continue
             if "error" in said:
                 raise OSError(said["error"]["desc"])
-            if "return" in said:
-                return said["return"]
+            return said.get("return")
+
+    def event(self):
+        """The next event, also one that came while an answer was waited for."""
+        while not self.early:
+            said = self.next()
+            if "event" in said:
+                return said
+        return self.early.pop(0)
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.socket.close()
+            self.lines.close()
+
+    def user(self):
+        """Whom QEMU runs as: user and group."""
+        _, user, group = struct.unpack("3i", self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return user, group
 
 
-def watch(path, device, destination, guest):
+OVER = (None, "none", "completed", "failed", "cancelled")
+
+
+def give_up(qmp, patience=60):
+    """Ends a migration to nowhere whose stream is closed, and so fails by itself unless the guest has just stopped for it.
+
+    Between that stop and `pre-switchover` a cancel makes QEMU wait for ever: migration_maybe_pause (migration/migration.c) has let go of
+    its lock, finds a state that it does not expect, and nobody posts what it waits for. So nothing is ordered but in states in which QEMU
+    waits for an order; what hangs nevertheless is let go by the order that posts it, migrate-continue."""
+    since, before, cancelled = time.monotonic(), None, False
+    while True:
+        status = qmp.order("query-migrate").get("status")
+        if status in OVER:
+            return
+        now = time.monotonic()
+        if status != before:
+            since, before = now, status
+        if status == "pre-switchover" and not cancelled:
+            qmp.order("migrate_cancel")
+            cancelled = True
+        elif status == "cancelling" and now - since > 1:
+            with contextlib.suppress(OSError):
+                qmp.order("migrate-continue", state="cancelling")
+            since = now
+        elif status in ("setup", "active") and now - since > 5 and not cancelled:
+            qmp.order("migrate_cancel")
+            cancelled = True
+        elif now - since > patience:
+            raise OSError(f"its migration to nowhere stays `{status}`")
+        time.sleep(0.02)
+
+
+def put_back(qmp, note):
+    """Makes a guest what it was before a measurement."""
+    if note.get("migration"):
+        give_up(qmp)
+    if "capabilities" in note:
+        qmp.order("migrate-set-capabilities", capabilities=note["capabilities"])
+    if "parameters" in note:
+        qmp.order("migrate-set-parameters", **note["parameters"])
+    for _ in range(500):
+        status = qmp.order("query-status")["status"]
+        if status == "running":
+            return
+        if status in ("paused", "postmigrate"):
+            qmp.order("cont")
+        # Given up, a migration lets its guest go on a moment later.
+        time.sleep(0.02)
+    raise OSError(f"it does not go on: QEMU says `{status}`")
+
+
+def journal(key):
+    return f"{FOLDER}/{key}.undo"
+
+
+@contextlib.contextmanager
+def borrowed(path, key, name, **note):
+    """A running guest that a measurement changes. What is to be put back stands in a journal beside it until it has been, so that another
+    helper can do it if this one is killed."""
+    global putting_back
+    qmp = Qmp(path)
+    status = qmp.order("query-status")["status"]
+    if status != "running":
+        raise OSError(f"the guest is `{status}`, not running; it is left as it is")
+    status = qmp.order("query-migrate").get("status")
+    if status not in OVER:
+        raise OSError(f"a migration of the guest is under way (`{status}`); measure it before or after")
+    if note.get("migration"):
+        now = qmp.order("query-migrate-capabilities")
+        note["capabilities"] = [each for each in now if each["capability"] == "pause-before-switchover"]
+        now = qmp.order("query-migrate-parameters")
+        note["parameters"] = {each: now[each] for each in ("downtime-limit", "max-bandwidth")}
+    note.update(qmp=path, name=name, pid=os.getpid(), began=began(os.getpid()))
+    os.makedirs(FOLDER, mode=0o711, exist_ok=True)
+    with private(journal(key) + ".part") as out:
+        out.write(json.dumps(note).encode())
+        out.flush()
+        os.fsync(out.fileno())
+    os.rename(journal(key) + ".part", journal(key))
+    try:
+        # Twice: the tool's end may be noticed in the very line that makes it unheard.
+        try:
+            yield qmp
+        finally:
+            putting_back = True
+    finally:
+        putting_back = True
+        undo_one(journal(key), qmp, note)
+
+
+def began(pid):
+    """When a process began, to know it from another that has its number."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[19]
+    return None
+
+
+def undo_one(file, qmp, note):
+    """Puts back what a journal says, and removes it. Says what stands, if it cannot."""
+    try:
+        # Over a connection of its own: the measurement's may have timed out in the middle of an answer, and QEMU speaks over one at a time.
+        if qmp is not None:
+            qmp.close()
+        try:
+            put_back(Qmp(note["qmp"], patience=120), note)
+        except (FileNotFoundError, ConnectionRefusedError):
+            # Without its QEMU there is nothing to be put back but files.
+            pass
+        for path in note.get("files", ()):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        for path in note.get("folders", ()):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+        os.unlink(file)
+        return True
+    except (OSError, KeyError) as error:
+        say(stands=note.get("name", file), why=str(error))
+        return False
+
+
+def undo(secret):
+    """Puts back whatever helpers that were killed have left changed at this host."""
+    global putting_back
+    putting_back = True
+    for file in sorted(glob.glob(f"{FOLDER}/*.undo")):
+        try:
+            with open(file) as text:
+                note = json.load(text)
+        except (OSError, ValueError) as error:
+            say(stands=file, why=str(error))
+            continue
+        if note.get("pid") is not None and began(note["pid"]) == note.get("began"):
+            # Its measurement goes on.
+            continue
+        if undo_one(file, None, note):
+            say(put_back=note["name"], what=note.get("what", ""))
+    say(over=True)
+
+
+def watch(secret, path, device, destination, guest):
     """Follows a guest's second QMP socket: events as they come, QEMU's own figures at the end, and what is still queued in
     the socket and in the shaper when the guest stops."""
     say(cpu=cpu_seconds(guest), loadavg=os.getloadavg()[0])
@@ -167,22 +404,29 @@ def watch(path, device, destination, guest):
                 say(event=said["event"], data=said.get("data", {}), s=stamp["seconds"] + stamp["microseconds"] / 1e6)
                 status = said.get("data", {}).get("status")
                 if said["event"] == "STOP":
+                    peer = f"[{destination}]" if ":" in destination else destination
                     for _ in range(4):
-                        say(queued={"s": time.time(), "ss": output_of("ss", "-tinmH", "dst", destination),
+                        say(queued={"s": time.time(), "ss": output_of("ss", "-tinmH", "dst", peer),
                                     "tc": output_of("tc", "-s", "qdisc", "show", "dev", device) if device else ""})
                         time.sleep(0.02)
                 if status in ("completed", "failed", "cancelled", "postcopy-paused"):
                     qmp.send("query-migrate")
             elif "return" in said and "status" in said["return"]:
+                if said["return"]["status"] == "completed" and not said["return"].get("total-time"):
+                    # The event comes before QEMU has worked the figures out (migration_calculate_complete): it is asked again, for as
+                    # long as libvirt lets it live.
+                    time.sleep(0.002)
+                    qmp.send("query-migrate")
+                    continue
                 say(migrate=said["return"])
                 if said["return"]["status"] in ("completed", "failed", "cancelled"):
                     say(cpu=cpu_seconds(guest))
-    except OSError:
+    except (OSError, ValueError):
         pass
     say(cpu=cpu_seconds(guest))
 
 
-def reap(*words):
+def reap(secret, *words):
     """Runs a daemon and takes the exit status of whatever it leaves behind, as an init does. Without one that does so at
     once, libvirt waits for a guest's process that has ended long since."""
     import ctypes
@@ -196,52 +440,66 @@ def reap(*words):
             return
 
 
-def snapshots(path, size, windows):
-    """Compares all of a guest's memory with itself a window later; the guest stands still while it is read."""
-    qmp, size, page = Qmp(path), int(size), 4096
+def snapshots(secret, path, key, name, size, windows):
+    """Compares all of a guest's memory with what it was at the beginning, after each window; the guest stands still while it is read.
+    Windows are counted in the time in which it runs, and each holds those that are shorter."""
+    size, page = int(size), 4096
     # Below 4 GiB of addresses a PC has at most 3 GiB of RAM; what is above starts at 4 GiB.
     low = min(size, 3 << 30)
     parts = [(0, low)] + ([(4 << 30, size - low)] if size > low else [])
-    files = [f"{path}.{n}" for n in "ab"]
+    folder = f"{FOLDER}/{key}.memory"
+    files = [[f"{folder}/{n}{part}" for part in range(len(parts))] for n in "ab"]
+    os.makedirs(FOLDER, mode=0o711, exist_ok=True)
+    room = os.statvfs(FOLDER)
+    free = room.f_bavail * room.f_frsize
+    if free < 2 * size + (64 << 20):
+        raise OSError(f"the guest's memory is written down twice, {2 * size >> 20} MiB, and {FOLDER} has room for {free >> 20} MiB; "
+                      "another --method takes none")
+    with borrowed(path, key, name, what="its memory was being compared", files=sum(files, []), folders=[folder]) as qmp:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        user, group = qmp.user()
+        os.chown(folder, user, group)
+        # QEMU writes into what is there: nobody else ever reads it.
+        for file in sum(files, []):
+            with private(file) as new:
+                os.fchown(new.fileno(), user, group)
 
-    def read(file):
-        qmp.order("stop")
-        at = time.monotonic()
-        for n, (address, length) in enumerate(parts):
-            qmp.order("pmemsave", val=address, size=length, filename=f"{file}{n}")
-        return at
-
-    def pages(file):
-        for n in range(len(parts)):
-            with open(f"{file}{n}", "rb") as memory:
-                while block := memory.read(page << 8):
-                    yield block
-
-    def compare():
-        changed = touched = 0
-        for a, b in zip(pages(files[0]), pages(files[1])):
-            for i in range(0, len(b), page):
-                one = b[i:i + page]
-                touched += one != zero
-                changed += a != b and a[i:i + page] != one
-        return dict(changed=changed, touched=touched)
-
-    zero = bytes(page)
-    for window in map(int, windows.split(",")):
-        try:
-            read(files[0])
+        def read(names):
+            qmp.order("stop")
+            at = time.monotonic()
+            for (address, length), file in zip(parts, names):
+                qmp.order("pmemsave", val=address, size=length, filename=file)
             qmp.order("cont")
-            began = time.monotonic()
-            time.sleep(window / 1000)
-            ended = read(files[1])
-            qmp.order("cont")
-            found = compare()
-        finally:
-            # Before anything is said: the tool may need no more, and ends the helper.
-            for name in [f"{file}{n}" for file in files for n in range(len(parts))]:
-                if os.path.exists(name):
-                    os.unlink(name)
-        say(ms=(ended - began) * 1000, **found)
+            return at, time.monotonic()
+
+        def pages(names):
+            for file in names:
+                with open(file, "rb") as memory:
+                    while block := memory.read(page << 8):
+                        yield block
+
+        def compare():
+            changed = touched = 0
+            for a, b in zip(pages(files[0]), pages(files[1])):
+                for i in range(0, len(b), page):
+                    one = b[i:i + page]
+                    touched += one != zero
+                    changed += a != b and a[i:i + page] != one
+            return dict(changed=changed, touched=touched)
+
+        zero, ran = bytes(page), 0.0
+        _, goes_on = read(files[0])
+        found = []
+        for window in map(int, windows.split(",")):
+            time.sleep(max(window / 1000 - ran - (time.monotonic() - goes_on), 0))
+            stopped, again = read(files[1])
+            ran, goes_on = ran + stopped - goes_on, again
+            # What is compared takes its time, in which the guest runs on: it belongs to the next window.
+            found.append((ran * 1000, compare()))
+    # Only now: the tool may need no more, and ends the helper.
+    for ms, counted in found:
+        say(ms=ms, **counted)
 
 
 class Sink:
@@ -249,91 +507,166 @@ class Sink:
     on and on."""
     SLOW = 64 << 20
 
-    def __init__(self, path):
-        if os.path.exists(path):
+    def __init__(self, path, user):
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-        self.server = socket.socket(socket.AF_UNIX)
+        self.server, self.conn, self.closed = socket.socket(socket.AF_UNIX), None, False
         self.server.bind(path)
+        os.chmod(path, 0o600)
+        os.chown(path, *user)
         self.server.listen(1)
-        self.open, self.rate, self.path = threading.Event(), 128 << 20, path
+        self.open, self.rate = threading.Event(), 128 << 20
         self.open.set()
         threading.Thread(target=self.drain, daemon=True).start()
 
     def drain(self):
-        conn, _ = self.server.accept()
-        block = bytearray(1 << 16)
-        while True:
-            self.open.wait()
-            n = conn.recv_into(block)
-            if n == 0:
-                return
-            time.sleep(n / self.rate)
+        with contextlib.suppress(OSError):
+            self.conn, _ = self.server.accept()
+            block = bytearray(1 << 16)
+            while not self.closed:
+                self.open.wait()
+                n = self.conn.recv_into(block)
+                if n == 0:
+                    return
+                time.sleep(n / self.rate)
+
+    def close(self):
+        """The stream breaks: QEMU gives the migration up by itself, and the guest goes on."""
+        self.closed = True
+        for end in (self.server, self.conn):
+            if end is not None:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+                end.close()
+        self.open.set()
 
 
-def rehearse(path, windows):
+def rehearse(secret, path, key, name, windows):
     """Migrates a guest to nowhere and counts the distinct pages that its dirty log has after each window; gives up at the end.
     The guest runs on, as fast as it does while it is migrated."""
-    qmp = Qmp(path)
-    before = qmp.order("query-migrate-parameters")
-    sink = Sink(f"{path}.sink")
-    pause = {"capability": "pause-before-switchover", "state": True}
-    qmp.order("migrate-set-capabilities", capabilities=[pause])
-    qmp.order("migrate-set-parameters", **{"downtime-limit": 2, "max-bandwidth": 1 << 40})
-    try:
-        qmp.order("migrate", uri=f"unix:{path}.sink")
-
-        def next_pass(number):
-            """When the log was read for this pass, in seconds."""
-            while True:
-                said = json.loads(qmp.lines.readline())
-                stamp = said.get("timestamp")
-                if said.get("event") == "STOP":
-                    raise OSError("the guest writes too little for a migration that does not end")
-                if said.get("event") == "MIGRATION_PASS" and said["data"]["pass"] >= number:
-                    return said["data"]["pass"], stamp["seconds"] + stamp["microseconds"] / 1e6
-
-        number, began = next_pass(2)
-        sink.rate = Sink.SLOW
-        # What was written during the long first passes is sent first.
-        for _ in range(4):
-            number, began = next_pass(number + 1)
-
-        def pages():
-            """Pages that are left, and pages of all passes until the end of this one."""
-            ram = qmp.order("query-migrate")["ram"]
-            left = ram["remaining"] // 4096
-            return left, left + ram["normal"] + ram["duplicate"]
-
-        sink.open.clear()
-        left, known = pages()
-        for window in map(int, windows.split(",")):
-            time.sleep(max(window / 1000 - left * 4096 / Sink.SLOW - (time.time() - began), 0))
-            sink.open.set()
-            number, ended = next_pass(number + 1)
-            sink.open.clear()
-            left, all_passes = pages()
-            say(ms=(ended - began) * 1000, changed=all_passes - known)
-            known, began = all_passes, ended
-    finally:
-        qmp.order("migrate_cancel")
-        sink.open.set()
-        sink.rate = 1 << 40
-        while qmp.order("query-migrate").get("status") not in ("cancelled", "failed", "completed"):
-            time.sleep(0.02)
-        pause["state"] = False
-        qmp.order("migrate-set-capabilities", capabilities=[pause])
-        kept = {key: before[key] for key in ("downtime-limit", "max-bandwidth")}
-        qmp.order("migrate-set-parameters", **kept)
-        os.unlink(sink.path)
+    pipe = f"{FOLDER}/{key}.sink"
+    with borrowed(path, key, name, what="it was being migrated to nowhere", migration=True, files=[pipe]) as qmp:
+        sink = Sink(pipe, qmp.user())
+        try:
+            qmp.order("migrate-set-capabilities", capabilities=[{"capability": "pause-before-switchover", "state": True}])
+            qmp.order("migrate-set-parameters", **{"downtime-limit": 1, "max-bandwidth": 1 << 40})
+            qmp.order("migrate", uri=f"unix:{pipe}")
+            found = counted(qmp, sink, list(map(int, windows.split(","))))
+        finally:
+            sink.close()
+    for ms, changed in found:
+        say(ms=ms, changed=changed)
     say(over=True)
 
 
+def counted(qmp, sink, windows):
+    """Windows in ms, and the distinct pages that the dirty log had after each."""
+
+    def next_pass(number):
+        """When the log was read for this pass, in seconds."""
+        while True:
+            said = qmp.event()
+            stamp = said.get("timestamp")
+            if said.get("event") == "STOP":
+                raise OSError("the guest writes too little for a migration that does not end; dirty-bitmap and snapshots measure it")
+            if said.get("event") == "MIGRATION" and said["data"]["status"] in OVER:
+                raise OSError("its migration to nowhere broke off")
+            if said.get("event") == "MIGRATION_PASS" and said["data"]["pass"] >= number:
+                return said["data"]["pass"], stamp["seconds"] + stamp["microseconds"] / 1e6
+
+    number, began = next_pass(2)
+    sink.open.clear()
+    sink.rate = Sink.SLOW
+
+    def pass_after(seconds, left=0):
+        """Holds the stream up until it has to flow for what is left to be sent when so much time is over: a guest that writes little
+        would converge in passes that take no time."""
+        time.sleep(max(seconds - left * 4096 / Sink.SLOW - (time.time() - began), 0))
+        sink.open.set()
+        number_and_end = next_pass(number + 1)
+        sink.open.clear()
+        return number_and_end
+
+    # What was written during the long first pass is sent first.
+    for _ in range(2):
+        number, began = pass_after(0.1)
+
+    def pages():
+        """Pages that are left, and pages of all passes until the end of this one."""
+        ram = qmp.order("query-migrate")["ram"]
+        left = ram["remaining"] // 4096
+        return left, left + ram["normal"] + ram["duplicate"]
+
+    found = []
+    left, known = pages()
+    for window in windows:
+        number, ended = pass_after(window / 1000, left)
+        left, all_passes = pages()
+        found.append(((ended - began) * 1000, all_passes - known))
+        known, began = all_passes, ended
+    return found
+
+
+def resident(secret, uuid, size):
+    """How much of a guest's memory its QEMU holds, in bytes: what it has ever touched, by the kernel's own account; and the speed of the
+    card that this host's default route goes through, in Mbit/s."""
+    size, found = int(size), None
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/cmdline", "rb") as line:
+                words = line.read(1 << 20).split(b"\0")
+            if b"-uuid" in words and words[words.index(b"-uuid") + 1:][:1] == [uuid.encode()]:
+                found = held(f"/proc/{pid}/smaps", size)
+                break
+    say(resident=found, speed_mbit=card())
+
+
+def held(smaps, size):
+    """What is resident of the largest mappings that together are a guest's memory."""
+    maps = []
+    with open(smaps) as lines:
+        for line in lines:
+            key, _, rest = line.partition(":")
+            if key == "Size":
+                maps.append([int(rest.split()[0]) << 10, 0])
+            elif key in ("Rss", "Shared_Hugetlb", "Private_Hugetlb"):
+                maps[-1][1] += int(rest.split()[0]) << 10
+    total = held_bytes = 0
+    for length, kept in sorted(maps, reverse=True):
+        if total >= size:
+            break
+        total, held_bytes = total + length, held_bytes + kept
+    return min(held_bytes, size)
+
+
+def card():
+    with contextlib.suppress(OSError, ValueError), open("/proc/net/route") as routes:
+        for route in routes:
+            device, destination = route.split()[:2]
+            if destination == "00000000":
+                with open(f"/sys/class/net/{device}/speed") as speed:
+                    return max(int(speed.read()), 0) or None
+    return None
+
+
 if __name__ == "__main__":
-    if sys.argv[1] != "reap":
-        threading.Thread(target=leave_with_the_tool, daemon=True).start()
+    what, arguments = sys.argv[1], sys.argv[2:]
     try:
+        secret = b""
+        if what != "reap":
+            # Whatever ends the tool ends this too, but in order: the tool's own end is what is heard.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, leave)
+            # One line, and not a byte more: the rest is for the thread below.
+            while (byte := os.read(0, 1)) not in (b"\n", b""):
+                secret += byte
+            threading.Thread(target=leave_with_the_tool, daemon=True).start()
         {"receive": receive, "send": send, "echo": echo, "probe": probe, "watch": watch, "snapshots": snapshots,
-         "rehearse": rehearse, "reap": reap}[sys.argv[1]](*sys.argv[2:])
+         "rehearse": rehearse, "resident": resident, "undo": undo, "reap": reap}[what](secret, *arguments)
+    except Left:
+        # Threads that wait in the kernel are not waited for.
+        os._exit(0)
     except Exception as error:
         say(error=str(error))
-        sys.exit(1)
+        os._exit(1)

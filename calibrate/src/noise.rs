@@ -2,17 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use migsim::records::Observation;
+use migsim::records::{DISTURBED, Observation};
 use migsim::report::table::grid;
 use statrs::statistics::Statistics;
-
-/// Unrelated work above this many processors' worth makes a run disturbed.
-const DISTURBED_CPU: f64 = 0.2;
-
-/// Whether something else kept the machine busy.
-pub fn is_disturbed(run: &Observation) -> bool {
-    run.background_cpu.is_some_and(|cpu| cpu > DISTURBED_CPU)
-}
 
 /// The scatter of the repeats of one configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +34,10 @@ pub struct Noise {
     pub disturbed: usize,
     /// Runs that did not complete.
     pub incomplete: usize,
+    /// Runs whose configuration has no other that is left.
+    pub alone: usize,
+    /// All runs.
+    pub all: usize,
 }
 
 /// Finds the repeats among runs and how they scatter.
@@ -49,14 +45,16 @@ pub fn noise<'a>(runs: impl IntoIterator<Item = &'a Observation>) -> Noise {
     let mut found = Noise::default();
     let mut groups: BTreeMap<&str, Vec<&Observation>> = BTreeMap::new();
     for run in runs {
+        found.all += 1;
         if run.completed != Some(true) {
             found.incomplete += 1;
-        } else if is_disturbed(run) {
+        } else if run.disturbed {
             found.disturbed += 1;
         } else {
             groups.entry(&run.configuration).or_default().push(run);
         }
     }
+    found.alone = groups.values().filter(|runs| runs.len() == 1).count();
     for runs in groups.into_values().filter(|runs| runs.len() >= 2) {
         let spread = |of: &dyn Fn(&Observation) -> Option<f64>| {
             let values: Vec<f64> = runs.iter().filter_map(|r| of(r)).collect();
@@ -114,10 +112,14 @@ impl Noise {
                 share(s.downtime),
             ]);
         }
+        format!("{table}\nspread: standard deviation, relative to the mean and in ms. {}\n", self.left_out())
+    }
+
+    /// How many runs were left out, and why.
+    pub fn left_out(&self) -> String {
         format!(
-            "{table}\nspread: standard deviation, relative to the mean and in ms. Left out: {} disturbed (unrelated work above {DISTURBED_CPU} \
-             processors), {} not completed\n",
-            self.disturbed, self.incomplete
+            "Left out of {} runs: {} {DISTURBED} (--disturbed-above), {} that did not complete, {} alone of their configuration",
+            self.all, self.disturbed, self.incomplete, self.alone
         )
     }
 }
@@ -137,7 +139,8 @@ mod tests {
         let (runs, errors) = migsim::records::observations("a test", file.as_bytes()).unwrap();
         assert_eq!(errors, []);
         let found = noise(&runs);
-        assert_eq!((found.spreads.len(), found.disturbed, found.incomplete), (1, 1, 1));
+        assert_eq!((found.spreads.len(), found.disturbed, found.incomplete, found.alone, found.all), (1, 1, 1, 1, 5));
+        assert!(found.left_out().starts_with("Left out of 5 runs: 1 disturbed by other work"), "{}", found.left_out());
         assert_eq!(found.spreads[0].runs, 2);
         assert!((found.spreads[0].elapsed.1 - 141.42).abs() < 0.01, "{:?}", found.spreads[0]);
     }

@@ -66,15 +66,16 @@ pub struct RunKeys {
     /// Virtual processors; the freestanding guest works on the first [default: 1]
     #[arg(long)]
     pub vcpus: Option<u32>,
-    /// Memory that holds something [default: what the workload needs]
+    /// Memory that holds something [default: all that the guest can hold]
     #[arg(long)]
     pub touched: Option<Pages>,
     /// What it holds: random, repeated, zero [default: random]
     #[arg(long)]
     pub content: Option<Content>,
     /// Bytes that change in a page at each write, 4 to 4028 in steps of 4 [default: 4]
-    #[arg(long)]
-    pub delta: Option<u32>,
+    #[arg(long, alias = "delta")]
+    #[serde(alias = "delta")]
+    pub delta_bytes: Option<u32>,
     /// What the guest writes [default: idle]
     #[arg(long)]
     pub workload: Option<Workload>,
@@ -100,15 +101,16 @@ pub struct RunKeys {
     #[arg(long)]
     pub xbzrle: bool,
     /// Channels of multifd [default: off]
-    #[arg(long)]
-    pub multifd: Option<u32>,
+    #[arg(long, alias = "multifd")]
+    #[serde(alias = "multifd")]
+    pub multifd_channels: Option<u32>,
     /// Give the migration up after this long [default: 2min]
     #[arg(long)]
     pub timeout: Option<SimTime>,
     /// How much of KVM's dirty log is cleared at once [default: QEMU's 1GiB]
     #[arg(long)]
     pub log_chunk: Option<Bytes>,
-    /// A lab's link: capacity [default: 200Mbit/s]
+    /// A lab's link: capacity, 1Mbit/s to 100Gbit/s [default: as the lab has it; 200Mbit/s of one brought up for the run]
     #[arg(long)]
     pub link: Option<BitRate>,
     /// Its delay one way; needs the kernel's netem [default: none]
@@ -126,42 +128,103 @@ pub struct RunKeys {
 }
 
 impl RunKeys {
-    /// The lab's link.
-    pub fn lab_link(&self) -> Link {
-        let default = self.link.map_or_else(Link::default, Link::of);
+    /// A lab's link that is now as `now`, as these keys want it.
+    pub fn link_after(&self, now: Link) -> Link {
         Link {
-            delay: self.delay.unwrap_or(default.delay),
-            send_buffer: self.send_buffer.unwrap_or(default.send_buffer),
-            congestion: self.congestion,
-            fair: self.fair,
-            ..default
+            capacity: self.link.unwrap_or(now.capacity),
+            delay: self.delay.unwrap_or(now.delay),
+            send_buffer: self.send_buffer.unwrap_or(now.send_buffer),
+            congestion: self.congestion.or(now.congestion),
+            fair: self.fair || now.fair,
         }
     }
 
-    /// The run, checked. `in_lab`: whether its link is shaped.
+    /// Keys that shape a link, which nobody can between two servers.
+    fn shaping(&self) -> Option<&'static str> {
+        let keys = [
+            ("link", self.link.is_some()),
+            ("delay", self.delay.is_some()),
+            ("send_buffer", self.send_buffer.is_some()),
+            ("congestion", self.congestion.is_some()),
+            ("fair", self.fair),
+        ];
+        keys.into_iter().find_map(|(key, given)| given.then_some(key))
+    }
+
+    /// Keys that are given and change nothing of such a run, with the reason.
+    pub fn without_effect(&self) -> Vec<(&'static str, String)> {
+        let mut idle = Vec::new();
+        let mut idle_if = |no_effect: bool, keys: &[(&'static str, bool)], why: &str| {
+            let given = keys.iter().filter(|(_, given)| no_effect && *given);
+            idle.extend(given.map(|(key, _)| (*key, why.to_owned())));
+        };
+        let of_a_stream = [
+            ("downtime_limit", self.downtime_limit.is_some()),
+            ("bandwidth_cap", self.bandwidth_cap.is_some()),
+            ("multifd_channels", self.multifd_channels.is_some()),
+            ("timeout", self.timeout.is_some()),
+            ("log_chunk", self.log_chunk.is_some()),
+            ("transport", self.transport.is_some_and(|one| one != Transport::Tcp)),
+        ];
+        let of_rounds = [("auto_converge", self.auto_converge), ("xbzrle", self.xbzrle)];
+        let mode = self.mode.unwrap_or_default();
+        let offline = "an offline move is a suspend, a copy and a resume; QEMU's migration has no part in it";
+        idle_if(mode == Mode::Offline, &of_a_stream, offline);
+        idle_if(mode == Mode::Offline, &of_rounds, offline);
+        idle_if(mode == Mode::Paused, &of_rounds, "a guest that is paused writes nothing that would be sent again");
+        let kind = self.guest.unwrap_or(Kind::Freestanding);
+        let of_the_freestanding = [
+            ("touched", self.touched.is_some()),
+            ("content", self.content.is_some()),
+            ("delta_bytes", self.delta_bytes.is_some()),
+            ("workload", self.workload.is_some()),
+            ("phase_offset", self.phase_offset.is_some()),
+        ];
+        let linux = format!("{kind} does its own work; only the freestanding guest does what it is told");
+        idle_if(kind != Kind::Freestanding, &of_the_freestanding, &linux);
+        let phased = self.workload.iter().flat_map(|workload| &workload.terms).any(|term| term.phase.is_some());
+        idle_if(!phased, &[("phase_offset", self.phase_offset.is_some())], "no term of the workload has a phase(...)");
+        idle
+    }
+
+    /// The run, checked. `lab`: its link as it is now; `None`: two servers, between which nothing is shaped.
     ///
     /// # Errors
-    /// Names the first quantity that cannot be, and what it takes.
-    pub fn plan(&self, in_lab: bool) -> Result<RunPlan, InputError> {
+    /// Names the first quantity that cannot be, and what it takes, or that would change nothing.
+    pub fn plan(&self, lab: Option<Link>) -> Result<RunPlan, InputError> {
+        if let (None, Some(key)) = (lab, self.shaping()) {
+            let why = "the path between two servers is measured and left as it is; only a lab's link is shaped";
+            return Err(InputError::new(key, why));
+        }
+        if let Some((key, why)) = self.without_effect().into_iter().next() {
+            return Err(InputError::new(key, format!("has no effect here: {why}; leave it out")));
+        }
         let workload = self.workload.clone().unwrap_or_else(Workload::idle);
+        let memory = self.memory.unwrap_or(Bytes(256 << 20));
+        let kind = self.guest.unwrap_or(Kind::Freestanding);
+        let most = match kind {
+            Kind::Freestanding => Pages(memory.pages().0.saturating_sub(BOTTOM_PAGES + TOP_PAGES)),
+            // What it has touched is measured.
+            _ => Pages(0),
+        };
         let plan = RunPlan {
-            kind: self.guest.unwrap_or(Kind::Freestanding),
+            kind,
             engine: self.engine.unwrap_or(Engine::Kvm),
-            memory: self.memory.unwrap_or(Bytes(256 << 20)),
+            memory,
             vcpus: self.vcpus.unwrap_or(1),
-            touched: self.touched.unwrap_or(workload.working_set()),
+            touched: self.touched.unwrap_or(most),
             content: self.content.unwrap_or(Content::Random),
-            delta: self.delta.unwrap_or(4),
+            delta: self.delta_bytes.unwrap_or(4),
             workload,
             phase_offset: self.phase_offset,
-            link: in_lab.then(|| self.lab_link()),
+            link: lab.map(|now| self.link_after(now)),
             policy: Policy {
                 mode: self.mode.unwrap_or_default(),
                 downtime_limit: self.downtime_limit.unwrap_or(Policy::default().downtime_limit),
                 bandwidth_cap: self.bandwidth_cap,
                 auto_converge: self.auto_converge.then(AutoConverge::default),
                 xbzrle: self.xbzrle.then_some(Policy::DEFAULT_XBZRLE),
-                multifd_channels: self.multifd.unwrap_or(0),
+                multifd_channels: self.multifd_channels.unwrap_or(0),
                 timeout: Some(self.timeout.unwrap_or(SimTime::from_secs(120))),
                 ..Policy::default()
             },
@@ -208,10 +271,21 @@ pub struct RunPlan {
 /// the program, its stack.
 const BOTTOM_PAGES: u64 = 2048;
 const BOTTOM_USED_PAGES: u64 = 68;
+/// What the firmware keeps at the top, rounded up: its tables of the machine.
+const TOP_PAGES: u64 = 256;
 /// Pages of a `zipf` term that one page of its table is for (`guest.c`, `struct alias`).
 const ALIASES_PER_PAGE: u64 = 512;
 
 impl RunPlan {
+    /// What a host has to have free for its memory. An operating system touches all of it sooner or later; zero pages that nobody touches
+    /// are not there.
+    pub fn resident(&self) -> Bytes {
+        match self.kind {
+            Kind::Freestanding => Pages(self.touched.0 + BOTTOM_PAGES).bytes().min(self.memory),
+            _ => self.memory,
+        }
+    }
+
     /// The zero pages at the bottom of the freestanding guest's memory.
     pub fn zero_head(&self) -> Pages {
         let tables = self.workload.terms.iter().map(|term| match term.pattern {
@@ -245,10 +319,14 @@ impl RunPlan {
             return refuse(error.key, error.message);
         }
         // The guest's own code and tables lie in the first 8 MiB.
-        if self.kind == Kind::Freestanding && self.touched.0 + BOTTOM_PAGES > self.memory.pages().0 {
+        if self.kind == Kind::Freestanding && self.touched.0 + BOTTOM_PAGES + TOP_PAGES > self.memory.pages().0 {
             return refuse(
                 "touched",
-                format!("{} do not fit into {} beside the guest's own 8MiB", self.touched.bytes(), self.memory),
+                format!(
+                    "{} do not fit into {} beside the guest's own 8MiB and 1MiB for the firmware",
+                    self.touched.bytes(),
+                    self.memory
+                ),
             );
         }
         if self.workload.working_set() > self.touched.max(Pages(1)) && self.kind == Kind::Freestanding {
@@ -264,7 +342,7 @@ impl RunPlan {
             );
         }
         if !(4..=4028).contains(&self.delta) || !self.delta.is_multiple_of(4) {
-            return refuse("delta", format!("{} is not 4 to 4028 in steps of 4", self.delta));
+            return refuse("delta_bytes", format!("{} is not 4 to 4028 in steps of 4", self.delta));
         }
         if self.policy.bandwidth_cap.is_some_and(|cap| cap.0 % (8 << 20) != 0) {
             return refuse("bandwidth-cap", "libvirt takes whole MiB/s".to_owned());
@@ -274,10 +352,8 @@ impl RunPlan {
         {
             return refuse("log-chunk", format!("{chunk} is no power of two from 256KiB"));
         }
-        if let Some(link) = self.link
-            && link.capacity < BitRate(1_000_000)
-        {
-            return refuse("link", format!("{} is below 1Mbit/s", link.capacity));
+        if let Some(link) = self.link {
+            link.check()?;
         }
         if self.transport == Transport::Tls {
             return refuse(
@@ -286,7 +362,7 @@ impl RunPlan {
                     .to_owned(),
             );
         }
-        self.policy.check().map_err(|error| InputError::new(error.key, error.message))
+        self.check_for(Version::V7_2)
     }
 
     /// The guest's command line, by which it follows the plan.
@@ -300,7 +376,7 @@ impl RunPlan {
     /// Names what it refuses.
     pub fn check_for(&self, version: Version) -> Result<(), InputError> {
         let policy = Policy { qemu: version, ..self.policy.clone() };
-        policy.check().map_err(|error| InputError::new(error.key, error.message))
+        policy.check_over(self.transport).map_err(|error| InputError::new(error.key, error.message))
     }
 
     /// Whether the guest runs while its memory is moved.

@@ -1,10 +1,15 @@
 //! How a command gets to a host: here, into a lab's namespaces, or over SSH.
 
 use std::fmt::{self, Display};
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
+use fluent_uri::Uri;
+use fluent_uri::pct_enc::EStr;
+use fluent_uri::pct_enc::encoder::Query;
+use migsim_models::text::quoted;
 
 /// Where a host is, for running commands at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,32 +36,32 @@ impl Reach {
     /// The host that a libvirt URI names: `qemu:///system` is here, `qemu+ssh://user@host/system?command=...&keyfile=...` is over SSH.
     ///
     /// # Errors
-    /// The transport says nothing about how commands get there.
+    /// It is no URI, names no host that can be one, or its transport carries no commands.
     pub fn from_uri(uri: &str) -> anyhow::Result<Reach> {
-        let (scheme, rest) = uri.split_once("://").with_context(|| format!("`{uri}` is not a libvirt URI"))?;
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if authority.is_empty() {
-            return Ok(Reach::Here);
+        let place = Place::parse(uri)?;
+        let Some(host) = &place.host else { return Ok(Reach::Here) };
+        if !["ssh", "libssh", "libssh2"].contains(&place.transport.as_str()) {
+            bail!(
+                "`{uri}`: libvirt answers there, but commands cannot be run at the host by it; it takes qemu+ssh://USER@HOST/system"
+            );
         }
-        if scheme != "qemu+ssh" && scheme != "qemu+libssh" && scheme != "qemu+libssh2" {
-            bail!("`{uri}`: commands have to be run at the host as well; it takes qemu+ssh://USER@HOST/system");
-        }
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (host, Some(port)),
-            _ => (authority, None),
-        };
         let mut options = vec!["-oBatchMode=yes".to_owned()];
-        options.extend(port.map(|port| format!("-p{port}")));
+        options.extend(place.port.map(|port| format!("-p{port}")));
         let mut program = "ssh".to_owned();
-        for (key, value) in uri_parameters(path) {
+        for (key, value) in &place.parameters {
             match key.as_str() {
-                "command" => program = value,
+                "command" => program.clone_from(value),
                 "keyfile" => options.push(format!("-i{value}")),
-                "no_verify" if value == "1" => options.push("-oStrictHostKeyChecking=no".to_owned()),
+                // Whoever does not want the host's key checked does not want it written down either.
+                "no_verify" if value == "1" => {
+                    let unverified = ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null"];
+                    options.extend(unverified.map(str::to_owned));
+                }
                 _ => {}
             }
         }
-        Ok(Reach::Ssh { program, target: host.to_owned(), options })
+        let target = place.user.as_ref().map_or_else(|| host.clone(), |user| format!("{user}@{host}"));
+        Ok(Reach::Ssh { program, target, options })
     }
 
     /// A command at the host. Over SSH the words are quoted for the shell there.
@@ -75,7 +80,7 @@ impl Reach {
             Reach::Ssh { program, target, options } => {
                 let mut command = Command::new(program);
                 let quoted: Vec<String> = words.iter().map(|word| shell_quoted(word)).collect();
-                command.args(options).arg(target).arg(quoted.join(" "));
+                command.args(options).arg("--").arg(target).arg(quoted.join(" "));
                 command
             }
         }
@@ -86,11 +91,20 @@ impl Reach {
     /// # Errors
     /// It cannot be started or fails; with what it said.
     pub fn run(&self, words: &[&str]) -> anyhow::Result<String> {
-        let output = self
-            .command(words)
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("`{}` {self} did not start", words.join(" ")))?;
+        self.run_with(words, &[])
+    }
+
+    /// The same, with something to read.
+    ///
+    /// # Errors
+    /// As of [`Reach::run`].
+    pub fn run_with(&self, words: &[&str], input: &[u8]) -> anyhow::Result<String> {
+        let mut command = self.command(words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("`{}` {self} did not start", words.join(" ")))?;
+        // One that ends before it has read everything says why.
+        let _ = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input));
+        let output = child.wait_with_output()?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             bail!("`{}` {self} failed: {}", words.join(" "), said.trim());
@@ -106,21 +120,12 @@ impl Reach {
     /// Puts a file there.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// It cannot be written; its folder is not there.
     pub fn write_file(&self, path: &Path, content: &[u8]) -> anyhow::Result<()> {
-        use std::io::Write as _;
         let place = path.display().to_string();
-        let mut child = self
-            .command(&["sh", "-c", "mkdir -p \"$(dirname \"$0\")\" && cat > \"$0\"", &place])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("writing {place} {self}"))?;
-        let written = child.stdin.take().map_or(Ok(()), |mut input| input.write_all(content));
-        let output = child.wait_with_output()?;
-        if !output.status.success() || written.is_err() {
-            bail!("{place} could not be written {self}: {}", String::from_utf8_lossy(&output.stderr).trim());
-        }
+        // Its owner alone reads it.
+        self.run_with(&["sh", "-c", "umask 077 && cat > \"$0\"", &place], content)
+            .with_context(|| format!("{place} could not be written {self}"))?;
         Ok(())
     }
 }
@@ -135,29 +140,67 @@ impl Display for Reach {
     }
 }
 
-/// The parameters of a URI's path, `system?key=value&...`, with percent-encoding undone.
-pub fn uri_parameters(path: &str) -> Vec<(String, String)> {
-    let query = path.split_once('?').map_or("", |(_, query)| query);
-    query.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k.to_owned(), percent_decoded(v))).collect()
+/// A libvirt URI, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// `ssh` of `qemu+ssh`; empty where the scheme has none.
+    pub transport: String,
+    /// Before the `@`.
+    pub user: Option<String>,
+    /// A name or an address, an IPv6 one without its brackets; `None`: this machine.
+    pub host: Option<String>,
+    /// After the host.
+    pub port: Option<u16>,
+    /// After the `?`, percent-encoding undone.
+    pub parameters: Vec<(String, String)>,
+}
+
+impl Place {
+    /// Takes a URI apart.
+    ///
+    /// # Errors
+    /// It is no URI of libvirt's, or what it names as user or host is none, and might be taken for an option.
+    pub fn parse(uri: &str) -> anyhow::Result<Place> {
+        let whole = Uri::parse(uri).with_context(|| {
+            format!("`{}` is not a libvirt URI; it looks like qemu+ssh://USER@HOST/system", quoted(uri))
+        })?;
+        let transport = whole.scheme().as_str().split_once('+').map_or("", |(_, transport)| transport);
+        let named = |what: &str, text: &str| {
+            let fine = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+            if !text.chars().all(fine) || text.starts_with(['-', '.']) {
+                bail!("`{}`: `{}` is no {what}; it takes letters, digits, `.`, `_` and `-`", quoted(uri), quoted(text));
+            }
+            Ok(text.to_owned())
+        };
+        let authority = whole.authority().filter(|authority| !authority.host().is_empty());
+        let host = authority.map(|a| named("host", a.host().trim_start_matches('[').trim_end_matches(']')));
+        let user = authority.and_then(|a| a.userinfo()).map(|user| named("user", user.as_str()));
+        let port = authority.and_then(|a| a.port()).filter(|port| !port.is_empty());
+        let port = port.map(|port| port.as_str().parse().with_context(|| format!("`{uri}`: port {port}")));
+        let query = whole.query().map_or("", |query| query.as_str());
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        Ok(Place {
+            transport: transport.to_owned(),
+            user: user.transpose()?,
+            host: host.transpose()?,
+            port: port.transpose()?,
+            parameters: pairs.map(|(key, value)| (key.to_owned(), percent_decoded(value))).collect(),
+        })
+    }
+
+    /// The value of a parameter.
+    pub fn parameter(&self, key: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
+}
+
+/// An address as URIs have it: an IPv6 one in brackets.
+pub fn bracketed(address: &str) -> String {
+    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
 }
 
 fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let code = (*first == b'%').then(|| tail.get(..2)).flatten();
-        match code.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    EStr::<Query>::new(text).map_or_else(|| text.to_owned(), |text| text.decode().to_string_lossy().into_owned())
 }
 
 fn shell_quoted(word: &str) -> String {
@@ -174,16 +217,50 @@ mod tests {
         let reach = Reach::from_uri("qemu+ssh://root@b:2222/system?command=%2Fopt%2Fs&keyfile=/k&no_verify=1").unwrap();
         let Reach::Ssh { program, target, options } = &reach else { panic!("{reach:?}") };
         assert_eq!((program.as_str(), target.as_str()), ("/opt/s", "root@b"));
-        assert_eq!(options.join(" "), "-oBatchMode=yes -p2222 -i/k -oStrictHostKeyChecking=no");
-        for refused in ["qemu+tcp://b/system", "b"] {
-            assert!(Reach::from_uri(refused).is_err(), "{refused}");
+        assert_eq!(
+            options.join(" "),
+            "-oBatchMode=yes -p2222 -i/k -oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null"
+        );
+        let reach = Reach::from_uri("qemu+ssh://root@[fd00::2]:22/system").unwrap();
+        let Reach::Ssh { target, options, .. } = &reach else { panic!("{reach:?}") };
+        assert_eq!((target.as_str(), options.join(" ").as_str()), ("root@fd00::2", "-oBatchMode=yes -p22"));
+        assert_eq!(Place::parse("qemu+tls://[::1]/system").unwrap().host.as_deref(), Some("::1"));
+    }
+
+    #[test]
+    fn a_uri_that_is_none_or_carries_no_commands_is_refused() {
+        for (uri, said) in [
+            ("qemu+tcp://b/system", "qemu+ssh://"),
+            ("qemu+tls://b/system", "qemu+ssh://"),
+            ("qemu://b/system", "qemu+ssh://"),
+            ("b", "not a libvirt URI"),
+            ("", "not a libvirt URI"),
+            ("qemu+ssh://a b/system", "not a libvirt URI"),
+            ("qemu+ssh://-oProxyCommand=id/system", "is no host"),
+            ("qemu+ssh://-oProxyCommand%3Did/system", "is no host"),
+            ("qemu+ssh://-l@b/system", "is no user"),
+            ("qemu+ssh://$(id)/system", "is no host"),
+            ("qemu+ssh://b;id/system", "is no host"),
+            ("qemu+ssh://b:99999/system", "port"),
+        ] {
+            let error = format!("{:#}", Reach::from_uri(uri).unwrap_err());
+            assert!(error.contains(said), "{uri}: {error}");
         }
     }
 
     #[test]
     fn words_survive_a_shell() {
         let reach = Reach::Ssh { program: "/bin/sh".to_owned(), target: "-c".to_owned(), options: Vec::new() };
-        assert_eq!(reach.run(&["printf", "%s|", "a b", "it's", "$HOME"]).unwrap(), "a b|it's|$HOME|");
+        // As a shell takes it: `sh -- -c WORDS` would not.
+        let Reach::Ssh { program, .. } = &reach else { panic!() };
+        let hostile =
+            ["a b", "it's", "$HOME", "$(id)", "`id`", "a;b", "a|b&c", "\n", "\"", "\\", "*", "", "-n", "é\u{202e}"];
+        for word in hostile {
+            let command = reach.command(&["printf", "%s", word]);
+            let line = command.get_args().last().unwrap();
+            let output = Command::new(program).arg("-c").arg(line).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), word);
+        }
     }
 
     #[test]

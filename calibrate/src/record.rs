@@ -55,6 +55,7 @@ pub struct Record {
     pub zero_head_pages: Option<u64>,
     pub log_chunk_mib: Option<f64>,
     pub goodput_mbit: Option<f64>,
+    pub goodput_spread_mbit: Option<f64>,
     pub send_buffer_bytes: Option<f64>,
     pub congestion: String,
     pub beat_gap_ms: Option<f64>,
@@ -65,6 +66,8 @@ pub struct Record {
     pub stop_unsent_bytes: Option<f64>,
     pub stop_shaper_bytes: Option<f64>,
     pub background_cpu: Option<f64>,
+    pub host_cpus: Option<f64>,
+    pub cpu_pressure: Option<f64>,
     pub busy_cpu: Option<f64>,
     pub loadavg: Option<f64>,
     /// What the guests that were moved at the same time share.
@@ -111,6 +114,7 @@ impl Record {
             zero_head_pages: freestanding.then(|| plan.zero_head().0),
             log_chunk_mib: plan.log_chunk.map(|chunk| chunk.0 as f64 / f64::from(1 << 20)),
             goodput_mbit: Some(round(facts.goodput_mbit, 2)),
+            goodput_spread_mbit: facts.goodput_spread_mbit.map(|spread| round(spread, 2)),
             send_buffer_bytes: facts.send_buffer,
             congestion: facts.congestion.clone().unwrap_or_default(),
             ..Record::default()
@@ -131,7 +135,8 @@ impl Record {
 
     /// Fills in what was seen beside them.
     pub fn take_observed(&mut self, seen: &Observed) {
-        let qemu = |key: &str| seen.qemu.get(key).copied();
+        // QEMU says 0 until it has worked a figure out; nothing takes no time at all.
+        let qemu = |key: &str| seen.qemu.get(key).copied().filter(|_| seen.qemu.get("total-time") != Some(&0.0));
         self.qemu_total_ms = qemu("total-time");
         self.qemu_downtime_ms = qemu("downtime");
         let at = |event: &str| seen.events.iter().find(|(name, _)| name == event).map(|(_, ms)| round(*ms, 1));
@@ -145,6 +150,8 @@ impl Record {
         self.stop_unsent_bytes = seen.stop_unsent_bytes;
         self.stop_shaper_bytes = seen.stop_shaper_bytes;
         self.background_cpu = rounded(seen.background_cpu, 3);
+        self.host_cpus = seen.host_cpus;
+        self.cpu_pressure = rounded(seen.cpu_pressure, 3);
         self.busy_cpu = rounded(seen.busy_cpu, 3);
         self.loadavg = rounded(seen.loadavg, 2);
     }

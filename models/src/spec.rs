@@ -548,11 +548,8 @@ mod tests {
     fn a_tunnel_takes_one_stream_and_none_back() {
         let multifd = Policy { multifd_channels: 2, ..Policy::default() };
         let postcopy = Policy { mode: Mode::Postcopy, ..Policy::default() };
-        let late = Policy {
-            timeout: Some(SimTime::from_secs(9)),
-            on_timeout: OnTimeout::Postcopy,
-            ..Policy::default()
-        };
+        let late =
+            Policy { timeout: Some(SimTime::from_secs(9)), on_timeout: OnTimeout::Postcopy, ..Policy::default() };
         for (policy, key) in [(&multifd, "multifd_channels"), (&postcopy, "mode"), (&late, "on_timeout")] {
             for transport in [Transport::Tunnelled, Transport::Ssh] {
                 let error = policy.check_over(transport).unwrap_err();

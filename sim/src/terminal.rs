@@ -27,7 +27,9 @@ pub fn exit_status(result: anyhow::Result<ExitCode>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("error: {error:#}"));
-            ExitCode::from(UNUSABLE)
+            // What was broken off has no fault of its own.
+            let interrupted = INTERRUPT.get().is_some_and(|flag| flag.load(Ordering::Relaxed));
+            ExitCode::from(if interrupted { INTERRUPTED } else { UNUSABLE })
         }
     }
 }

@@ -105,7 +105,8 @@ impl Understood {
     fn warn(&mut self, keys: &Keys, case: &Case, profile: &Profile) {
         if case.policy.mode != Mode::Offline && case.policy.qemu > Version::NEWEST {
             let (asked, newest) = (case.policy.qemu, Version::NEWEST);
-            self.warnings.push(format!("QEMU {asked} is newer than what is known here; the rules are those of {newest}"));
+            self.warnings
+                .push(format!("QEMU {asked} is newer than what is known here; the rules are those of {newest}"));
         }
         if matches!(case.policy.mode, Mode::Paused | Mode::Offline) {
             return;

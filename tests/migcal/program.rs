@@ -25,7 +25,7 @@ fn records_that_cannot_be_read_are_named_with_their_line() {
     let cases = [
         (String::new(), "has no rows"),
         (format!("{header}\n"), "has no rows"),
-        (format!("{header}\n{}\n", rows.lines().next().unwrap()), "no configuration that was run twice"),
+        (format!("{header}\n{}\n", rows.lines().next().unwrap()), "no configuration of which two runs are left"),
         (good.replacen(",256,", ",many,", 1), ":2"),
     ];
     for (content, said) in cases {
@@ -58,7 +58,7 @@ fn plans_that_cannot_be_are_refused_before_anything_starts() {
         ("name = \"x\"\ndesign = []", "has no [[design]]"),
         ("name = \"x\"\n[[design]]\nname = \"d\"\n[design.run]\nmemory = \"10\"", "design `d`, run 1"),
         (
-            "name = \"x\"\n[[design]]\nname = \"d\"\n[design.run]\nmultifd = 2\nmode = \"postcopy\"",
+            "name = \"x\"\n[[design]]\nname = \"d\"\n[design.run]\nmultifd_channels = 2\nmode = \"postcopy\"",
             "refuses post-copy together with multifd",
         ),
         (
@@ -80,9 +80,9 @@ fn plans_that_cannot_be_are_refused_before_anything_starts() {
         (&["run", "--memory", "100GiB", "--touched", "200GiB"], "more than the memory"),
         (&["run", "--workload", "uniform(wss=1p)"], "rate"),
         (&["run", "--source", "qemu:///system"], "--destination"),
-        (&["lab", "up", "--name", "../x"], "no name of a lab"),
+        (&["lab", "up", "--name", "../x"], "is no name for it"),
         (&["dirty", "g", "--windows", "0,5"], "1 to 60"),
-        (&["settle"], "which two hosts"),
+        (&["settle"], "which hosts"),
         (&["run", "--keep"], "--lab"),
         (&["transfer", "no/such/runs.csv"], "no/such/runs.csv"),
         (&["transfer", "no/such/runs.csv", "--sizes", "2"], "a fit takes 3 runs or more"),
@@ -113,9 +113,9 @@ fn a_fit_to_too_little_says_so_and_writes_no_profile() {
     let cases = [
         (String::new(), "lacks the column"),
         (format!("{header}\n"), "has no rows"),
-        (format!("{header}\n{first}\n"), "1 runs, of which 1 completed"),
-        (format!("{header}\n{first}\n{first}\n{first}\n{first}\n"), "of 1 configurations"),
-        (same.replace(",completed,", ",not-converged,"), "of which 0 completed"),
+        (format!("{header}\n{first}\n"), "1 runs: that leaves 1 of 1 configurations"),
+        (format!("{header}\n{first}\n{first}\n{first}\n{first}\n"), "leaves 4 of 1 configurations"),
+        (same.replace(",completed,", ",not-converged,"), "2 did not complete: that leaves 0"),
         (format!("{header}\n{}\n", first.replacen(elapsed, "NaN", 1)), "a number that is not negative"),
         (same.replacen("precopy", "teleport", 1), "unknown mode `teleport`"),
     ];

@@ -37,8 +37,12 @@ fn recorded_runs_replayed_give_their_rows_again() {
             .map(|t| (t.id.clone(), t))
             .collect();
         let plan = Plan::parse("plan.toml", &std::fs::read_to_string(folder.join("plan.toml")).unwrap()).unwrap();
-        let plans: BTreeMap<String, _> =
-            plan.runs("plan.toml", true).unwrap().into_iter().map(|run| (run.id.clone(), run)).collect();
+        let plans: BTreeMap<String, _> = plan
+            .runs("plan.toml", Some(migcal::lab::Link::default()))
+            .unwrap()
+            .into_iter()
+            .map(|run| (run.id.clone(), run))
+            .collect();
         for record in rows(&folder.join("runs.csv")) {
             // What went wrong in a failed run lies outside of the wire.
             if record.outcome == "failed" {

@@ -8,6 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
+use crate::lab::Link;
 use crate::plan::{RunKeys, RunPlan};
 
 /// A campaign, as its file says it.
@@ -142,11 +143,12 @@ impl Plan {
         Ok(plan)
     }
 
-    /// All its runs, in the order in which they are made: shuffled, so that what drifts is not taken for what varies.
+    /// All its runs, in the order in which they are made: shuffled, so that what drifts is not taken for what varies. `lab`: the link of its
+    /// lab as it is now.
     ///
     /// # Errors
     /// A run that cannot be, by the design's name and the run's number.
-    pub fn runs(&self, file: &str, in_lab: bool) -> Result<Vec<Planned>, InputError> {
+    pub fn runs(&self, file: &str, lab: Option<Link>) -> Result<Vec<Planned>, InputError> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut runs: Vec<Vec<Planned>> = Vec::new();
         let (mut count, mut names) = (0, BTreeSet::new());
@@ -160,12 +162,8 @@ impl Plan {
                 let refuse = |reason: String| InputError::new(format!("{}, run {}", place(), index + 1), reason);
                 let mut plans: Vec<RunPlan> = Vec::new();
                 for point in points {
-                    let mut keys = self.all.clone();
-                    keys.extend(design.run.clone());
-                    let filled = fill(keys, point, &design.run).map_err(&refuse)?;
-                    let keys: RunKeys =
-                        filled.try_into().map_err(|e: toml::de::Error| refuse(e.message().to_owned()))?;
-                    let plan = keys.plan(in_lab).map_err(|e| refuse(e.to_string()))?;
+                    let keys = self.keys(design, point).map_err(&refuse)?;
+                    let plan = keys.plan(lab).map_err(|e| refuse(e.to_string()))?;
                     let link = plans.first().map_or(plan.link, |first| first.link);
                     plans.push(RunPlan { link, ..plan });
                 }
@@ -190,6 +188,28 @@ impl Plan {
         }
         runs.shuffle(&mut rng);
         Ok(runs.into_iter().flatten().collect())
+    }
+}
+
+impl Plan {
+    /// The keys of a run. What [all] says goes for the runs in which it has an effect; what a design says of its own must have one.
+    fn keys(&self, design: &Design, point: &Point) -> Result<RunKeys, String> {
+        let mut all = self.all.clone();
+        loop {
+            let mut table = all.clone();
+            table.extend(design.run.clone());
+            let keys: RunKeys =
+                fill(table, point, &design.run)?.try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+            let idle = keys.without_effect();
+            let general = idle
+                .iter()
+                .map(|(key, _)| *key)
+                .find(|key| all.contains_key(*key) && !design.run.contains_key(*key) && !point.contains_key(*key));
+            match general {
+                Some(key) => drop(all.remove(key)),
+                None => return Ok(keys),
+            }
+        }
     }
 }
 
@@ -341,7 +361,7 @@ mod tests {
     use super::*;
 
     fn runs(text: &str) -> Vec<Planned> {
-        Plan::parse("plan.toml", text).unwrap().runs("plan.toml", true).unwrap()
+        Plan::parse("plan.toml", text).unwrap().runs("plan.toml", Some(Link::default())).unwrap()
     }
 
     #[test]
@@ -407,8 +427,10 @@ mod tests {
             ("run = { link = \"1Gbit/s\" }\n[design.vary]\nlink = [\"2Gbit/s\"]", "is given and varies"),
         ] {
             let text = format!("{HEAD}{rest}");
-            let error =
-                Plan::parse("plan.toml", &text).and_then(|p| p.runs("plan.toml", true)).unwrap_err().to_string();
+            let error = Plan::parse("plan.toml", &text)
+                .and_then(|p| p.runs("plan.toml", Some(Link::default())))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(said), "{rest}: {error}");
         }
     }

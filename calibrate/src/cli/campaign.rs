@@ -9,10 +9,12 @@ use indicatif::ProgressBar;
 use migcal::campaign::{Ending, HostFacts, Listener, Plan, Planned, Store, make};
 use migcal::hosts::Hosts;
 use migcal::lab::Side;
-use migcal::plan::RunKeys;
+use migcal::plan::{RunKeys, RunPlan};
 use migcal::record::{Record, now};
 use migsim::scenario::InputError;
 use migsim::terminal::{self, INTERRUPTED};
+
+use migsim_models::units::{Bytes, Pages};
 
 use super::site::SiteArgs;
 
@@ -57,7 +59,7 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     let file = args.plan.display().to_string();
     let text = std::fs::read_to_string(&args.plan).with_context(|| format!("{file}: cannot be read"))?;
     let plan = Plan::parse(&file, &text)?;
-    let mut runs = plan.runs(&file, args.site.is_lab())?;
+    let mut runs = plan.runs(&file, args.site.link()?)?;
     for name in &args.only {
         if !plan.design.iter().any(|design| design.name == *name) {
             let known: Vec<&str> = plan.design.iter().map(|design| design.name.as_str()).collect();
@@ -82,17 +84,26 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
         terminal::print(&lines.collect::<String>())?;
         return Ok(ExitCode::SUCCESS);
     }
+    let mut groups: Vec<Vec<&RunPlan>> = Vec::new();
     let mut store = Store::open(&args.out, &text)?;
+    for group in runs.chunk_by(|a, b| !a.group.is_empty() && a.group == b.group) {
+        let plans: Vec<&RunPlan> = group.iter().map(|run| &run.plan).collect();
+        groups.push(plans);
+    }
     let interrupted = terminal::interruptible()?;
     let link = runs.first().and_then(|r| r.plan.link).unwrap_or_default();
     let mut opened = args.site.open(link, &interrupted)?;
+    for plans in &groups {
+        opened.hosts.check(plans)?;
+    }
     let first = runs.first().map(|r| &r.plan).context("the plan has no runs")?;
     let warm_up = RunKeys {
         engine: Some(first.engine),
-        memory: Some(migsim_models::units::Bytes(64 << 20)),
+        memory: Some(Bytes(64 << 20)),
+        touched: Some(Pages(0)),
         ..RunKeys::default()
     };
-    let mut warm_up = warm_up.plan(false)?;
+    let mut warm_up = warm_up.plan(None)?;
     warm_up.link = first.link;
     if store.manifest.began.is_empty() {
         let facts = opened.hosts.path(&warm_up)?;

@@ -1,14 +1,20 @@
 //! `migcal dirty`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 use clap::Args;
-use migcal::dirty::{Curve, Method, measure};
-use migcal::lab::{Lab, Side};
-use migcal::reach::Reach;
+use migcal::dirty::{Asked, Found, Method, measure};
+use migcal::helper::undo;
+use migcal::lab::{Lab, Side, reach};
 use migsim::scenario::InputError;
-use migsim::terminal;
+use migsim::terminal::{self, INTERRUPTED, SOME_FAILED};
+use migsim_models::units::BitRate;
 use virt::connect::Connect;
+
+use super::lab::swept;
+use super::site::tell;
 
 #[derive(Debug, Args)]
 pub(super) struct DirtyArgs {
@@ -26,9 +32,18 @@ pub(super) struct DirtyArgs {
     /// Windows in whole seconds, 1 to 60
     #[arg(long, value_delimiter = ',', default_value = "1,2,5,10,20")]
     windows: Vec<u32>,
+    /// How often all windows are measured, 1 to 20: whether they agree says whether the guest is steady
+    #[arg(long, default_value_t = 2)]
+    repeats: usize,
     /// How [default: the best that the host has]
     #[arg(long, value_enum)]
     method: Option<Method>,
+    /// The guest's own QMP socket, for snapshots and rehearsal [default: the one in its XML]
+    #[arg(long, value_name = "PATH")]
+    qmp: Option<PathBuf>,
+    /// The link of the command that is printed at the end [default: the lab's, or the speed of the host's card]
+    #[arg(long)]
+    link: Option<BitRate>,
 }
 
 pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
@@ -36,44 +51,94 @@ pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
     if let Some(window) = args.windows.iter().find(|w| !(1..=60).contains(*w)) {
         return Err(InputError::new("--windows", format!("`{window}`: a window is 1 to 60 whole seconds")).into());
     }
-    let (uri, reach) = match &args.lab {
+    if !(1..=20).contains(&args.repeats) {
+        return Err(InputError::new("--repeats", format!("`{}`: it takes 1 to 20", args.repeats)).into());
+    }
+    let mut windows = args.windows.clone();
+    windows.sort_unstable();
+    windows.dedup();
+    swept();
+    let interrupted = terminal::interruptible()?;
+    let (uri, reach, link) = match &args.lab {
         Some(name) => {
             let lab = Lab::find(name)?.ok_or_else(|| anyhow::anyhow!("no lab `{name}` is up"))?;
             let side = if args.at_destination { Side::Destination } else { Side::Source };
-            (lab.uri(side), lab.reach(side))
+            (lab.uri(side), Ok(lab.reach(side)), Some(lab.link().capacity))
         }
-        None => (args.connect.clone(), Reach::from_uri(&args.connect).unwrap_or(Reach::Here)),
+        None => (args.connect.clone(), reach(&args.connect), None),
     };
-    let total: u32 = args.windows.iter().sum();
-    let bar = terminal::progress(total.into(), "{bar:30} {pos}/{len} s  {msg}");
     let connect = Connect::open(Some(&uri)).map_err(|e| anyhow::anyhow!("{uri} is out of reach: {}", e.message()))?;
+    if let Ok(reach) = &reach {
+        // Without Python there a measurement of libvirt's own still works.
+        let _ = undo(reach).map(|undone| tell(&undone, &uri));
+    }
+    let total = args.repeats as u64 * windows.iter().map(|w| u64::from(*w)).sum::<u64>();
+    let bar = terminal::progress(total, "{bar:30} {pos}/{len} s  {msg}");
     let mut done = 0;
-    let curve = measure(&connect, &reach, &args.domain, &args.windows, args.method, |window| {
+    let asked = Asked { windows: &windows, repeats: args.repeats, method: args.method, qmp: args.qmp.clone() };
+    let found = measure(&connect, &reach, &args.domain, &asked, &interrupted, |window| {
         bar.set_position(done);
-        bar.set_message(format!("a window of {window} s"));
+        bar.set_message(format!("{window} s"));
         done += u64::from(window);
-    })?;
+    });
     bar.finish_and_clear();
-    terminal::print(&describe(&args.domain, &curve))?;
+    let found = match found {
+        Ok(found) => found,
+        Err(error) if interrupted.load(Ordering::Relaxed) => {
+            terminal::complain(&format!("{error:#}"));
+            let fine = reach.is_err() || stands_nowhere(reach.as_ref().ok().map(undo), &uri);
+            return Ok(ExitCode::from(if fine { INTERRUPTED } else { SOME_FAILED }));
+        }
+        Err(error) => return Err(error),
+    };
+    terminal::print(&describe(&args.domain, &found, args.link.or(link)))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(name: &str, curve: &Curve) -> String {
-    use clap::ValueEnum as _;
-    let method = curve.method.to_possible_value().map_or(String::new(), |v| v.get_name().to_owned());
-    let mut text =
-        format!("{name}: {} of memory, measured by {method}\n\nwindow  distinct pages\n", curve.memory.bytes());
-    for (window, pages) in &curve.points {
-        text.push_str(&format!("{:>6}  {:>14}\n", window.to_string(), pages.0));
+/// Whether nothing of the host's guests is left changed, as far as can be told.
+fn stands_nowhere(undone: Option<anyhow::Result<migcal::helper::Undone>>, uri: &str) -> bool {
+    match undone {
+        Some(Ok(undone)) => tell(&undone, uri),
+        _ => true,
+    }
+}
+
+fn describe(name: &str, found: &Found, link: Option<BitRate>) -> String {
+    let curve = &found.curve;
+    let memory = curve.memory.bytes();
+    let mut text = format!("{name}: {memory} of memory, measured by {}\n\nwindow  distinct pages\n", curve.method);
+    for window in &curve.windows {
+        let (least, most) = (window.least.0, window.most.0);
+        let range = if least == most { String::new() } else { format!("  ({least} to {most})") };
+        text.push_str(&format!("{:>6}  {:>14}{range}\n", window.length.to_string(), window.mean.0));
     }
     if curve.coarse {
         text.push_str("\nQEMU reports whole MiB/s: each is known to 128 pages for each second of its window.\n");
     }
+    if let Some(why) = curve.unsteady() {
+        text.push_str(&format!(
+            "\nUNSTEADY: {why}. What it writes comes and goes, or has changed meanwhile: one curve does not say it. Measure when it does \
+             what it will do then, more --repeats, or give its spells by hand: phase(on=..., off=..., ...).\n"
+        ));
+    }
     let (measured, fitted) = (curve.workload(), curve.fitted());
     text.push_str(&format!("\nas measured:  --workload '{measured}'\nas classes:   --workload '{fitted}'\n"));
+    let mut assumed = Vec::new();
+    let touched = found.touched.map_or(String::new(), |pages| format!(" --touched {}p", pages.0));
+    if found.touched.is_none() {
+        assumed.push("how much of its memory it has touched could not be seen: all of it is assumed");
+    }
+    let link = link.or(found.card).unwrap_or_else(|| {
+        assumed.push("the link is not known: --link 1Gbit/s stands for it");
+        BitRate(1_000_000_000)
+    });
+    let qemu = found.qemu.split('.').take(2).collect::<Vec<_>>().join(".");
     text.push_str(&format!(
-        "\nmigsim predict --memory {} --link 1Gbit/s --workload '{measured}'\n",
-        curve.memory.bytes()
+        "\nmigsim predict --memory {}{touched} --vcpus {} --qemu {qemu} --link {link} --workload '{measured}'\n",
+        memory, found.vcpus
     ));
+    for what in assumed {
+        text.push_str(&format!("Note: {what}.\n"));
+    }
     text
 }

@@ -3,90 +3,102 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use clap::Args;
-use migcal::faults::{FAULTS, Series};
-use migcal::lab::{Lab, Link, down};
+use migcal::faults::{Checked, Series, Trial, read_report, summary};
+use migcal::lab::{Lab, down};
+use migsim::scenario::InputError;
 use migsim::terminal::{self, INTERRUPTED, SOME_FAILED};
-use migsim_models::spec::Mode;
-use migsim_models::units::BitRate;
+
+use super::lab::swept;
 
 #[derive(Debug, Args)]
 pub(super) struct FaultsArgs {
-    /// Runs in a row
-    #[arg(long, default_value_t = 50)]
+    /// How many trials, 1 to 100000: each strikes a command once, at a random moment
+    #[arg(long, default_value_t = 20)]
     runs: usize,
-    /// How many of them get a fault: up to 10 different ones, then again
-    #[arg(long, default_value_t = 10)]
-    faults: usize,
-    /// Write the runs to this file
+    /// Of what is struck, with what, and when
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write the report to this file, and go on with one that is there
     #[arg(long, value_name = "FILE.csv")]
     out: Option<PathBuf>,
+    /// Make the trials of one part of so many, as 1/2: parts run beside each other
+    #[arg(long, value_name = "I/N", value_parser = part, default_value = "1/1")]
+    part: (usize, usize),
+    /// Make this one trial alone
+    #[arg(long, value_name = "NUMBER")]
+    only: Option<usize>,
+}
+
+fn part(text: &str) -> Result<(usize, usize), String> {
+    let pair = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    pair.filter(|(i, n)| (1..=*n).contains(i)).ok_or_else(|| "it takes a part of so many, as 1/2".to_owned())
 }
 
 pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
+    if !(1..=100_000).contains(&args.runs) {
+        return Err(InputError::new("--runs", format!("`{}`: it takes 1 to 100000", args.runs)).into());
+    }
+    let mut rows = args.out.as_ref().map_or(Ok(Vec::new()), |file| read_report(file, args.seed))?;
+    let numbers: Vec<usize> = (1..=args.runs)
+        .filter(|number| args.only.is_none_or(|only| only == *number))
+        .filter(|number| number % args.part.1 == args.part.0 % args.part.1)
+        .filter(|number| rows.iter().all(|row| row.number != *number))
+        .collect();
     let interrupted = terminal::interruptible()?;
+    swept();
     let name = format!("faults-{}", std::process::id());
-    let lab = Lab::up(&name, Link::of(BitRate(120_000_000)))?;
-    drop(lab);
-    let series = Series::new(&name, &std::env::current_exe()?, &interrupted);
-    let mut writer = args.out.as_ref().map(csv::Writer::from_path).transpose()?;
-    let bar = terminal::progress(args.runs as u64, "{bar:30} {pos}/{len} runs, {eta} left  {msg}");
-    let (mut bad, mut made, mut struck) = (0, 0, 0);
+    // Each trial holds the lab for itself, so that commands can use it between.
+    drop(Lab::up(&name, Series::link())?);
+    let series = Series::new(&name, args.seed, &std::env::current_exe()?, &interrupted);
+    let bar = terminal::progress(numbers.len() as u64, "{bar:30} {pos}/{len} trials, {eta} left  {msg}");
     let mut failure = None;
-    for index in 0..args.runs {
+    for number in numbers {
         if interrupted.load(Ordering::Relaxed) {
             break;
         }
-        // Spread evenly over the series.
-        let strikes = (index + 1) * args.faults / args.runs.max(1) > index * args.faults / args.runs.max(1);
-        let (fault, mode) = if strikes {
-            struck += 1;
-            let (fault, mode) = FAULTS[(struck - 1) % FAULTS.len()];
-            (Some(fault), mode)
-        } else {
-            (None, [Mode::Precopy, Mode::Postcopy, Mode::Offline][index % 3])
-        };
-        bar.set_message(fault.map_or(mode.to_string(), |fault| format!("{mode}, {fault}")));
-        let id = format!("faults-{:03}", index + 1);
-        let checked = match series.run(&id, mode, fault, |text| bar.suspend(|| terminal::complain(text))) {
+        let trial = Trial::drawn(args.seed, number);
+        bar.set_message(format!("{}, {}", trial.subject, trial.fault));
+        let began = Instant::now();
+        let checked = match series.make(&trial) {
             Ok(checked) => checked,
+            // One that was interrupted says nothing.
+            Err(_) if interrupted.load(Ordering::Relaxed) => break,
             Err(error) => {
-                failure = Some(error);
+                failure = Some(error.context(format!("trial {number}: {}, {}", trial.subject, trial.fault)));
                 break;
             }
         };
-        made += 1;
+        if interrupted.load(Ordering::Relaxed) {
+            break;
+        }
         bar.inc(1);
-        let record = &checked.record;
-        if let Some(writer) = &mut writer {
-            writer.serialize(record)?;
+        if !checked.wrong.is_empty() || args.only.is_some() {
+            bar.suspend(|| terminal::print(&told(&checked, began)))?;
+        }
+        rows.push(checked);
+        if let Some(file) = &args.out {
+            let mut writer = csv::Writer::from_path(file)?;
+            for row in &rows {
+                writer.serialize(row)?;
+            }
             writer.flush()?;
         }
-        if fault.is_some() || !checked.wrong.is_empty() || record.outcome == "failed" {
-            let verdict =
-                if checked.wrong.is_empty() { "one guest, alive".to_owned() } else { checked.wrong.join(", ") };
-            let told = if record.error.is_empty() {
-                record.outcome.clone()
-            } else {
-                format!("{}: {}", record.outcome, record.error)
-            };
-            let what = if record.fault.is_empty() { "no fault" } else { &record.fault };
-            let line =
-                format!("{id} {mode}, {what}\n  reported: {told}\n  afterwards: at the {}, {verdict}", record.holder);
-            bar.suspend(|| terminal::print(&format!("{line}\n")))?;
-        }
-        bad += usize::from(!checked.wrong.is_empty());
     }
     bar.finish_and_clear();
     down(&name)?;
     if let Some(error) = failure {
         return Err(error);
     }
+    let bad = rows.iter().filter(|row| !row.wrong.is_empty()).count();
     let left = Lab::names()?.contains(&name);
     terminal::print(&format!(
-        "{made} runs, {struck} with a fault: {bad} guests lost, doubled or dead; {} left behind after `lab down`\n",
-        if left { "something" } else { "nothing" }
+        "{}\n{} trials, {bad} of them wrong; {} left behind after the last\n",
+        summary(&rows),
+        rows.len(),
+        if left { "something is" } else { "nothing is" }
     ))?;
     Ok(if interrupted.load(Ordering::Relaxed) {
         ExitCode::from(INTERRUPTED)
@@ -95,4 +107,20 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+fn told(row: &Checked, began: Instant) -> String {
+    let verdict = if row.wrong.is_empty() { "as it should be".to_owned() } else { format!("WRONG: {}", row.wrong) };
+    format!(
+        "trial {}: {}, {} after {} ms ({:.0} s in all)\n  ended: {}: {}\n  next command: {}\n  found: {}; {verdict}\n",
+        row.number,
+        row.command,
+        row.fault,
+        row.after_ms,
+        began.elapsed().as_secs_f64(),
+        row.ended,
+        row.said,
+        row.settled,
+        row.found
+    )
 }

@@ -9,11 +9,11 @@ use clap::Args;
 use migcal::fit::{Fitted, Manner, fit};
 use migsim::output::{Care, Output};
 use migsim::report::table::grid;
-use migsim::scenario::read_profile;
+use migsim::scenario::profile_or_default;
 use migsim::terminal;
-use migsim_models::profile::{Profile, Provenance};
+use migsim_models::profile::Provenance;
 
-use super::records::read;
+use super::records::{DisturbanceArgs, read};
 
 #[derive(Debug, Args)]
 pub(super) struct FitArgs {
@@ -26,9 +26,11 @@ pub(super) struct FitArgs {
     /// Overwrite a profile that is there
     #[arg(long)]
     force: bool,
-    /// The profile that is believed beforehand: of other hosts, say [default: what `migsim profile assumed` prints]
-    #[arg(long, value_name = "PROFILE.toml")]
-    from: Option<PathBuf>,
+    /// The profile that is believed beforehand, a file or one of `migsim profile`'s names; one that has not seen these runs
+    #[arg(long, value_name = "PROFILE.toml", default_value = "lab")]
+    from: PathBuf,
+    #[command(flatten)]
+    disturbance: DisturbanceArgs,
     /// Of the starts and the bootstrap
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -38,10 +40,18 @@ pub(super) struct FitArgs {
 }
 
 pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
-    let prior = args.from.as_deref().map_or_else(|| Ok(Profile::assumed()), read_profile)?;
-    let read = read(&args.runs)?;
+    let prior = profile_or_default(Some(&args.from))?;
+    let read = read(&args.runs, &args.disturbance)?;
+    read.warn_of_versions(None);
+    let seen: Vec<&str> = prior.fit.iter().flat_map(|fit| &fit.campaigns).map(String::as_str).collect();
+    if let Some(twice) = read.campaigns.iter().find(|campaign| seen.contains(&campaign.as_str())) {
+        terminal::complain(&format!(
+            "note: `{}` was fitted to the campaign `{twice}` already, which counts twice now; --from assumed has seen no run",
+            prior.name
+        ));
+    }
     let interrupted = terminal::interruptible()?;
-    let inputs: Vec<&Path> = args.runs.iter().map(PathBuf::as_path).chain(args.from.as_deref()).collect();
+    let inputs: Vec<&Path> = args.runs.iter().map(PathBuf::as_path).chain([&*args.from]).collect();
     let out = Output::create(&args.out, Care { inputs: &inputs, edited: true, force: args.force })?;
     let bar = terminal::progress(1000, "{bar:30} {percent} %, {eta} left  fitting");
     let manner = Manner { seed: args.seed, ..Manner::default() };

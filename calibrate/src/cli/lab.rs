@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use migcal::lab::{Lab, Link, Side, down};
+use migcal::domain::check_name;
+use migcal::lab::{Lab, Link, Side, down, sweep};
 use migsim::terminal;
 use migsim_models::units::{BitRate, SimTime};
 
@@ -29,6 +30,9 @@ pub(super) enum LabCommand {
         /// All labs
         #[arg(long, conflicts_with = "name")]
         all: bool,
+        /// Also where another migcal is at work in it
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -42,13 +46,15 @@ pub(super) struct Name {
 pub(super) fn run(command: &LabCommand) -> anyhow::Result<ExitCode> {
     match command {
         LabCommand::Up { name, link, ssh } => {
+            check_name("--name", &name.name)?;
+            swept();
             let lab = Lab::up(&name.name, Link::of(*link))?;
+            let uris = if *ssh { Some((lab.start_ssh()?, lab.ssh_from_source()?)) } else { None };
             let mut text = describe(&lab);
-            if *ssh {
-                let uris = lab.start_ssh()?;
-                for (side, uri) in Side::BOTH.into_iter().zip(uris) {
-                    text.push_str(&format!("  {side:<12} {uri}\n"));
-                }
+            if let Some(([source, destination], peer)) = uris {
+                text.push_str(&format!(
+                    "\nAs if they were two servers:\n\nmigcal run --source '{source}' --destination '{destination}' --peer '{peer}'\n"
+                ));
             }
             terminal::print(&text)?;
         }
@@ -64,9 +70,15 @@ pub(super) fn run(command: &LabCommand) -> anyhow::Result<ExitCode> {
                 })?;
             }
         }
-        LabCommand::Down { name, all } => {
+        LabCommand::Down { name, all, force } => {
+            check_name("--name", &name.name)?;
             let names = if *all { Lab::names()? } else { vec![name.name.clone()] };
             for name in names {
+                if !force && Lab::find(&name)?.is_some_and(|lab| lab.is_in_use()) {
+                    anyhow::bail!(
+                        "the lab `{name}` is in use by another migcal, whose guest would be lost; end that first, or take it down with --force"
+                    );
+                }
                 let found = down(&name)?;
                 terminal::print(&if found {
                     format!("{name}: down\n")
@@ -79,9 +91,28 @@ pub(super) fn run(command: &LabCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Takes down what labs of killed tools have left, and says so.
+pub(super) fn swept() {
+    match sweep() {
+        Ok(gone) => {
+            for name in gone {
+                terminal::complain(&format!("took down the lab `{name}`, whose migcal was killed"));
+            }
+        }
+        Err(error) => terminal::complain(&format!("a lab of a migcal that was killed does not go: {error:#}")),
+    }
+}
+
 fn describe(lab: &Lab) -> String {
     let link = lab.link();
-    let mut text = format!("{}: up, {}, send buffer {}", lab.name(), link.capacity, link.send_buffer);
+    let daemons = Side::BOTH.into_iter().filter(|side| lab.daemon_answers(*side)).count();
+    let standing = match (daemons, lab.is_in_use()) {
+        (2, true) => "up, in use",
+        (2, false) => "up",
+        (_, true) => "in use",
+        _ => "broken: `migcal settle --lab` starts its libvirtd again, `migcal lab down --name` removes it",
+    };
+    let mut text = format!("{}: {standing}, {}, send buffer {}", lab.name(), link.capacity, link.send_buffer);
     if link.delay > SimTime::ZERO {
         text.push_str(&format!(", {} each way", link.delay));
     }
@@ -91,8 +122,13 @@ fn describe(lab: &Lab) -> String {
             Some(pid) => format!("libvirtd {pid}"),
             None => "no libvirtd".to_owned(),
         };
-        let guests = lab.guest_pids(side).len();
-        text.push_str(&format!("  {side:<12} {}, {daemon}, {guests} guests, {}\n", side.address(), lab.uri(side)));
+        let pids = |pids: Vec<i32>| pids.iter().map(|pid| format!(" {pid}")).collect::<String>();
+        let guests = lab.guest_pids(side);
+        let count = if guests.is_empty() { "no guests".to_owned() } else { format!("guests{}", pids(guests)) };
+        let ssh = lab.sshd_pids(side);
+        let ssh = if ssh.is_empty() { String::new() } else { format!(", sshd{}", pids(ssh)) };
+        text.push_str(&format!("  {side:<12} {}, {daemon}, {count}{ssh}, {}\n", side.address(), lab.uri(side)));
     }
+    text.push_str(&format!("  all of it in {}\n", lab.folder().display()));
     text
 }

@@ -8,21 +8,26 @@ use migcal::noise::noise;
 use migsim::scenario::InputError;
 use migsim::terminal;
 
-use super::records::read;
+use super::records::{DisturbanceArgs, read};
 
 #[derive(Debug, Args)]
 pub(super) struct NoiseArgs {
     /// Run records
-    runs: PathBuf,
+    #[arg(required = true, value_name = "RUNS.csv")]
+    runs: Vec<PathBuf>,
+    #[command(flatten)]
+    disturbance: DisturbanceArgs,
 }
 
 pub(super) fn run(args: &NoiseArgs) -> anyhow::Result<ExitCode> {
-    let found = noise(&read(&[&args.runs])?.runs);
+    let found = noise(&read(&args.runs, &args.disturbance)?.runs);
     if found.spreads.is_empty() {
-        let file = args.runs.display().to_string();
-        return Err(
-            InputError::new(file, "has no configuration that was run twice; a design takes `repeats = 5`").into()
+        let files: Vec<String> = args.runs.iter().map(|file| file.display().to_string()).collect();
+        let why = format!(
+            "has no configuration of which two runs are left; a design takes `repeats = 5`. {}",
+            found.left_out()
         );
+        return Err(InputError::new(files.join(", "), why).into());
     }
     terminal::print(&found.table())?;
     Ok(ExitCode::SUCCESS)

@@ -10,12 +10,14 @@ use migsim::output::{Care, PictureOutput};
 use migsim::scenario::profile_or_default;
 use migsim::terminal;
 
-use super::records::read;
+use super::records::{DisturbanceArgs, read};
 
 #[derive(Debug, Args)]
 pub(super) struct PaperArgs {
     /// Runs of calibrate/plans/paper.toml
     runs: PathBuf,
+    #[command(flatten)]
+    disturbance: DisturbanceArgs,
     /// Where the pictures go
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -26,7 +28,7 @@ pub(super) struct PaperArgs {
 
 pub(super) fn run(args: &PaperArgs) -> anyhow::Result<ExitCode> {
     let profile = profile_or_default(args.profile.as_deref())?;
-    let judged = judge(&read(&[&args.runs])?.runs, &profile);
+    let judged = judge(&read(&[&args.runs], &args.disturbance)?.runs, &profile);
     for (name, picture) in pictures(&judged) {
         PictureOutput::create(&args.out.join(name), Care::default())?.write(&picture)?;
     }

@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context;
+use clap::Args;
 use migcal::campaign::Manifest;
-use migsim::records::{Observation, observations};
+use migsim::records::{Disturbance, Observation, observations};
+use migsim::terminal;
+use migsim_models::profile::Profile;
+use migsim_models::qemu::Version;
 use sha2::{Digest, Sha256};
 
 /// Records of several files, and what a provenance says of them.
@@ -16,19 +20,38 @@ pub(super) struct Records {
     pub(super) data: String,
     pub(super) campaigns: BTreeSet<String>,
     pub(super) versions: BTreeSet<String>,
+    /// QEMU's, major and minor.
+    pub(super) qemu: BTreeSet<Version>,
     /// As the campaigns' manifests tell.
     pub(super) hosts: BTreeSet<String>,
 }
 
+/// What counts as disturbed.
+#[derive(Debug, Args)]
+pub(super) struct DisturbanceArgs {
+    /// Leave out runs during which unrelated work took more than this share of the host's processors while something waited for one
+    #[arg(long, value_name = "SHARE", default_value_t = Disturbance::default().above, value_parser = share)]
+    pub(super) disturbed_above: f64,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share: &f64| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "it takes a share of the processors, 0 to 1; 1 leaves nothing out".to_owned())
+}
+
 /// Reads files of run records; a row that cannot be read ends it.
-pub(super) fn read<P: AsRef<Path>>(files: &[P]) -> anyhow::Result<Records> {
+pub(super) fn read<P: AsRef<Path>>(files: &[P], disturbance: &DisturbanceArgs) -> anyhow::Result<Records> {
+    let rule = Disturbance { above: disturbance.disturbed_above };
     let mut hash = Sha256::new();
     let mut read = Records::default();
     for place in files {
         let file = place.as_ref().display().to_string();
         let bytes = std::fs::read(place).with_context(|| format!("{file}: cannot be read"))?;
         hash.update(&bytes);
-        let (runs, errors) = observations(&file, &bytes[..])?;
+        let (mut runs, errors) = observations(&file, &bytes[..])?;
+        for run in &mut runs {
+            run.disturbed = rule.is_in(run);
+        }
         if let Some(error) = errors.first() {
             let mut error = error.clone();
             if errors.len() > 1 {
@@ -36,6 +59,7 @@ pub(super) fn read<P: AsRef<Path>>(files: &[P]) -> anyhow::Result<Records> {
             }
             return Err(error.into());
         }
+        read.qemu.extend(runs.iter().map(|run| run.case.policy.qemu));
         read.runs.extend(runs);
         collect(&bytes, &mut read);
         let manifest = std::fs::read_to_string(place.as_ref().with_file_name("manifest.toml")).unwrap_or_default();
@@ -58,4 +82,33 @@ fn collect(bytes: &[u8], read: &mut Records) {
         read.versions.insert(format!("QEMU {}, libvirt {}", text(qemu), text(libvirt)));
     }
     read.campaigns.remove("");
+}
+
+impl Records {
+    /// Says where versions of QEMU differ among the runs, or from those that a profile was fitted to: rules are of the version, but what
+    /// hosts take is of what was measured.
+    pub(super) fn warn_of_versions(&self, profile: Option<&Profile>) {
+        let list =
+            |versions: &BTreeSet<Version>| versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        if profile.is_none() && self.qemu.len() > 1 {
+            terminal::complain(&format!(
+                "note: runs of QEMU {} are fitted together; where their hosts differ as well, fit each by itself",
+                list(&self.qemu)
+            ));
+        }
+        let of_profile: BTreeSet<Version> = profile
+            .and_then(|profile| profile.fit.as_ref())
+            .into_iter()
+            .flat_map(|fit| &fit.versions)
+            .filter_map(|text| text.strip_prefix("QEMU ")?.split(',').next()?.parse().ok())
+            .collect();
+        let others: BTreeSet<Version> = self.qemu.difference(&of_profile).copied().collect();
+        if !of_profile.is_empty() && !others.is_empty() {
+            terminal::complain(&format!(
+                "note: the profile was fitted to QEMU {}, and there are runs of {}: it may not hold for them",
+                list(&of_profile),
+                list(&others)
+            ));
+        }
+    }
 }

@@ -30,7 +30,8 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let plan = args.keys.plan(args.site.is_lab())?;
+    let link = args.site.link()?;
+    let plan = args.keys.plan(link)?;
     if args.keep && args.site.is_own_lab() {
         let why =
             "the lab that is brought up for this run goes at its end; `migcal lab up` makes one that stays, for --lab";
@@ -38,7 +39,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
     let writer = args.out.as_deref().map(append_to).transpose()?;
     let interrupted = terminal::interruptible()?;
-    let mut opened = args.site.open(args.keys.lab_link(), &interrupted)?;
+    let mut opened = args.site.open(plan.link.unwrap_or_default(), &interrupted)?;
+    opened.hosts.check(&[&plan])?;
     let started_at = now();
     let id = started_at.replace(['-', ':'], "");
     let label = Label { id: &id, campaign: "run", repeat: 1 };
@@ -89,9 +91,18 @@ fn describe(record: &Record) -> String {
     let mut lines = vec![
         format!("outcome        {} (the guest is at the {})", record.outcome, record.holder),
         format!("total time     {}", ms(record.elapsed_ms)),
-        format!("downtime       {}", ms(record.downtime_ms)),
+        match record.outcome.as_str() {
+            "not-converged" => format!(
+                "downtime       {} (the longest gap that the guest saw; it was not moved)",
+                ms(record.downtime_ms)
+            ),
+            _ => format!("downtime       {}", ms(record.downtime_ms)),
+        },
     ];
     let mut more = |name: &str, text: String| lines.push(format!("{name:<14} {text}"));
+    if record.mode == "postcopy" && record.switched == 0 && record.outcome == "completed" {
+        more("post-copy", "never switched: it converged as pre-copy first, and its downtime is pre-copy's".to_owned());
+    }
     if record.mode == "offline" {
         more(
             "phases",
@@ -108,17 +119,22 @@ fn describe(record: &Record) -> String {
     more(
         "link",
         format!(
-            "{} Mbit/s, {} µs round trip, {} Mbit/s of payload",
+            "{} Mbit/s, {} µs round trip, {} Mbit/s of payload{}",
             record.link_mbit,
             record.rtt_us.unwrap_or(f64::NAN),
-            record.goodput_mbit.unwrap_or(f64::NAN)
+            record.goodput_mbit.unwrap_or(f64::NAN),
+            record.goodput_spread_mbit.map_or(String::new(), |spread| format!(", the most of probes {spread} apart"))
         ),
     );
     if let (Some(socket), Some(shaper)) = (record.stop_socket_bytes, record.stop_shaper_bytes) {
         more("queued at stop", format!("{socket:.0} bytes in the socket, {shaper:.0} in the shaper"));
     }
     if let Some(cpu) = record.background_cpu {
-        more("disturbance", format!("{cpu:.2} processors' worth"));
+        let of = record.host_cpus.map_or(String::new(), |cpus| format!(" of {cpus}"));
+        let waited = record
+            .cpu_pressure
+            .map_or(String::new(), |share| format!("; in {:.0} % of the time something waited for one", 100.0 * share));
+        more("disturbance", format!("{cpu:.2}{of} processors' worth{waited}"));
     }
     if !record.error.is_empty() {
         more("error", record.error.clone());

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use migcal::domain::check_name;
+use migcal::helper::{Undone, undo};
 use migcal::hosts::Hosts;
 use migcal::hosts::libvirt::{LibvirtHosts, Site};
-use migcal::lab::{Lab, Link, down};
+use migcal::lab::{Lab, Link, Side, down, reach};
 use migcal::run::Settled;
 use migsim::terminal::{self, SOME_FAILED};
+
+use super::lab::swept;
 
 /// The two hosts.
 #[derive(Debug, Args)]
@@ -59,42 +63,91 @@ impl SiteArgs {
         self.source.is_none()
     }
 
-    /// Opens the hosts; a lab is brought up with `link` if none was named.
+    /// The link of the lab as it is now, or as one that is brought up begins; `None`: two servers. The guest's name is checked first of all.
+    pub(super) fn link(&self) -> anyhow::Result<Option<Link>> {
+        check_name("--name", &self.name)?;
+        match &self.lab {
+            _ if !self.is_lab() => Ok(None),
+            None => Ok(Some(Link::default())),
+            Some(name) => Ok(Some(self.named(name)?.link())),
+        }
+    }
+
+    fn named(&self, name: &str) -> anyhow::Result<Lab> {
+        Lab::find(name)?
+            .ok_or_else(|| anyhow::anyhow!("no lab `{name}` is up; `migcal lab up --name {name}` brings it up"))
+    }
+
+    /// Opens the hosts; a lab is brought up with `link` if none was named. What killed tools have left is put in order, and told.
     pub(super) fn open(&self, link: Link, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Opened> {
+        check_name("--name", &self.name)?;
+        swept();
         let mut own_lab = None;
         let site = match (&self.source, &self.destination) {
             (Some(source), Some(destination)) => {
                 Site::Servers { source: source.clone(), destination: destination.clone(), peer: self.peer.clone() }
             }
             _ => {
-                let lab = match &self.lab {
-                    Some(name) => Lab::find(name)?.ok_or_else(|| {
-                        anyhow::anyhow!("no lab `{name}` is up; `migcal lab up --name {name}` brings it up")
-                    })?,
+                let (lab, in_use) = match &self.lab {
+                    Some(name) => {
+                        let lab = self.named(name)?;
+                        let in_use = lab.lock()?;
+                        (lab, in_use)
+                    }
                     None => {
                         let name = format!("own-{}", std::process::id());
                         own_lab = Some(OwnLab(name.clone()));
-                        Lab::up(&name, link)?
+                        Lab::up_for(&name, link)?
                     }
                 };
-                let in_use = lab.lock()?;
                 Site::Lab { lab: Box::new(lab), in_use: Arc::new(in_use) }
             }
         };
-        Ok(Opened { hosts: LibvirtHosts::open(site, &self.name, interrupted)?, _own_lab: own_lab })
+        let hosts = LibvirtHosts::open(site, &self.name, interrupted)?;
+        for (side, undone) in Side::BOTH.into_iter().zip(hosts.undone()) {
+            tell(undone, &hosts.uri(side));
+        }
+        Ok(Opened { hosts, _own_lab: own_lab })
     }
+}
+
+/// Says what was found of measurements that were killed, and put back. Returns whether nothing stands.
+pub(super) fn tell(undone: &Undone, uri: &str) -> bool {
+    for (name, what) in &undone.put_back {
+        terminal::complain(&format!("`{name}` is as it was again: {what} when migcal was killed"));
+    }
+    for (name, why) in &undone.stands {
+        terminal::complain(&format!(
+            "`{name}` was left changed by a measurement that was killed, and could not be put back: {why}. `migcal settle --connect '{uri}'` \
+             tries again; `virsh -c '{uri}' resume '{name}'` lets it go on"
+        ));
+    }
+    undone.stands.is_empty()
 }
 
 #[derive(Debug, Args)]
 pub(super) struct SettleArgs {
     #[command(flatten)]
     site: SiteArgs,
+    /// Of this host alone: put back what a measurement that was killed has left changed of its guests
+    #[arg(long, value_name = "URI", conflicts_with_all = ["lab", "source", "destination", "peer"])]
+    connect: Option<String>,
 }
 
 /// `migcal settle`.
 pub(super) fn settle(args: &SettleArgs) -> anyhow::Result<ExitCode> {
+    if let Some(uri) = &args.connect {
+        let undone = undo(&reach(uri)?)?;
+        let fine = tell(&undone, uri);
+        if undone == Undone::default() {
+            terminal::print("no measurement has left anything changed\n")?;
+        }
+        return Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) });
+    }
     if args.site.is_own_lab() {
-        anyhow::bail!("which two hosts? It takes --lab NAME, or --source URI --destination URI");
+        anyhow::bail!(
+            "which hosts? It takes --lab NAME, or --source URI --destination URI, or --connect URI for measurements at one"
+        );
     }
     let interrupted = terminal::interruptible()?;
     let mut opened = args.site.open(Link::default(), &interrupted)?;

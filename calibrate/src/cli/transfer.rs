@@ -9,7 +9,7 @@ use migcal::transfer::{ENOUGH, Step, enough, study};
 use migsim::scenario::{InputError, profile_or_default};
 use migsim::terminal;
 
-use super::records::read;
+use super::records::{DisturbanceArgs, read};
 use super::table::{Format, percent, render};
 
 #[derive(Debug, Args)]
@@ -23,6 +23,8 @@ pub(super) struct TransferArgs {
     /// How many runs to try, beside none and all
     #[arg(long, value_delimiter = ',', default_value = "3,5,8,12")]
     sizes: Vec<usize>,
+    #[command(flatten)]
+    disturbance: DisturbanceArgs,
     /// Of what is dealt and fitted
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -35,7 +37,7 @@ pub(super) fn run(args: &TransferArgs) -> anyhow::Result<ExitCode> {
         return Err(InputError::new("--sizes", format!("`{size}`: a fit takes 3 runs or more")).into());
     }
     let from = profile_or_default(args.from.as_deref())?;
-    let runs = read(&args.runs)?.runs;
+    let runs = read(&args.runs, &args.disturbance)?.runs;
     let interrupted = terminal::interruptible()?;
     let bar = terminal::progress(1000, "{bar:30} {percent} %, {eta} left  adapting");
     let manner = Manner { seed: args.seed, ..Manner::default() };

@@ -13,7 +13,7 @@ use migsim::scenario::profile_or_default;
 use migsim::terminal;
 use migsim_models::profile::Profile;
 
-use super::records::read;
+use super::records::{DisturbanceArgs, read};
 use super::table::{Format, percent, render};
 
 #[derive(Debug, Args)]
@@ -27,6 +27,8 @@ pub(super) struct ValidateArgs {
     /// Predict each run by a fit to the others: in so many parts, or `campaigns` to leave out one of them at a time
     #[arg(long, value_name = "K|campaigns", value_parser = parts)]
     cross_validate: Option<Parts>,
+    #[command(flatten)]
+    disturbance: DisturbanceArgs,
     /// Of the parts and the fits
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -46,7 +48,11 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         (None, Some(_)) => Profile::assumed(),
         (file, _) => profile_or_default(file.as_deref())?,
     };
-    let runs = read(&args.runs)?.runs;
+    let read = read(&args.runs, &args.disturbance)?;
+    if args.cross_validate.is_none() {
+        read.warn_of_versions(Some(&profile));
+    }
+    let runs = read.runs;
     let inputs: Vec<&Path> = args.runs.iter().map(PathBuf::as_path).chain(args.profile.as_deref()).collect();
     let care = Care { inputs: &inputs, ..Care::default() };
     let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use estimate::{Estimate, Problem, curvature, step, weight};
-use migsim::records::Observation;
+use migsim::records::{DISTURBED, Observation};
 use migsim_models::profile::{Intervals, Param, Profile, Widths};
 use migsim_models::spec::Mode;
 use migsim_models::units::SimTime;
@@ -19,7 +19,6 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use statrs::statistics::{Data, OrderStatistics, Statistics};
 
-use crate::noise::is_disturbed;
 use crate::validate::{Judged, Parts, cross_validate, is_plain};
 
 /// Fewer runs, or runs of fewer configurations, say nothing that could be told from chance.
@@ -113,7 +112,7 @@ pub fn fit(
             None => used.push(run.clone()),
         }
     }
-    enough(runs.len(), &used)?;
+    enough(&left_out, &used)?;
     let mut rng = ChaCha8Rng::seed_from_u64(manner.seed);
     let mut free: Vec<Parameter> = parameters();
     let mut at_prior = Vec::new();
@@ -154,7 +153,11 @@ pub fn fit(
             key: parameter.key,
             value: [parameter.value(prior), parameter.value(&profile)],
             error: (at(best.position[index] + spread) - at(best.position[index])).abs(),
-            interval: [at(positions.quantile(0.05)), at(positions.quantile(0.95))],
+            // One step from the estimate may stop at a bound that lies beside it: what is found is possible.
+            interval: [
+                at(positions.quantile(0.05).min(best.position[index])),
+                at(positions.quantile(0.95).max(best.position[index])),
+            ],
         });
     }
     fit_noise(&mut profile, &used, &best);
@@ -171,8 +174,8 @@ fn reason_against(run: &Observation) -> Option<&'static str> {
         Some("did not complete")
     } else if run.together.is_some() {
         Some("shared its link with other guests")
-    } else if is_disturbed(run) {
-        Some("disturbed by other work on the machine")
+    } else if run.disturbed {
+        Some(DISTURBED)
     } else if run.elapsed_ms.is_none() {
         Some("has no elapsed_ms")
     } else {
@@ -180,12 +183,22 @@ fn reason_against(run: &Observation) -> Option<&'static str> {
     }
 }
 
-fn enough(all: usize, used: &[Observation]) -> Result<(), FitError> {
+fn enough(left_out: &[(String, &str)], used: &[Observation]) -> Result<(), FitError> {
     let configurations: std::collections::BTreeSet<&str> = used.iter().map(|run| run.configuration.as_str()).collect();
     if used.len() < FEWEST_RUNS || configurations.len() < FEWEST_CONFIGURATIONS {
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, why) in left_out {
+            *reasons.entry(why).or_default() += 1;
+        }
+        let without = |(why, count): (&str, usize)| {
+            let hint = if why == DISTURBED { " (--disturbed-above says from where on)" } else { "" };
+            format!(", {count} {why}{hint}")
+        };
         return Err(FitError::TooLittle(format!(
-            "{all} runs, of which {} completed undisturbed, of {} configurations: a fit takes at least {FEWEST_RUNS} of {FEWEST_CONFIGURATIONS}; \
-             dozens that differ in size, writer and link are better",
+            "{} runs{}: that leaves {} of {} configurations, and a fit takes at least {FEWEST_RUNS} of {FEWEST_CONFIGURATIONS}; dozens that \
+             differ in size, writer and link are better",
+            left_out.len() + used.len(),
+            reasons.into_iter().map(without).collect::<String>(),
             used.len(),
             configurations.len()
         )));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use migsim_models::spec::{Mode, Transport};
-use migsim_models::units::{BitRate, Pages};
+use migsim_models::units::{BitRate, Pages, human_bytes};
 use migsim_models::workload::Workload;
 use serde_json::Value;
 use virt::connect::Connect;
@@ -18,21 +18,23 @@ use virt::sys;
 
 use super::beats::Beats;
 use super::ffi::{self, Doing, Event, Listening};
+use super::identity::{Described, Identity, refuse_same_host};
 use super::observed::{observed_from, was_killed};
 use super::{Facts, Hosts, JobStats, Observed, Pause, Presence, Progress};
-use crate::dirty::{measure_rehearsal, measure_snapshots};
-use crate::domain::{FREESTANDING, Files, TITLE, read_serial, xml};
-use crate::helper::{Helper, LinkMeasure, measure_link};
+use crate::dirty::{Target, measure_rehearsal, measure_snapshots};
+use crate::domain::{FOLDER, FREESTANDING, Files, QEMUS_FOLDER, read_serial, xml};
+use crate::helper::{Helper, LinkMeasure, Undone, measure_link, secret, undo};
 use crate::lab::{DEVICE, InUse, Lab, Link, Side, uuid_of};
 use crate::linux;
 use crate::plan::{Kind, RunPlan};
-use crate::reach::Reach;
+use crate::reach::{Place, Reach, bracketed};
 
 /// A frame of 1500 bytes carries 1448 of TCP's payload; a shaper counts it as 1514, Ethernet as 1538 with its gap.
 const FRAME_PAYLOAD: f64 = 1448.0;
 const ETHERNET_FRAME: f64 = 1538.0;
-/// How long a link is measured.
+/// How long a link is measured, and how often one that is not known.
 const PROBE_S: f64 = 2.0;
+const PROBES: usize = 3;
 /// How long a guest may take to fill its memory, and per MiB of it.
 const BOOT: Duration = Duration::from_secs(60);
 const BOOT_PER_MIB: Duration = Duration::from_millis(40);
@@ -69,6 +71,8 @@ pub struct LibvirtHosts {
     family: String,
     uuid: String,
     connects: [Option<Connect>; 2],
+    identities: [Option<Identity>; 2],
+    undone: [Undone; 2],
     call: Option<Receiver<Result<(), String>>>,
     events: (Sender<Event>, Receiver<Event>),
     listening: Option<Listening>,
@@ -97,7 +101,8 @@ impl LibvirtHosts {
     /// The hosts of a site; the guest between them is called `name`.
     ///
     /// # Errors
-    /// A host is out of reach, or has a domain of that name that is not migcal's.
+    /// Both are the same host, which is found out before anything is done; a host is out of reach, or has a domain of that name that is not
+    /// migcal's.
     pub fn open(site: Site, name: &str, interrupted: &Arc<AtomicBool>) -> anyhow::Result<LibvirtHosts> {
         ffi::start_event_loop();
         let mut hosts = LibvirtHosts {
@@ -106,6 +111,8 @@ impl LibvirtHosts {
             family: name.to_owned(),
             uuid: uuid_of(&format!("guest {name}")),
             connects: [None, None],
+            identities: [None, None],
+            undone: Default::default(),
             call: None,
             events: channel(),
             listening: None,
@@ -122,12 +129,33 @@ impl LibvirtHosts {
             measured: HashMap::new(),
             versions: None,
         };
+        for side in Side::BOTH {
+            hosts.reach(side)?;
+        }
         hosts.mend();
         for side in Side::BOTH {
             hosts.connect(side)?;
+        }
+        if let [Some(source), Some(destination)] = &hosts.identities {
+            refuse_same_host(
+                [source, destination],
+                [&hosts.tool_uri(Side::Source), &hosts.tool_uri(Side::Destination)],
+            )?;
+        }
+        for side in Side::BOTH {
             hosts.check_ours(side)?;
+            let reach = hosts.reach(side)?;
+            if reach.which("python3").is_none() {
+                bail!("there is no python3 {reach}, which a run needs there; `apt-get install python3` installs it");
+            }
+            hosts.undone[side.index()] = undo(&reach)?;
         }
         Ok(hosts)
+    }
+
+    /// What was found of measurements that were killed, at source and destination.
+    pub fn undone(&self) -> &[Undone; 2] {
+        &self.undone
     }
 
     /// The lab, if these are a lab's hosts.
@@ -163,15 +191,11 @@ impl LibvirtHosts {
             Site::Lab { .. } => Ok(Side::Destination.address().to_owned()),
             Site::Servers { destination, peer, .. } => {
                 let uri = peer.as_ref().unwrap_or(destination);
-                let authority = uri.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or(""));
-                let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-                let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-                if host.is_empty() {
-                    bail!(
-                        "`{uri}` names no host; the source has to reach the destination by it, as qemu+ssh://HOST/system"
-                    );
-                }
-                Ok(host.to_owned())
+                Place::parse(uri)?.host.with_context(|| {
+                    format!(
+                        "`{uri}` names no host; the source has to reach the destination by it, as qemu+ssh://HOST/system (--peer)"
+                    )
+                })
             }
         }
     }
@@ -191,6 +215,34 @@ impl LibvirtHosts {
         }
     }
 
+    /// What QEMU says of some of its migration parameters and capabilities at a host.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn monitor(&mut self, side: Side, keys: &[&str]) -> anyhow::Result<String> {
+        let domain = self.domain(side)?;
+        let mut found = Vec::new();
+        for what in ["info migrate_parameters", "info migrate_capabilities"] {
+            let hmp = sys::VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP;
+            let text = domain.qemu_monitor_command(what, hmp).doing("asking QEMU")?;
+            let lines = text.lines().map(str::trim).filter(|line| keys.iter().any(|key| line.starts_with(*key)));
+            found.extend(lines.map(str::to_owned));
+        }
+        Ok(found.join(", "))
+    }
+
+    /// QEMU's version at the source, and libvirt's.
+    fn versions(&mut self) -> anyhow::Result<(String, String)> {
+        if let Some(known) = &self.versions {
+            return Ok(known.clone());
+        }
+        let connect = self.connect(Side::Source)?;
+        let dotted = |v: u32| format!("{}.{}.{}", v / 1_000_000, v / 1000 % 1000, v % 1000);
+        let qemu = connect.hyp_version().map_or(String::new(), dotted);
+        let libvirt = connect.lib_version().map_or(String::new(), dotted);
+        Ok(self.versions.insert((qemu, libvirt)).clone())
+    }
+
     fn connect(&mut self, side: Side) -> anyhow::Result<&Connect> {
         let slot = side.index();
         let alive = self.connects[slot].as_ref().is_some_and(|connect| connect.is_alive().unwrap_or(false));
@@ -199,6 +251,14 @@ impl LibvirtHosts {
             let connect = Connect::open(Some(&uri)).doing(format!("the {side}, {uri}, is out of reach"))?;
             // A host that has vanished is noticed within 20 s.
             let _ = connect.set_keep_alive(5, 3);
+            let identity = Identity::of(&connect)?;
+            // An address that moves from host to host would make two of one.
+            if let Some(known) = self.identities[slot].replace(identity.clone())
+                && known.uuid != identity.uuid
+            {
+                self.identities[slot] = Some(known);
+                bail!("{uri} leads to another host now than before, `{}`; nothing is done there", identity.name);
+            }
             self.connects[slot] = Some(connect);
         }
         self.connects[slot].as_ref().context("there is no connection")
@@ -223,11 +283,19 @@ impl LibvirtHosts {
     fn check_ours(&mut self, side: Side) -> anyhow::Result<()> {
         let (name, uuid) = (self.name.clone(), self.uuid.clone());
         let Ok(domain) = self.connect(side)?.lookup_domain_by_name(&name) else { return Ok(()) };
-        let ours =
-            domain.uuid_string().is_ok_and(|id| id == uuid) && domain.xml_desc(0).is_ok_and(|xml| xml.contains(TITLE));
+        let ours = domain.uuid_string().is_ok_and(|id| id == uuid) && Described::of(&domain).is_ok_and(|it| it.ours);
         if !ours {
             bail!("the {side} has a domain `{name}` that migcal has not made; give the guest another --name");
         }
+        Ok(())
+    }
+
+    /// Where files of guests lie at a host: root's own, and what QEMU makes as its own user.
+    fn make_folders(&mut self, side: Side) -> anyhow::Result<()> {
+        let (user, group) = self.identities[side.index()].as_ref().map_or((0, 0), |identity| identity.qemu_user);
+        let reach = self.reach(side)?;
+        reach.run(&["install", "-d", "-m", "711", FOLDER])?;
+        reach.run(&["install", "-d", "-m", "700", "-o", &user.to_string(), "-g", &group.to_string(), QEMUS_FOLDER])?;
         Ok(())
     }
 
@@ -324,7 +392,7 @@ impl LibvirtHosts {
         let policy = &plan.policy;
         let mut parameters = MigrateParameters::default();
         if plan.transport == Transport::Tcp {
-            parameters.uri = Some(format!("tcp://{}", self.destination_address()?));
+            parameters.uri = Some(format!("tcp://{}", bracketed(&self.destination_address()?)));
         }
         parameters.bandwidth = policy.bandwidth_cap.map(|cap| cap.0 / (8 << 20));
         if let Some(rule) = policy.auto_converge {
@@ -342,7 +410,61 @@ impl LibvirtHosts {
     }
 }
 
+/// What a QEMU takes beside its guest's memory.
+const BESIDE: u64 = 160 << 20;
+/// What a host keeps free: below, Linux ends processes.
+const SPARE: u64 = 128 << 20;
+
+/// A figure of /proc/meminfo, bytes.
+fn meminfo(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
+}
+
 impl Hosts for LibvirtHosts {
+    fn check(&mut self, plans: &[&RunPlan]) -> anyhow::Result<()> {
+        let (qemu, _) = self.versions()?;
+        for plan in plans {
+            if let Ok(version) = qemu.parse() {
+                plan.check_for(version)?;
+            }
+        }
+        // A lab's hosts are one machine.
+        let copies = if self.lab().is_some() { 2 } else { 1 };
+        let needed = copies * plans.iter().map(|plan| plan.resident().0 + BESIDE).sum::<u64>() + SPARE;
+        let images = plans.iter().filter(|plan| plan.policy.mode == Mode::Offline);
+        let on_disk = copies * images.map(|plan| plan.resident().0 + (16 << 20)).sum::<u64>();
+        for side in Side::BOTH {
+            let reach = self.reach(side)?;
+            let text = reach.run(&["cat", "/proc/meminfo"])?;
+            let free = meminfo(&text, "MemAvailable").unwrap_or(u64::MAX);
+            let refuse = |what: &str, needed: u64, free: u64| {
+                let (needed, free) = (human_bytes(needed as f64), human_bytes(free as f64));
+                let of = if copies == 2 { "at both ends on this machine" } else { "for the guest" };
+                bail!(
+                    "{what} at the {side} is short: {needed} are needed {of}, {free} are free; less --memory or --touched takes less"
+                )
+            };
+            if needed > free {
+                return refuse("memory", needed, free);
+            }
+            // Linux refuses what no machine of this size could ever have.
+            let all =
+                meminfo(&text, "MemTotal").unwrap_or(u64::MAX).saturating_add(meminfo(&text, "SwapTotal").unwrap_or(0));
+            if let Some(most) = plans.iter().map(|plan| plan.memory.0).max().filter(|most| *most > all) {
+                return refuse("memory", most, all);
+            }
+            if on_disk > 0 {
+                let text = reach.run(&["df", "-B1", "--output=avail", "/var/lib/libvirt"])?;
+                let free = text.lines().nth(1).and_then(|line| line.trim().parse().ok()).unwrap_or(u64::MAX);
+                if on_disk > free {
+                    return refuse("room in /var/lib/libvirt", on_disk, free);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn path(&mut self, plan: &RunPlan) -> anyhow::Result<Facts> {
         if let (Site::Lab { lab, .. }, Some(link)) = (&mut self.site, plan.link)
             && lab.link() != link
@@ -354,7 +476,9 @@ impl Hosts for LibvirtHosts {
         let measure = match self.measured.get(&key) {
             Some(measure) => *measure,
             None => {
-                let measure = measure_link(&from, &to, &self.destination_address()?, PROBE_S)?;
+                // A lab's capacity is known.
+                let probes = if self.lab().is_some() { 1 } else { PROBES };
+                let measure = measure_link(&from, &to, &self.destination_address()?, probes, PROBE_S)?;
                 self.measured.insert(key, measure);
                 measure
             }
@@ -364,19 +488,13 @@ impl Hosts for LibvirtHosts {
             None => measure.goodput_bit_s / 1e6 * ETHERNET_FRAME / FRAME_PAYLOAD,
         };
         let setting = |key: &str| from.run(&["cat", &format!("/proc/sys/net/ipv4/{key}")]).ok();
-        if self.versions.is_none() {
-            let connect = self.connect(Side::Source)?;
-            let dotted = |v: u32| format!("{}.{}.{}", v / 1_000_000, v / 1000 % 1000, v % 1000);
-            let qemu = connect.hyp_version().map_or(String::new(), dotted);
-            let libvirt = connect.lib_version().map_or(String::new(), dotted);
-            self.versions = Some((qemu, libvirt));
-        }
-        let (qemu, libvirt) = self.versions.clone().unwrap_or_default();
+        let (qemu, libvirt) = self.versions()?;
         Ok(Facts {
             qemu,
             libvirt,
             link_mbit,
             goodput_mbit: measure.goodput_bit_s / 1e6,
+            goodput_spread_mbit: self.lab().is_none().then_some(measure.spread_bit_s / 1e6),
             rtt_us: measure.rtt_us,
             send_buffer: setting("tcp_wmem").and_then(|t| t.split_whitespace().nth(2)?.parse().ok()),
             congestion: setting("tcp_congestion_control").map(|t| t.trim().to_owned()),
@@ -397,6 +515,7 @@ impl Hosts for LibvirtHosts {
         // Each host boots from its own copy, also after an offline move.
         for side in Side::BOTH {
             let reach = self.reach(side)?;
+            self.make_folders(side)?;
             reach.write_file(&files.kernel(), image.as_ref().map_or(FREESTANDING, |image| &image.kernel))?;
             if let Some(image) = &image {
                 reach.write_file(&files.initrd(), &image.initrd)?;
@@ -417,12 +536,18 @@ impl Hosts for LibvirtHosts {
         if plan.kind == Kind::Freestanding {
             return Ok(None);
         }
-        let qmp = Files::of(&self.name).qmp();
-        let (reach, memory) = (self.reach(Side::Source)?, plan.memory.pages());
+        let target = Target {
+            reach: self.reach(Side::Source)?,
+            qmp: Files::of(&self.name).qmp(),
+            uuid: self.uuid.clone(),
+            name: self.name.clone(),
+            memory: plan.memory.pages(),
+        };
         let doing = "measuring what the guest writes";
-        let (still, touched) = measure_snapshots(&reach, &qmp, memory, &[1000]).context(doing)?;
+        let (still, touched) = measure_snapshots(&target, &[1000], &self.interrupted).context(doing)?;
         // One that writes so little that QEMU would end its migration has been seen well enough.
-        let curve = measure_rehearsal(&reach, &qmp, memory, &CURVE_WINDOWS_MS).unwrap_or(still);
+        let curve = measure_rehearsal(&target, &CURVE_WINDOWS_MS, &self.interrupted)
+            .or_else(|error| if self.interrupted.load(Ordering::Relaxed) { Err(error) } else { Ok(still) })?;
         Ok(Some((curve.workload(), touched)))
     }
 
@@ -556,10 +681,11 @@ impl Hosts for LibvirtHosts {
         let part = format!("{image}.part");
         let to = self.reach(Side::Destination)?;
         let copied = (|| {
-            let address = self.destination_address()?;
-            let server = Helper::start(&to, &["receive", &address, &part])?;
+            let (address, secret) = (self.destination_address()?, secret()?);
+            let server = Helper::start_with(&to, &["receive", &address, &part], &secret)?;
             let port = server.expect("port", Duration::from_secs(20))?;
-            let client = Helper::start(&self.reach(Side::Source)?, &["send", &address, &port.to_string(), &image])?;
+            let from = self.reach(Side::Source)?;
+            let client = Helper::start_with(&from, &["send", &address, &port.to_string(), &image], &secret)?;
             loop {
                 match client.next(Duration::from_millis(50)) {
                     Ok(Some(_)) => break,
@@ -594,6 +720,10 @@ impl Hosts for LibvirtHosts {
         // libvirt writes this magic last: before, the file says LibvirtQemudPart.
         let head = self.reach(side).and_then(|reach| reach.run(&["head", "-c", "16", &image]));
         head.is_ok_and(|head| head == "LibvirtQemudSave")
+    }
+
+    fn same_host(&mut self) -> bool {
+        matches!(&self.identities, [Some(source), Some(destination)] if source.is(destination).is_some())
     }
 
     fn presence(&mut self, side: Side) -> Presence {
@@ -641,8 +771,10 @@ impl Hosts for LibvirtHosts {
     fn recover_postcopy(&mut self) -> anyhow::Result<()> {
         let domain = self.domain(Side::Source)?;
         let peer = self.peer(Transport::Tcp)?;
-        let parameters =
-            MigrateParameters { uri: Some(format!("tcp://{}", self.destination_address()?)), ..Default::default() };
+        let parameters = MigrateParameters {
+            uri: Some(format!("tcp://{}", bracketed(&self.destination_address()?))),
+            ..Default::default()
+        };
         let flags = sys::VIR_MIGRATE_PEER2PEER
             | sys::VIR_MIGRATE_LIVE
             | sys::VIR_MIGRATE_POSTCOPY
@@ -663,8 +795,8 @@ impl Hosts for LibvirtHosts {
         }
         for side in Side::BOTH {
             // A QEMU that is sent away says so at the end of its log.
-            let log = format!("tail -n 3 /var/log/libvirt/qemu/{}.log", self.name);
-            let last = self.reach(side).and_then(|reach| reach.run(&["sh", "-c", &log])).unwrap_or_default();
+            let log = format!("/var/log/libvirt/qemu/{}.log", self.name);
+            let last = self.reach(side).and_then(|reach| reach.run(&["tail", "-n", "3", &log])).unwrap_or_default();
             if was_killed(&last) {
                 found.push(format!("the {side}'s QEMU was killed"));
             }

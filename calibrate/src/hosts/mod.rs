@@ -5,6 +5,8 @@ mod beats;
 #[cfg(feature = "libvirt")]
 pub(crate) mod ffi;
 #[cfg(feature = "libvirt")]
+pub(crate) mod identity;
+#[cfg(feature = "libvirt")]
 pub mod libvirt;
 #[cfg(feature = "libvirt")]
 mod observed;
@@ -87,6 +89,12 @@ pub struct Observed {
     pub stop_shaper_bytes: Option<f64>,
     /// Processors' worth of time that unrelated processes used while the migration ran.
     pub background_cpu: Option<f64>,
+    /// Processors that the host has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_cpus: Option<f64>,
+    /// Share of the time in which some task waited for a processor (the kernel's pressure stall information), 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_pressure: Option<f64>,
     /// Processors' worth of time that everything used.
     pub busy_cpu: Option<f64>,
     /// Load average (1 minute) at the start.
@@ -102,8 +110,11 @@ pub struct Facts {
     pub libvirt: String,
     /// Capacity of the path in Mbit/s: as the lab shapes it, or from the measured goodput.
     pub link_mbit: f64,
-    /// TCP payload that got through, Mbit/s.
+    /// TCP payload that got through, Mbit/s: the most that a probe saw.
     pub goodput_mbit: f64,
+    /// How far the probes lay apart, Mbit/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goodput_spread_mbit: Option<f64>,
     /// Round-trip time in µs, measured.
     pub rtt_us: f64,
     /// The most a sender's socket buffer holds, bytes.
@@ -114,6 +125,8 @@ pub struct Facts {
 
 /// Two hosts and the guest between them. Calls return errors in words that say what did not work.
 pub trait Hosts {
+    /// Whether these runs can be made at the same time: by the hosts' versions, and by the room that they have.
+    fn check(&mut self, plans: &[&RunPlan]) -> anyhow::Result<()>;
     /// Shapes and measures the path as the plan wants it.
     fn path(&mut self, plan: &RunPlan) -> anyhow::Result<Facts>;
     /// Starts the plan's guest at the source and returns when it works.
@@ -146,6 +159,8 @@ pub trait Hosts {
     fn restore(&mut self, side: Side) -> anyhow::Result<()>;
     /// Whether a host has a whole image of the guest.
     fn has_image(&mut self, side: Side) -> bool;
+    /// Whether source and destination are one host under two names: then nothing that is decided of them holds.
+    fn same_host(&mut self) -> bool;
     /// Where the guest is.
     fn presence(&mut self, side: Side) -> Presence;
     /// Whether a migration is still under way at the source, whoever began it.

@@ -8,6 +8,7 @@ use super::Observed;
 pub(super) fn observed_from(lines: &[Value], begun: f64) -> Observed {
     let mut observed = Observed::default();
     let mut cpu: Vec<[f64; 4]> = Vec::new();
+    let mut waited: Vec<f64> = Vec::new();
     for line in lines {
         let number = |value: &Value, key: &str| value.get(key).and_then(Value::as_f64);
         if let Some(load) = number(line, "loadavg") {
@@ -16,6 +17,8 @@ pub(super) fn observed_from(lines: &[Value], begun: f64) -> Observed {
         if let Some(at) = line.get("cpu") {
             let figures = ["t", "busy", "steal", "others"].map(|key| number(at, key).unwrap_or(0.0));
             cpu.push(figures);
+            waited.extend(number(at, "waited"));
+            observed.host_cpus = number(at, "cpus").or(observed.host_cpus);
         }
         if let (Some(event), Some(s)) = (line.get("event").and_then(Value::as_str), number(line, "s")) {
             let data = &line["data"];
@@ -47,6 +50,9 @@ pub(super) fn observed_from(lines: &[Value], begun: f64) -> Observed {
         observed.busy_cpu = Some((last[1] - first[1]) / seconds);
         // A processor that was taken away is as disturbing as one that was used by others.
         observed.background_cpu = Some((last[2] - first[2] + last[3] - first[3]).max(0.0) / seconds);
+        if let [before, .., after] = waited[..] {
+            observed.cpu_pressure = Some(((after - before) / seconds).clamp(0.0, 1.0));
+        }
     }
     observed
 }

@@ -93,6 +93,10 @@ impl Replay {
 }
 
 impl Hosts for Replay {
+    fn check(&mut self, _: &[&RunPlan]) -> anyhow::Result<()> {
+        Ok(())
+    }
+
     fn path(&mut self, _: &RunPlan) -> anyhow::Result<Facts> {
         Ok(self.trace.facts.clone())
     }
@@ -193,6 +197,10 @@ impl Hosts for Replay {
 
     fn has_image(&mut self, side: Side) -> bool {
         self.images[side.index()]
+    }
+
+    fn same_host(&mut self) -> bool {
+        false
     }
 
     fn presence(&mut self, side: Side) -> Presence {

@@ -97,7 +97,14 @@ fn start(hosts: &mut dyn Hosts, plan: &RunPlan, label: Label) -> anyhow::Result<
     }
     let mut record = Record { repeat: label.repeat, ..Record::planned(label.id, label.campaign, plan, &facts) };
     let mut trace = Trace { id: label.id.to_owned(), facts, ..Trace::default() };
-    if let Some((workload, touched)) = hosts.curve(plan)? {
+    let curve = match hosts.curve(plan) {
+        Ok(curve) => curve,
+        Err(error) => {
+            let _ = hosts.clear();
+            return Err(error);
+        }
+    };
+    if let Some((workload, touched)) = curve {
         (record.workload, record.touched_pages) = (workload.to_string(), touched.0);
         trace.curve = Some((record.workload.clone(), touched.0));
     }
@@ -141,6 +148,10 @@ fn go(
     }
     trace.observed = hosts.observed();
     record.take_observed(&trace.observed);
+    if gave_up {
+        // What libvirt says of a job that has not ended is what QEMU expects, and happened to nobody.
+        record.downtime_ms = record.guest_gap_ms;
+    }
     if plan.policy.mode == Mode::Offline {
         record.elapsed_ms = Some(round(trace.calls_ms.iter().sum(), 3)).filter(|_| matches!(result, Ended::Completed));
         record.downtime_ms = record.elapsed_ms;

@@ -30,10 +30,14 @@ pub enum Decision {
 /// The rule, in one place. `images`: whether source and destination have a whole image of an offline migration.
 ///
 /// The destination's guest is the later one: once it runs there, the source's is history. A guest that only stands at
-/// the destination has not left yet, unless the source has lost it.
-pub fn decide(source: &Presence, destination: &Presence, images: [bool; 2]) -> Decision {
+/// the destination has not left yet, unless the source has lost it. Nothing is ended unless the guest runs at the other host; of two names of
+/// one host (`same_host`) nothing can be said.
+pub fn decide(source: &Presence, destination: &Presence, images: [bool; 2], same_host: bool) -> Decision {
     use Presence::{Absent, Paused, Running, Unknown};
     let stuck = |holder, advice: String| Decision::Stuck { holder, advice };
+    if same_host {
+        return stuck(None, "source and destination are the same host: nothing was touched".to_owned());
+    }
     match (source, destination) {
         (Unknown(why), Unknown(other)) => {
             stuck(None, format!("neither host answers ({why}; {other}); look again with `migcal settle` when one does"))
@@ -76,8 +80,15 @@ pub fn decide(source: &Presence, destination: &Presence, images: [bool; 2]) -> D
             None,
             "the destination's part was lost in post-copy: the guest cannot go on, start it anew".to_owned(),
         ),
-        (Paused(_), Absent) => Decision::Resume(Side::Source),
-        (Paused(_), Paused(_)) => Decision::Destroy(Side::Destination),
+        // It had arrived, and was stopped there by someone: which of the two is to live, no rule knows.
+        (Paused(Pause::Migration), Paused(Pause::Other)) => stuck(
+            None,
+            "it stands at both hosts, and at the destination for another reason than a migration: it may have run there. `virsh resume` at \
+             the one that is to go on; `migcal settle` then ends the other"
+                .to_owned(),
+        ),
+        // What arrived in part is ended once the source's runs.
+        (Paused(_), Absent | Paused(_)) => Decision::Resume(Side::Source),
         (Absent, Paused(Pause::PostcopyFailed)) => {
             stuck(None, "the source's part was lost in post-copy: the guest cannot go on, start it anew".to_owned())
         }
@@ -127,6 +138,10 @@ fn quiet(hosts: &mut dyn Hosts, abort_first: bool) {
 
 /// Makes the guest run at exactly one host, whatever happened, or says why that cannot be done. `note` hears each step.
 pub fn settle(hosts: &mut dyn Hosts, mut note: impl FnMut(&str)) -> Settled {
+    if hosts.same_host() {
+        let advice = "source and destination are the same host: nothing was touched".to_owned();
+        return Settled::Stuck { holder: None, advice };
+    }
     hosts.mend();
     // In post-copy there is no way back: it is waited for, not given up.
     let leaving = hosts.presence(Side::Destination) != Presence::Running;
@@ -136,7 +151,7 @@ pub fn settle(hosts: &mut dyn Hosts, mut note: impl FnMut(&str)) -> Settled {
     for _ in 0..STEPS {
         let (source, destination) = (hosts.presence(Side::Source), hosts.presence(Side::Destination));
         let images = [hosts.has_image(Side::Source), hosts.has_image(Side::Destination)];
-        let decision = decide(&source, &destination, images);
+        let decision = decide(&source, &destination, images, hosts.same_host());
         let done = match &decision {
             Decision::RunsAt(side) => return Settled::RunsAt(*side),
             Decision::Stuck { holder, advice } => {
@@ -190,7 +205,8 @@ mod tests {
             (Absent, Running, Decision::RunsAt(Side::Destination)),
             (Running, MOVING, Decision::Destroy(Side::Destination)),
             (MOVING, Running, Decision::Destroy(Side::Source)),
-            (MOVING, MOVING, Decision::Destroy(Side::Destination)),
+            (MOVING, MOVING, Decision::Resume(Side::Source)),
+            (Paused(Pause::Other), MOVING, Decision::Resume(Side::Source)),
             (MOVING, Absent, Decision::Resume(Side::Source)),
             (Paused(Pause::Other), Absent, Decision::Resume(Side::Source)),
             (Absent, MOVING, Decision::Resume(Side::Destination)),
@@ -199,10 +215,39 @@ mod tests {
             (MOVING, TORN, Decision::RecoverPostcopy),
         ];
         for (source, destination, expected) in cases {
-            assert_eq!(decide(&source, &destination, [false; 2]), expected, "{source:?}, {destination:?}");
+            assert_eq!(decide(&source, &destination, [false; 2], false), expected, "{source:?}, {destination:?}");
         }
-        assert_eq!(decide(&Absent, &Absent, [true, true]), Decision::Restore(Side::Source));
-        assert_eq!(decide(&Absent, &Absent, [false, true]), Decision::Restore(Side::Destination));
+        assert_eq!(decide(&Absent, &Absent, [true, true], false), Decision::Restore(Side::Source));
+        assert_eq!(decide(&Absent, &Absent, [false, true], false), Decision::Restore(Side::Destination));
+    }
+
+    /// All that a host can show.
+    fn states() -> [Presence; 6] {
+        [Absent, Running, MOVING, TORN, Paused(Pause::Other), Unknown("no route".to_owned())]
+    }
+
+    #[test]
+    fn nothing_is_ended_unless_the_guest_runs_at_the_other_host() {
+        for (source, destination) in states().iter().flat_map(|a| states().map(|b| (a.clone(), b))) {
+            for images in [[false, false], [true, false], [false, true], [true, true]] {
+                let at = [&source, &destination];
+                if let Decision::Destroy(side) = decide(&source, &destination, images, false) {
+                    assert_eq!(at[1 - side.index()], &Running, "{source:?}, {destination:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_names_of_one_host_nothing_is_touched() {
+        // Both names show the same guest; and pairs that cannot be, if it changed while it was looked at.
+        for (source, destination) in states().iter().flat_map(|a| states().map(|b| (a.clone(), b))) {
+            for images in [[false, false], [true, true]] {
+                let decision = decide(&source, &destination, images, true);
+                let Decision::Stuck { advice, .. } = &decision else { panic!("{source:?}: {decision:?}") };
+                assert!(advice.contains("same host"), "{advice}");
+            }
+        }
     }
 
     #[test]
@@ -213,7 +258,7 @@ mod tests {
                 let mut at = [source.clone(), destination.clone()];
                 let mut steps = 0;
                 let end = loop {
-                    match decide(&at[0], &at[1], images) {
+                    match decide(&at[0], &at[1], images, false) {
                         Decision::Destroy(side) => at[side.index()] = Absent,
                         Decision::Resume(side) | Decision::Restore(side) => at[side.index()] = Running,
                         Decision::RecoverPostcopy => at = [Absent, Running],
@@ -225,9 +270,10 @@ mod tests {
                 let running = at.iter().filter(|p| **p == Running).count();
                 match end {
                     Decision::RunsAt(_) => assert_eq!(running, 1, "{source:?}, {destination:?}"),
-                    // Only what post-copy has torn apart, or what is nowhere, is lost.
+                    // Only what post-copy has torn apart, or what is nowhere, is lost; what stands at both hosts is asked about.
                     _ => {
-                        let torn = [source, destination].contains(&&TORN);
+                        let torn = [source, destination].contains(&&TORN)
+                            || [source, destination] == [&MOVING, &Paused(Pause::Other)];
                         let nowhere = [source, destination] == [&Absent, &Absent] && images == [false, false];
                         assert!(running == 0 && (torn || nowhere), "{source:?}, {destination:?}: {end:?}");
                     }
@@ -241,12 +287,12 @@ mod tests {
         let unknown = || Unknown("no route".to_owned());
         for other in [Absent, Running, MOVING, TORN, unknown()] {
             for (source, destination) in [(unknown(), other.clone()), (other.clone(), unknown())] {
-                let decision = decide(&source, &destination, [true, true]);
+                let decision = decide(&source, &destination, [true, true], false);
                 assert!(matches!(decision, Decision::Stuck { .. }), "{source:?}, {destination:?}: {decision:?}");
             }
         }
         // Whether a guest that stands at the source may go on cannot be known while the destination is silent.
-        let Decision::Stuck { holder, advice } = decide(&MOVING, &unknown(), [false; 2]) else { panic!() };
+        let Decision::Stuck { holder, advice } = decide(&MOVING, &unknown(), [false; 2], false) else { panic!() };
         assert_eq!(holder, Some(Side::Source));
         assert!(advice.contains("it may run there"), "{advice}");
     }

@@ -10,7 +10,6 @@ use migsim_models::units::PAGE_BYTES;
 use super::{Judged, Report, is_plain};
 use crate::chart::{BLUE, GREY, ORANGE, Panel, Picture, draw};
 use crate::hosts::replay::Trace;
-use crate::noise::is_disturbed;
 
 /// How many of the worst runs are shown.
 const WORST: usize = 8;
@@ -63,7 +62,7 @@ pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &
 
 /// The runs that pictures show: completed plain pre-copy, undisturbed.
 fn shown(judged: &[Judged]) -> Vec<&Judged> {
-    let counts = |one: &&Judged| is_plain(&one.run) && one.elapsed_error().is_some() && !is_disturbed(&one.run);
+    let counts = |one: &&Judged| is_plain(&one.run) && one.elapsed_error().is_some() && !one.run.disturbed;
     judged.iter().filter(counts).collect()
 }
 

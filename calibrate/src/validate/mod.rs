@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use migsim::migration::Outcome;
 use migsim::predict::together;
 use migsim::quantiles::{Draws, Percentiles, Scatter, Times};
-use migsim::records::{Observation, RowPrediction};
+use migsim::records::{DISTURBED, Observation, RowPrediction};
 use migsim::scenario::Case;
 use migsim::world::Fidelity;
 use migsim_models::profile::{Profile, Widths};
@@ -26,7 +26,6 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::fit::{FitError, Manner, fit};
-use crate::noise::is_disturbed;
 
 /// A run and what was said of it by a profile that had not seen it, or had: the caller knows.
 #[derive(Debug, Clone)]
@@ -294,8 +293,8 @@ pub fn report(judged: &[Judged]) -> Report {
     let mut left_out = BTreeMap::new();
     let mut counted: Vec<&Judged> = Vec::new();
     for one in judged {
-        if is_disturbed(&one.run) {
-            *left_out.entry("disturbed by other work on the machine").or_default() += 1;
+        if one.run.disturbed {
+            *left_out.entry(DISTURBED).or_default() += 1;
         } else if one.run.completed.is_none() {
             *left_out.entry("failed").or_default() += 1;
         } else {
