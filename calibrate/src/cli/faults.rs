@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::Args;
 use migcal::faults::{Checked, Series, Trial, read_report, summary};
 use migcal::lab::{Lab, down};
+use migsim::output::{Care, Output};
 use migsim::scenario::InputError;
 use migsim::terminal::{self, INTERRUPTED, SOME_FAILED};
 
@@ -80,11 +81,11 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
         }
         rows.push(checked);
         if let Some(file) = &args.out {
-            let mut writer = csv::Writer::from_path(file)?;
+            let mut writer = csv::Writer::from_writer(Vec::new());
             for row in &rows {
                 writer.serialize(row)?;
             }
-            writer.flush()?;
+            Output::create(file, Care { force: true, ..Care::default() })?.write(&writer.into_inner()?)?;
         }
     }
     bar.finish_and_clear();

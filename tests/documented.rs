@@ -1,0 +1,84 @@
+//! The commands that README and docs print, run as they are printed: shared by the tests of both programs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A command of a console block, with what is printed under it.
+#[derive(Debug)]
+pub(crate) struct Printed {
+    /// Where it stands.
+    pub(crate) file: String,
+    /// As a shell takes it.
+    pub(crate) command: String,
+    /// What it is said to print; empty: nothing is said.
+    pub(crate) output: Vec<String>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All commands of README and docs, but for the generated page, whose commands made it.
+pub(crate) fn commands() -> Vec<Printed> {
+    let mut files = vec![root().join("README.md")];
+    files.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "md") && !file.ends_with("validation.md"));
+    files.sort();
+    let mut found = Vec::new();
+    for file in files {
+        let mut in_console = false;
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            if line.starts_with("```") {
+                in_console = line == "```console";
+            } else if let Some(command) = line.strip_prefix("$ ").or_else(|| line.strip_prefix("# ")).filter(|_| in_console) {
+                let file = file.file_name().unwrap().to_string_lossy().into_owned();
+                found.push(Printed { file, command: command.to_owned(), output: Vec::new() });
+            } else if in_console && let Some(last) = found.last_mut() {
+                last.output.extend((!line.trim().is_empty()).then(|| line.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// A folder in which printed commands find what they name: a copy of what the repository has, and somebody's files.
+pub(crate) fn workshop() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |from: &str, to: &str| {
+        let to = folder.path().join(to);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let copied = Command::new("cp").arg("-r").arg(root().join(from)).arg(&to).status().unwrap();
+        assert!(copied.success(), "{from}");
+    };
+    copy("scenarios", "scenarios");
+    copy("docs/pictures", "docs/pictures");
+    for campaign in ["kvm-lab", "paper", "fresh"] {
+        copy(&format!("calibrate/data/{campaign}/runs.csv"), &format!("calibrate/data/{campaign}/runs.csv"));
+    }
+    let fresh = fs::read_to_string(root().join("calibrate/data/fresh/runs.csv")).unwrap();
+    let few: String = fresh.lines().take(31).map(|line| line.to_owned() + "\n").collect();
+    for file in ["runs.csv", "my-runs.csv", "many-runs.csv"] {
+        fs::write(folder.path().join(file), &few).unwrap();
+    }
+    copy("models/src/profile/assumed.toml", "other-hosts.toml");
+    folder
+}
+
+/// Runs a command as it is printed, with the programs of `folder` in the path; it has to answer, and with what is printed under it.
+pub(crate) fn run(printed: &Printed, programs: &Path, workshop: &Path) {
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
+    let output = Command::new("bash")
+        .args(["-o", "errexit", "-c", &printed.command])
+        .env("PATH", path)
+        .current_dir(workshop)
+        .output()
+        .unwrap();
+    let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let Printed { file, command, output: expected } = printed;
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{file}: {command}: {}\n{error}", output.status);
+    let mut lines = said.lines();
+    for line in expected {
+        assert!(lines.any(|one| one.trim_end() == line.trim_end()), "{file}: {command} does not print\n{line}\nbut\n{said}");
+    }
+}
