@@ -31,7 +31,9 @@ pub(crate) fn commands() -> Vec<Printed> {
         for line in fs::read_to_string(&file).unwrap().lines() {
             if line.starts_with("```") {
                 in_console = line == "```console";
-            } else if let Some(command) = line.strip_prefix("$ ").or_else(|| line.strip_prefix("# ")).filter(|_| in_console) {
+            } else if let Some(command) =
+                line.strip_prefix("$ ").or_else(|| line.strip_prefix("# ")).filter(|_| in_console)
+            {
                 let file = file.file_name().unwrap().to_string_lossy().into_owned();
                 found.push(Printed { file, command: command.to_owned(), output: Vec::new() });
             } else if in_console && let Some(last) = found.last_mut() {
@@ -79,6 +81,9 @@ pub(crate) fn run(printed: &Printed, programs: &Path, workshop: &Path) {
     assert!(matches!(output.status.code(), Some(0 | 1)), "{file}: {command}: {}\n{error}", output.status);
     let mut lines = said.lines();
     for line in expected {
-        assert!(lines.any(|one| one.trim_end() == line.trim_end()), "{file}: {command} does not print\n{line}\nbut\n{said}");
+        assert!(
+            lines.any(|one| one.trim_end() == line.trim_end()),
+            "{file}: {command} does not print\n{line}\nbut\n{said}"
+        );
     }
 }

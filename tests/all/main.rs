@@ -4,6 +4,7 @@
 
 mod attack;
 mod cli;
+mod documented;
 mod extremes;
 mod fidelity;
 mod files;

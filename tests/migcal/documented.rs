@@ -1,7 +1,7 @@
 //! What README and docs print of `migcal` is what it does.
 
 #[path = "../documented.rs"]
-mod printed;
+pub(crate) mod printed;
 
 use std::path::Path;
 

@@ -130,3 +130,144 @@ fn a_fit_to_too_little_says_so_and_writes_no_profile() {
         assert_eq!(output.status.code(), Some(2), "{said}: {}", text(&output.stderr));
     }
 }
+
+/// Names that would do something else than name: in a shell, in a path, in an option, on a terminal.
+const HOSTILE: [&str; 30] = [
+    "",
+    ".",
+    "..",
+    ".hidden",
+    "../x",
+    "../../etc/x",
+    "a/b",
+    "/etc/x",
+    "a b",
+    "a;touch CANARY",
+    "$(touch CANARY)",
+    "`touch CANARY`",
+    "a|touch CANARY",
+    "a&&touch CANARY",
+    "a\ntouch CANARY",
+    "'",
+    "\"",
+    "a'b",
+    "<b/>",
+    "&amp;",
+    "${IFS}",
+    "*",
+    "?",
+    "a\tb",
+    "\u{1b}[31m",
+    "\u{202e}gpj",
+    "name:with:colons",
+    "name%2f",
+    "n\u{e4}me",
+    "a-name-of-more-than-sixty-four-characters-which-is-the-most-that-it-takes",
+];
+
+#[cfg(feature = "libvirt")]
+#[test]
+fn hostile_names_reach_no_shell_and_no_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out").display().to_string();
+    let plan = file(&folder, "plan.toml", "name = \"x\"\n[[design]]\nname = \"d\"");
+    let there = || {
+        let mut found: Vec<_> = std::fs::read_dir("/var/lib").unwrap().map(|e| e.unwrap().file_name()).collect();
+        found.sort();
+        found
+    };
+    let before = there();
+    for name in HOSTILE {
+        let uri = format!("qemu+ssh://{name}/system");
+        for (arguments, said) in [
+            (&["run", "--name", name][..], "is no name"),
+            (&["campaign", &plan, "--out", &out, "--name", name], "is no name"),
+            (&["settle", "--lab", "no-such-lab", "--name", name], "is no name"),
+            (&["run", "--lab", name], "is no name"),
+            (&["lab", "up", "--name", name], "is no name"),
+            (&["lab", "down", "--name", name], "is no name"),
+            // Somebody's guest may be called anything; it is looked for, and nothing else.
+            (&["dirty", name, "--connect", "test:///default", "--windows", "1"], "no domain"),
+            (&["run", "--source", &uri, "--destination", "qemu+ssh://b/system"], ""),
+        ] {
+            let output =
+                Command::new(env!("CARGO_BIN_EXE_migcal")).args(arguments).current_dir(folder.path()).output().unwrap();
+            let error = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+            assert!(error.contains(said), "{arguments:?}: expected `{said}`: {error}");
+            assert!(error.chars().all(|c| c == '\n' || !c.is_control()) && !error.contains('\u{202e}'), "{error:?}");
+        }
+    }
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["plan.toml"], "something was written");
+    let after: Vec<_> = there().into_iter().filter(|name| !before.contains(name) && name != "migcal").collect();
+    assert!(after.is_empty(), "{after:?}");
+}
+
+#[cfg(feature = "libvirt")]
+#[test]
+fn what_has_no_effect_or_cannot_be_is_refused_before_anything_starts() {
+    let servers = ["--source", "qemu+ssh://a/system", "--destination", "qemu+ssh://b/system"];
+    let on_servers = |more: &[&'static str]| [&["run"], &servers[..], more].concat();
+    let cases = [
+        (on_servers(&["--link", "50Mbit/s"]), "only a lab's link is shaped"),
+        (on_servers(&["--delay", "1ms"]), "only a lab's link is shaped"),
+        (on_servers(&["--send-buffer", "1MiB"]), "only a lab's link is shaped"),
+        (on_servers(&["--congestion", "reno"]), "only a lab's link is shaped"),
+        (on_servers(&["--fair"]), "only a lab's link is shaped"),
+        (vec!["run", "--mode", "offline", "--xbzrle"], "no effect here: an offline move"),
+        (vec!["run", "--mode", "offline", "--timeout", "9s"], "no effect here: an offline move"),
+        (vec!["run", "--mode", "paused", "--auto-converge"], "no effect here: a guest that is paused"),
+        (vec!["run", "--guest", "redis", "--workload", "idle"], "redis does its own work"),
+        (vec!["run", "--phase-offset", "1s"], "no term of the workload has a phase"),
+        (
+            vec!["run", "--mode", "postcopy", "--transport", "tunnelled"],
+            "refuses post-copy over the transport tunnelled",
+        ),
+        (vec!["run", "--multifd-channels", "2", "--transport", "ssh"], "refuses multifd over the transport ssh"),
+        (vec!["run", "--link", "1bit/s"], "1Mbit/s to 100Gbit/s"),
+        (vec!["run", "--link", "200Gbit/s"], "1Mbit/s to 100Gbit/s"),
+        (vec!["lab", "up", "--link", "1bit/s"], "1Mbit/s to 100Gbit/s"),
+        (
+            vec!["run", "--source", "qemu+tcp://a/system", "--destination", "qemu+tls://b/system"],
+            "commands cannot be run at the host",
+        ),
+        (vec!["dirty", "test", "--connect", "test:///default", "--method", "snapshots", "--repeats", "0"], "1 to 20"),
+        (vec!["faults", "--runs", "0"], "1 to 100000"),
+    ];
+    for (arguments, said) in cases {
+        let output = migcal(&arguments);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(said), "{arguments:?}: expected `{said}`: {error}");
+    }
+}
+
+#[test]
+fn runs_that_are_left_out_are_counted_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = include_str!("../data/two-repeats.csv");
+    let (header, rows) = good.split_once('\n').unwrap();
+    let at = header.split(',').position(|column| column == "background_cpu").unwrap();
+    let busy: String = rows
+        .lines()
+        .map(|row| {
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(row.as_bytes());
+            let mut cells: Vec<String> = reader.records().next().unwrap().unwrap().iter().map(str::to_owned).collect();
+            cells[at] = "1.5".to_owned();
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            writer.write_record(&cells).unwrap();
+            String::from_utf8(writer.into_inner().unwrap()).unwrap()
+        })
+        .collect();
+    let place = file(&folder, "busy.csv", &format!("{header}\n{busy}"));
+    let output = migcal(&["noise", &place]);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("2 disturbed by other work") && error.contains("--disturbed-above"), "{error}");
+    let output = migcal(&["noise", &place, "--disturbed-above", "0.8"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let output =
+        migcal(&["fit", &place, "--from", "assumed", "--out", &folder.path().join("p.toml").display().to_string()]);
+    assert!(text(&output.stderr).contains("2 disturbed by other work"), "{}", text(&output.stderr));
+}

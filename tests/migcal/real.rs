@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use migcal::doctor::{Standing, examine};
 use migcal::faults::{Series, Trial};
-use migcal::lab::{Lab, Link, down};
+use migcal::lab::{Lab, Link, Side, down};
 use migsim::terminal;
 use migsim_models::units::{BitRate, SimTime};
 use migsim_models::workload::{Pattern, Workload};
 
+use crate::documented::printed;
 use crate::program::{migcal, text};
 use crate::recorded::rows;
 
@@ -98,18 +99,149 @@ fn ten_commands_with_faults_lose_no_guest_and_leave_nothing() {
     }
 }
 
-#[test]
-fn two_hosts_are_reached_by_their_uris_over_ssh() {
-    let Some(engine) = engine() else { return };
+/// A lab in whose hosts sshds run, if this machine has one.
+fn lab_with_ssh(name: &str) -> Option<(Gone, Lab, [String; 2], String)> {
+    engine()?;
     if migcal::reach::Reach::Here.which("/usr/sbin/sshd").is_none() {
-        terminal::complain("\n*** SKIPPED: no migration over SSH; this machine lacks sshd (`migcal doctor`) ***\n");
+        terminal::complain(
+            "\n*** SKIPPED: nothing was reached over SSH; this machine lacks sshd (`migcal doctor`) ***\n",
+        );
+        return None;
+    }
+    let name = format!("{name}-{}", std::process::id());
+    let gone = Gone(name.clone());
+    let lab = Lab::up(&name, Link::of(BitRate(200_000_000))).unwrap();
+    let uris = lab.start_ssh().unwrap();
+    let peer = lab.ssh_from_source().unwrap();
+    Some((gone, lab, uris, peer))
+}
+
+#[test]
+fn no_other_user_gets_into_a_lab_and_nobody_outside_hears_of_it() {
+    let listeners = || {
+        let said = migcal::reach::Reach::Here.run(&["ss", "-Hltn"]).unwrap();
+        let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let before = listeners();
+    let Some((_gone, lab, ..)) = lab_with_ssh("closed") else { return };
+    assert_eq!(listeners(), before, "something listens on this machine");
+    let as_nobody = |words: &[&str]| {
+        let user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+        migcal::reach::Reach::Here.run(&[&user[..], words].concat())
+    };
+    assert!(as_nobody(&["id"]).unwrap().contains("65534"), "the test does not change its user");
+    for side in Side::BOTH {
+        let uri = lab.uri(side);
+        assert!(migcal::reach::Reach::Here.run(&["virsh", "-c", &uri, "list"]).is_ok(), "root gets there");
+        for uri in [uri.clone(), uri.replace("libvirt-sock", "libvirt-sock-ro")] {
+            let error = as_nobody(&["virsh", "-c", &uri, "list"]).unwrap_err().to_string();
+            assert!(error.contains("ermission denied"), "{error}");
+        }
+    }
+    let folder = lab.folder().display().to_string();
+    for place in [folder.clone(), format!("{folder}/lab.toml"), format!("{folder}/ssh/user"), format!("{folder}/a/lib")]
+    {
+        assert!(as_nobody(&["stat", &place]).is_err(), "{place} is seen");
+    }
+}
+
+#[test]
+fn two_names_of_one_host_are_refused_first_of_all_and_its_guest_stays() {
+    let Some((_gone, lab, [_, destination], _)) = lab_with_ssh("same") else { return };
+    let name = lab.name().to_owned();
+    let in_lab = ["--lab", &name, "--name", "same1"];
+    let output = migcal(&[&["run", "--keep", "--memory", "64MiB", "--touched", "3000p"], &in_lab[..]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let alias = lab.uri(Side::Destination);
+    for (source, destination) in [(&destination, &destination), (&alias, &destination), (&destination, &alias)] {
+        let hosts = ["--source", source, "--destination", destination, "--name", "same1"];
+        for command in ["settle", "run"] {
+            let output = migcal(&[&[command], &hosts[..]].concat());
+            let error = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{command} {hosts:?}: {error}");
+            assert!(error.contains("same host") && error.contains("nothing was touched"), "{error}");
+        }
+    }
+    let output = migcal(&[&["settle"], &in_lab[..]].concat());
+    assert!(text(&output.stdout).contains("runs at the destination"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_command_that_a_lab_prints_for_two_servers_works_and_roots_home_stays() {
+    if lab_with_ssh("probe").is_none() {
         return;
     }
-    let name = format!("ssh-{}", std::process::id());
+    let name = format!("printed-{}", std::process::id());
     let _gone = Gone(name.clone());
-    let lab = Lab::up(&name, Link::of(BitRate(200_000_000))).unwrap();
-    let [source, destination] = lab.start_ssh().unwrap();
-    let peer = lab.ssh_from_source().unwrap();
+    let known = || std::fs::read("/root/.ssh/known_hosts").ok();
+    let before = known();
+    let output = migcal(&["lab", "up", "--ssh", "--name", &name]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    let command = said.lines().find(|line| line.starts_with("migcal run")).unwrap();
+    let programs = Path::new(env!("CARGO_BIN_EXE_migcal")).parent().unwrap().display().to_string();
+    let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+    let line = format!("{command} --memory 64MiB --touched 3000p");
+    let output = std::process::Command::new("bash").args(["-c", &line]).env("PATH", path).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("completed (the guest is at the destination)"), "{}", text(&output.stdout));
+    assert_eq!(known(), before, "root's known_hosts has changed");
+}
+
+#[test]
+fn a_rehearsal_leaves_idle_and_busy_guests_as_they_were() {
+    let Some(engine) = engine() else { return };
+    let name = format!("rehearse-{}", std::process::id());
+    let _gone = Gone(name.clone());
+    let lab = Lab::up(&name, Link::of(BitRate(400_000_000))).unwrap();
+    let small = ["--lab", &name, "--engine", engine, "--memory", "64MiB", "--touched", "6000p"];
+    for (guest, workload, measured) in [("idle1", "idle", false), ("busy1", "uniform(wss=4000p, rate=2000p/s)", true)] {
+        let run = ["run", "--keep", "--mode", "paused", "--name", guest, "--workload", workload];
+        let output = migcal(&[&run[..], &small[..]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let socket = lab.uri(Side::Destination);
+        let monitor = |what: &str| {
+            let words = ["virsh", "-c", &socket, "qemu-monitor-command", guest, "--hmp", what];
+            migcal::reach::Reach::Here.run(&words).unwrap()
+        };
+        let settings = || monitor("info migrate_parameters") + &monitor("info migrate_capabilities");
+        let before = settings();
+        for _ in 0..4 {
+            let dirty = ["dirty", guest, "--lab", &name, "--at-destination", "--method", "rehearsal"];
+            let output = migcal(&[&dirty[..], &["--windows", "1", "--repeats", "1"]].concat());
+            assert_eq!(output.status.success(), measured, "{}{}", text(&output.stdout), text(&output.stderr));
+            assert!(measured || text(&output.stderr).contains("writes too little"), "{}", text(&output.stderr));
+            assert!(monitor("info status").contains("running"), "{guest} stands");
+            assert_eq!(settings(), before);
+        }
+    }
+}
+
+#[test]
+fn documented_commands_of_one_machine_do_what_is_printed() {
+    if engine().is_none() {
+        return;
+    }
+    let workshop = printed::workshop();
+    let programs = Path::new(env!("CARGO_BIN_EXE_migcal")).parent().unwrap();
+    let mut count = 0;
+    for mut one in printed::commands() {
+        if one.command.starts_with("migcal run --memory") || one.command == "migcal doctor" {
+            // What a run measures is another thing each time.
+            one.output.clear();
+            printed::run(&one, programs, workshop.path());
+            count += 1;
+        }
+    }
+    assert!(count >= 2, "{count} commands were found");
+}
+
+#[test]
+fn two_hosts_are_reached_by_their_uris_over_ssh() {
+    let Some((_gone, _lab, [source, destination], peer)) = lab_with_ssh("ssh") else { return };
+    let Some(engine) = engine() else { return };
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("runs.csv").display().to_string();
     let hosts = ["--source", &source, "--destination", &destination, "--peer", &peer];
