@@ -55,6 +55,7 @@ pub(crate) fn workshop() -> tempfile::TempDir {
     };
     copy("scenarios", "scenarios");
     copy("docs/pictures", "docs/pictures");
+    copy("tests/data", "tests/data");
     for campaign in ["kvm-lab", "paper", "fresh"] {
         copy(&format!("calibrate/data/{campaign}/runs.csv"), &format!("calibrate/data/{campaign}/runs.csv"));
     }

@@ -384,3 +384,31 @@ impl RunPlan {
         matches!(self.policy.mode, Mode::Precopy | Mode::Postcopy)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(text: &str) -> RunKeys {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn keys_are_called_as_migsim_calls_them_and_the_old_names_still_work() {
+        assert_eq!(keys("multifd = 2\ndelta = 8"), keys("multifd_channels = 2\ndelta_bytes = 8"));
+        // All that it can hold, as migsim takes all of the memory.
+        let plan = keys("memory = \"64MiB\"").plan(Some(Link::default())).unwrap();
+        assert_eq!(plan.touched.bytes(), Bytes(55 << 20));
+        assert_eq!(plan.resident(), Bytes(63 << 20));
+    }
+
+    #[test]
+    fn a_labs_link_stays_as_it_is_but_for_what_is_given() {
+        let now = Link { fair: true, send_buffer: Bytes(1 << 20), ..Link::of(BitRate(2_000_000_000)) };
+        let link = |text: &str| keys(text).plan(Some(now)).unwrap().link.unwrap();
+        assert_eq!(link(""), now);
+        assert_eq!(link("send_buffer = \"2MiB\""), Link { send_buffer: Bytes(2 << 20), ..now });
+        assert_eq!(link("link = \"1Gbit/s\"").capacity, BitRate(1_000_000_000));
+        assert_eq!(keys("").plan(None).unwrap().link, None);
+    }
+}

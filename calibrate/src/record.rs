@@ -167,3 +167,20 @@ pub fn round(value: f64, digits: u32) -> f64 {
     let scale = f64::from(10_u32.pow(digits));
     (value * scale).round() / scale
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_qemu_has_not_worked_out_yet_is_no_figure() {
+        let taken = |total: f64| {
+            let qemu = [("total-time".to_owned(), total), ("downtime".to_owned(), 40.0)].into_iter().collect();
+            let mut record = Record::default();
+            record.take_observed(&Observed { qemu, ..Observed::default() });
+            (record.qemu_total_ms, record.qemu_downtime_ms)
+        };
+        assert_eq!(taken(0.0), (None, None));
+        assert_eq!(taken(3500.0), (Some(3500.0), Some(40.0)));
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use migcal::doctor::{Standing, examine};
 use migcal::faults::{Series, Trial};
@@ -217,6 +218,111 @@ fn a_rehearsal_leaves_idle_and_busy_guests_as_they_were() {
             assert_eq!(settings(), before);
         }
     }
+}
+
+/// A QEMU that has been stopped, over its QMP socket; it goes on when it is told to, if it is `willing`.
+fn stopped_qemu(socket: &Path, willing: Arc<AtomicBool>) {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        let running = AtomicBool::new(false);
+        for connection in listener.incoming() {
+            let mut answers = connection.unwrap();
+            let orders = BufReader::new(answers.try_clone().unwrap());
+            answers.write_all(b"{\"QMP\": {}}\n").unwrap();
+            for line in orders.lines().map_while(Result::ok) {
+                let order: serde_json::Value = serde_json::from_str(&line).unwrap();
+                let word = order["execute"].as_str().unwrap();
+                if word == "cont" && willing.load(Ordering::Relaxed) {
+                    running.store(true, Ordering::Relaxed);
+                }
+                let status = if running.load(Ordering::Relaxed) { "running" } else { "paused" };
+                let answer = match word {
+                    "cont" if status == "paused" => {
+                        serde_json::json!({"error": {"desc": "Resetting the Virtual Machine is required"}})
+                    }
+                    "query-status" => serde_json::json!({"return": {"status": status}}),
+                    _ => serde_json::json!({"return": {}}),
+                };
+                let mut answer = answer;
+                answer["id"] = order["id"].clone();
+                answers.write_all(format!("{answer}\n").as_bytes()).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn what_a_killed_helper_left_is_put_back_by_the_next_command_or_told_with_what_mends_it() {
+    if engine().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("qmp");
+    let willing = Arc::new(AtomicBool::new(false));
+    stopped_qemu(&socket, Arc::clone(&willing));
+    let dump = folder.path().join("dump");
+    let journal = serde_json::json!({"qmp": socket, "name": "web01", "what": "its memory was being compared", "pid": 1, "began": "-", "files": [dump]});
+    std::fs::write(folder.path().join("journal"), journal.to_string()).unwrap();
+    // In a mount namespace of its own: other tests look for journals as well.
+    let settle = || {
+        std::fs::write(&dump, "memory").unwrap();
+        let script = "mount -t tmpfs tmpfs /var/lib/libvirt && mkdir -m 711 /var/lib/libvirt/migcal && \
+                      cp \"$1\" /var/lib/libvirt/migcal/id.undo && { \"$0\" settle --connect test:///default; rc=$?; } ; \
+                      ls /var/lib/libvirt/migcal; exit $rc";
+        let journal = folder.path().join("journal").display().to_string();
+        let words =
+            ["--mount", "--propagation", "private", "bash", "-c", script, env!("CARGO_BIN_EXE_migcal"), &journal];
+        std::process::Command::new("unshare").args(words).output().unwrap()
+    };
+    let output = settle();
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    for part in ["`web01` was left changed", "Resetting the Virtual Machine", "settle --connect", "resume 'web01'"] {
+        assert!(error.contains(part), "expected `{part}`: {error}");
+    }
+    assert!(text(&output.stdout).contains("id.undo") && dump.exists(), "what is to be put back is forgotten");
+    willing.store(true, Ordering::Relaxed);
+    let output = settle();
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    assert!(error.contains("`web01` is as it was again: its memory was being compared"), "{error}");
+    assert!(!text(&output.stdout).contains("undo") && !dump.exists(), "{}", text(&output.stdout));
+}
+
+#[test]
+fn dumps_of_a_guests_memory_are_its_own_and_go() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(engine) = engine() else { return };
+    let name = format!("dumps-{}", std::process::id());
+    let _gone = Gone(name.clone());
+    let lab = Lab::up(&name, Link::of(BitRate(400_000_000))).unwrap();
+    let run = ["run", "--keep", "--mode", "paused", "--name", "g", "--lab", &name, "--engine", engine];
+    let output = migcal(&[&run[..], &["--memory", "64MiB", "--touched", "6000p"]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let folder = lab.outside(Side::Destination, Path::new(migcal::domain::FOLDER));
+    let dirty = ["dirty", "g", "--lab", &name, "--at-destination", "--method", "snapshots", "--windows", "1"];
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_migcal"))
+        .args(dirty)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut seen = 0;
+    while child.try_wait().unwrap().is_none() {
+        let folders = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        for place in folders.filter(|entry| entry.file_name().to_string_lossy().ends_with(".memory")) {
+            let mode = |path: &Path| path.metadata().map(|found| found.permissions().mode() & 0o777).ok();
+            assert!(mode(&place.path()).is_none_or(|mode| mode == 0o700));
+            for file in std::fs::read_dir(place.path()).into_iter().flatten().flatten() {
+                assert!(mode(&file.path()).is_none_or(|mode| mode == 0o600), "{file:?}");
+                seen += 1;
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(child.wait().unwrap().success() && seen > 0);
+    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("memory")), "{left:?}");
 }
 
 #[test]

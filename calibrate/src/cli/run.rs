@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use migcal::hosts::Hosts;
+use migcal::hosts::libvirt::check_room;
 use migcal::plan::RunKeys;
+use migcal::reach::Reach;
 use migcal::record::{Record, now};
 use migcal::run::{Label, Nobody, Settled, one};
 use migsim::scenario::InputError;
@@ -36,6 +38,10 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         let why =
             "the lab that is brought up for this run goes at its end; `migcal lab up` makes one that stays, for --lab";
         return Err(InputError::new("--keep", why).into());
+    }
+    if args.site.is_lab() {
+        // Before a lab is brought up for it.
+        check_room(&Reach::Here, &[&plan], 2)?;
     }
     let writer = args.out.as_deref().map(append_to).transpose()?;
     let interrupted = terminal::interruptible()?;

@@ -415,6 +415,44 @@ const BESIDE: u64 = 160 << 20;
 /// What a host keeps free: below, Linux ends processes.
 const SPARE: u64 = 128 << 20;
 
+/// Whether a host has room for guests that are moved at the same time, in memory and, for offline moves, on its disk. `copies`: 2 where source
+/// and destination are one machine, a lab's.
+///
+/// # Errors
+/// Says what is short, and how much of it there is.
+pub fn check_room(reach: &Reach, plans: &[&RunPlan], copies: u64) -> anyhow::Result<()> {
+    let refuse = |what: &str, needed: u64, free: u64| {
+        let (needed, free) = (human_bytes(needed as f64), human_bytes(free as f64));
+        let of = if copies == 2 { "for both ends of the lab" } else { "for the guest" };
+        bail!(
+            "{what} {reach} is short: {needed} are needed {of}, {free} are free; less --memory or --touched takes less"
+        )
+    };
+    let text = reach.run(&["cat", "/proc/meminfo"])?;
+    let figure = |key: &str| meminfo(&text, key);
+    let needed = copies * plans.iter().map(|plan| plan.resident().0 + BESIDE).sum::<u64>() + SPARE;
+    let free = figure("MemAvailable").unwrap_or(u64::MAX);
+    if needed > free {
+        return refuse("memory", needed, free);
+    }
+    // Linux refuses what no machine of this size could ever have.
+    let all = figure("MemTotal").unwrap_or(u64::MAX).saturating_add(figure("SwapTotal").unwrap_or(0));
+    if let Some(most) = plans.iter().map(|plan| plan.memory.0).max().filter(|most| *most > all) {
+        return refuse("memory", most, all);
+    }
+    let images = plans.iter().filter(|plan| plan.policy.mode == Mode::Offline);
+    let needed = copies * images.map(|plan| plan.resident().0 + (16 << 20)).sum::<u64>();
+    if needed > 0 {
+        let df = |place| reach.run(&["df", "-B1", "--output=avail", place]);
+        let text = df("/var/lib/libvirt").or_else(|_| df("/var/lib"))?;
+        let free = text.lines().nth(1).and_then(|line| line.trim().parse().ok()).unwrap_or(u64::MAX);
+        if needed > free {
+            return refuse("room in /var/lib/libvirt", needed, free);
+        }
+    }
+    Ok(())
+}
+
 /// A figure of /proc/meminfo, bytes.
 fn meminfo(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
@@ -429,38 +467,9 @@ impl Hosts for LibvirtHosts {
                 plan.check_for(version)?;
             }
         }
-        // A lab's hosts are one machine.
         let copies = if self.lab().is_some() { 2 } else { 1 };
-        let needed = copies * plans.iter().map(|plan| plan.resident().0 + BESIDE).sum::<u64>() + SPARE;
-        let images = plans.iter().filter(|plan| plan.policy.mode == Mode::Offline);
-        let on_disk = copies * images.map(|plan| plan.resident().0 + (16 << 20)).sum::<u64>();
         for side in Side::BOTH {
-            let reach = self.reach(side)?;
-            let text = reach.run(&["cat", "/proc/meminfo"])?;
-            let free = meminfo(&text, "MemAvailable").unwrap_or(u64::MAX);
-            let refuse = |what: &str, needed: u64, free: u64| {
-                let (needed, free) = (human_bytes(needed as f64), human_bytes(free as f64));
-                let of = if copies == 2 { "at both ends on this machine" } else { "for the guest" };
-                bail!(
-                    "{what} at the {side} is short: {needed} are needed {of}, {free} are free; less --memory or --touched takes less"
-                )
-            };
-            if needed > free {
-                return refuse("memory", needed, free);
-            }
-            // Linux refuses what no machine of this size could ever have.
-            let all =
-                meminfo(&text, "MemTotal").unwrap_or(u64::MAX).saturating_add(meminfo(&text, "SwapTotal").unwrap_or(0));
-            if let Some(most) = plans.iter().map(|plan| plan.memory.0).max().filter(|most| *most > all) {
-                return refuse("memory", most, all);
-            }
-            if on_disk > 0 {
-                let text = reach.run(&["df", "-B1", "--output=avail", "/var/lib/libvirt"])?;
-                let free = text.lines().nth(1).and_then(|line| line.trim().parse().ok()).unwrap_or(u64::MAX);
-                if on_disk > free {
-                    return refuse("room in /var/lib/libvirt", on_disk, free);
-                }
-            }
+            check_room(&self.reach(side)?, plans, copies)?;
         }
         Ok(())
     }

@@ -303,3 +303,31 @@ fn offline(
     }
     Ended::Completed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::Observed;
+    use crate::hosts::replay::Replay;
+    use crate::lab::Link;
+    use crate::plan::RunKeys;
+
+    #[test]
+    fn a_run_that_did_not_converge_has_the_gap_that_the_guest_saw_as_its_downtime() {
+        let keys = RunKeys { timeout: Some(SimTime::from_secs(1)), ..RunKeys::default() };
+        let plan = keys.plan(Some(Link::default())).unwrap();
+        // 300 ms are what QEMU expects, of a job that goes on.
+        let stats = [("downtime".to_owned(), 300.0), ("time_elapsed".to_owned(), 1000.0)].into_iter().collect();
+        let trace = Trace {
+            calls_ms: vec![1100.0],
+            samples: vec![Sample { at_ms: 1000.0, stats }],
+            error: Some("given up".to_owned()),
+            observed: Observed { guest_gap_ms: Some(17.0), ..Observed::default() },
+            ..Trace::default()
+        };
+        let label = Label { id: "r", campaign: "c", repeat: 1 };
+        let run = one(&mut Replay::new(trace), &plan, label, &AtomicBool::new(false), &mut Nobody, |_| {}).unwrap();
+        assert_eq!(run.record.outcome, "not-converged");
+        assert_eq!((run.record.downtime_ms, run.record.elapsed_ms), (Some(17.0), Some(1000.0)));
+    }
+}
