@@ -95,7 +95,9 @@ pub struct Trial {
     pub subject: Subject,
     /// With what.
     pub fault: Fault,
-    /// How long after the command has begun.
+    /// Since when: the command's begin, or the moment at which its guest is at work, which is the migration's begin.
+    pub at_work: bool,
+    /// How long after that.
     pub after: Duration,
 }
 
@@ -131,15 +133,18 @@ impl Trial {
             _ => &[tool, tool, tool, Fault::Helper, cut, cut, Fault::Daemon(side), Fault::Guest(side)],
         };
         let fault = among[pick(&mut rng, among.len())];
+        let has_a_migration = matches!(subject, Subject::Run(_) | Subject::Campaign);
+        let at_work = has_a_migration && rng.random_bool(0.7);
         // From the first moment to a little after the usual end.
         let longest = match subject {
-            Subject::Run(_) => 7.0,
+            _ if at_work => 4.5,
+            Subject::Run(_) => 4.0,
             Subject::OwnRun => 10.0,
-            Subject::Campaign => 18.0,
-            Subject::Dirty(_) => 5.0,
+            Subject::Campaign => 15.0,
+            Subject::Dirty(_) => 4.0,
             Subject::Settle => 2.5,
         };
-        Trial { number, subject, fault, after: Duration::from_secs_f64(longest * rng.random::<f64>()) }
+        Trial { number, subject, fault, at_work, after: Duration::from_secs_f64(longest * rng.random::<f64>()) }
     }
 }
 
@@ -151,6 +156,7 @@ pub struct Checked {
     pub seed: u64,
     pub command: String,
     pub fault: String,
+    pub since: String,
     pub after_ms: u64,
     /// How the command ended.
     pub ended: String,
@@ -223,8 +229,17 @@ impl Series {
         // Before anything of the guest is there: its files are to lie on the disk that gets full.
         let disk = (trial.fault == Fault::FullDisk).then(|| Disk::small(&lab, trial.subject)).transpose()?;
         let before = self.prepare(trial)?;
-        let began = Instant::now();
         let mut child = self.start(trial, folder.path())?;
+        // A guest that does not come to work is struck all the same.
+        let begun = Instant::now();
+        while trial.at_work
+            && !Side::BOTH.iter().any(|side| serial(&lab, *side).contains("ready"))
+            && begun.elapsed() < Duration::from_secs(60)
+            && child.try_wait()?.is_none()
+        {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let began = Instant::now();
         while began.elapsed() < trial.after && child.try_wait()?.is_none() {
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -263,6 +278,7 @@ impl Series {
             seed: self.seed,
             command: trial.subject.to_string(),
             fault: trial.fault.to_string(),
+            since: if trial.at_work { "work" } else { "begin" }.to_owned(),
             after_ms: trial.after.as_millis() as u64,
             ended: output.map_or("not at all".to_owned(), |output| output.status.to_string()),
             said: output.map_or(String::new(), |output| last_line(&output.stderr)),

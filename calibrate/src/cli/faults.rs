@@ -113,11 +113,12 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
 fn told(row: &Checked, began: Instant) -> String {
     let verdict = if row.wrong.is_empty() { "as it should be".to_owned() } else { format!("WRONG: {}", row.wrong) };
     format!(
-        "trial {}: {}, {} after {} ms ({:.0} s in all)\n  ended: {}: {}\n  next command: {}\n  found: {}; {verdict}\n",
+        "trial {}: {}, {} {} ms after its {} ({:.0} s in all)\n  ended: {}: {}\n  next command: {}\n  found: {}; {verdict}\n",
         row.number,
         row.command,
         row.fault,
         row.after_ms,
+        row.since,
         began.elapsed().as_secs_f64(),
         row.ended,
         row.said,
