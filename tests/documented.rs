@@ -60,7 +60,7 @@ pub(crate) fn workshop() -> tempfile::TempDir {
         copy(&format!("calibrate/data/{campaign}/runs.csv"), &format!("calibrate/data/{campaign}/runs.csv"));
     }
     let fresh = fs::read_to_string(root().join("calibrate/data/fresh/runs.csv")).unwrap();
-    let few: String = fresh.lines().take(31).map(|line| line.to_owned() + "\n").collect();
+    let few: String = fresh.lines().take(13).map(|line| line.to_owned() + "\n").collect();
     for file in ["runs.csv", "my-runs.csv", "many-runs.csv"] {
         fs::write(folder.path().join(file), &few).unwrap();
     }

@@ -657,8 +657,8 @@ mod tests {
         let trials: Vec<Trial> = (1..=1000).map(|number| Trial::drawn(1, number)).collect();
         assert_eq!(trials[41], Trial::drawn(1, 42));
         for subject in [
-            "run pre-copy",
-            "run post-copy",
+            "run precopy",
+            "run postcopy",
             "run offline",
             "own lab",
             "campaign",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use migcal::doctor::{Standing, examine};
-use migcal::faults::{Series, Trial};
+use migcal::faults::{Fault, Series, Trial};
 use migcal::lab::{Lab, Link, Side, down};
 use migsim::terminal;
 use migsim_models::units::{BitRate, SimTime};
@@ -94,9 +94,20 @@ fn ten_commands_with_faults_lose_no_guest_and_leave_nothing() {
     let _gone = Gone(name.clone());
     drop(Lab::up(&name, Series::link()).unwrap());
     let series = Series::new(&name, 1, Path::new(env!("CARGO_BIN_EXE_migcal")), &Arc::default());
-    for number in 1..=10 {
-        let checked = series.make(&Trial::drawn(1, number)).unwrap();
+    // Each command twice at most, and no cut that is waited for.
+    let mut struck: Vec<String> = Vec::new();
+    for trial in (1..).map(|number| Trial::drawn(1, number)) {
+        let command = trial.subject.to_string();
+        let again = struck.iter().filter(|known| **known == command).count();
+        if again == 2 || matches!(trial.fault, Fault::Cut(_)) {
+            continue;
+        }
+        let checked = series.make(&trial).unwrap();
         assert_eq!(checked.wrong, "", "{checked:#?}");
+        struck.push(command);
+        if struck.len() == 10 {
+            break;
+        }
     }
 }
 
@@ -209,7 +220,7 @@ fn a_rehearsal_leaves_idle_and_busy_guests_as_they_were() {
         };
         let settings = || monitor("info migrate_parameters") + &monitor("info migrate_capabilities");
         let before = settings();
-        for _ in 0..4 {
+        for _ in 0..3 {
             let dirty = ["dirty", guest, "--lab", &name, "--at-destination", "--method", "rehearsal"];
             let output = migcal(&[&dirty[..], &["--windows", "1", "--repeats", "1"]].concat());
             assert_eq!(output.status.success(), measured, "{}{}", text(&output.stdout), text(&output.stderr));
@@ -351,23 +362,10 @@ fn two_hosts_are_reached_by_their_uris_over_ssh() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("runs.csv").display().to_string();
     let hosts = ["--source", &source, "--destination", &destination, "--peer", &peer];
-    for transport in ["tcp", "ssh"] {
-        let arguments = [
-            "run",
-            "--engine",
-            engine,
-            "--memory",
-            "96MiB",
-            "--touched",
-            "8000p",
-            "--transport",
-            transport,
-            "--out",
-            &out,
-        ];
-        let output = migcal(&[&arguments[..], &hosts].concat());
-        assert!(output.status.success(), "{}", text(&output.stderr));
-    }
+    let run =
+        ["run", "--engine", engine, "--memory", "96MiB", "--touched", "8000p", "--transport", "ssh", "--out", &out];
+    let output = migcal(&[&run[..], &hosts].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
     for row in rows(Path::new(&out)) {
         assert_eq!(row.outcome, "completed", "{row:?}");
         // The link is measured, not known: 200 Mbit/s of frames carry 191 of payload.
