@@ -79,7 +79,9 @@ pub(crate) fn run(printed: &Printed, programs: &Path, workshop: &Path) {
         .unwrap();
     let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let Printed { file, command, output: expected } = printed;
-    assert!(matches!(output.status.code(), Some(0 | 1)), "{file}: {command}: {}\n{error}", output.status);
+    // Of a fleet, that some guests do not arrive is an answer.
+    let answered = output.status.success() || command.starts_with("migsim fleet") && output.status.code() == Some(1);
+    assert!(answered, "{file}: {command}: {}\n{error}", output.status);
     let mut lines = said.lines();
     for line in expected {
         assert!(

@@ -63,6 +63,8 @@ pub struct Target {
     pub name: String,
     /// Its RAM.
     pub memory: Pages,
+    /// The longest that it may stand still at a time while its memory is written down.
+    pub longest_stop: Duration,
 }
 
 /// The distinct pages that a guest dirtied within windows of one length.
@@ -104,6 +106,8 @@ pub struct Asked<'a> {
     pub method: Option<Method>,
     /// The guest's own QMP socket, where it is not the one of its command line.
     pub qmp: Option<PathBuf>,
+    /// The longest that the guest may stand still at a time.
+    pub longest_stop: Duration,
 }
 
 /// What a measurement finds of a domain beside its curve.
@@ -139,9 +143,11 @@ pub fn measure(
     let domain =
         connect.lookup_domain_by_name(name).doing(format!("no domain `{name}`; `virsh list` shows those that run"))?;
     let info = domain.info().doing(format!("asking about `{name}`"))?;
-    let memory = Pages(info.memory / 4);
+    let memory = Pages(info.max_mem / 4);
     let uuid = domain.uuid_string().doing("asking for the domain's id")?;
     let described = Described::of(&domain)?;
+    // Pages that hold something, where they are counted.
+    let mut counted = None;
     let curve = match asked.method {
         Some(method @ (Method::Snapshots | Method::Rehearsal)) => {
             let reach = match reach {
@@ -157,13 +163,18 @@ pub fn measure(
                      and start it anew (--qmp PATH names one that stands elsewhere); dirty-bitmap, dirty-ring and page-sampling work without"
                 );
             };
-            let target = Target { reach, qmp, uuid: uuid.clone(), name: name.to_owned(), memory };
+            let longest_stop = asked.longest_stop;
+            let target = Target { reach, qmp, uuid: uuid.clone(), name: name.to_owned(), memory, longest_stop };
             let windows_ms: Vec<u64> = asked.windows.iter().map(|s| u64::from(*s) * 1000).collect();
             let mut measured = Vec::new();
             for _ in 0..asked.repeats {
                 step(asked.windows.iter().sum());
                 measured.extend(match method {
-                    Method::Snapshots => snapshots(&target, &windows_ms, interrupted)?.0,
+                    Method::Snapshots => {
+                        let (points, pages) = snapshots(&target, &windows_ms, interrupted)?;
+                        counted = Some(pages);
+                        points
+                    }
                     _ => rehearsal(&target, &windows_ms, interrupted)?,
                 });
             }
@@ -176,7 +187,7 @@ pub fn measure(
     let (touched, card) = seen.unwrap_or((None, None));
     let dotted = |v: u32| format!("{}.{}.{}", v / 1_000_000, v / 1000 % 1000, v % 1000);
     let qemu = connect.hyp_version().map_or(String::new(), dotted);
-    Ok(Found { curve, touched, card, vcpus: info.nr_virt_cpu, qemu })
+    Ok(Found { curve, touched: counted.or(touched), card, vcpus: info.nr_virt_cpu, qemu })
 }
 
 /// How much of a guest's memory its QEMU holds, and the speed of its host's card.
@@ -290,7 +301,8 @@ type Points = Vec<(SimTime, Pages)>;
 
 fn snapshots(target: &Target, windows_ms: &[u64], interrupted: &AtomicBool) -> anyhow::Result<(Points, Pages)> {
     let bytes = target.memory.bytes().0.to_string();
-    let words = ["snapshots", &target.socket(), &target.uuid, &target.name, &bytes, &listed(windows_ms)];
+    let longest = target.longest_stop.as_secs_f64().to_string();
+    let words = ["snapshots", &target.socket(), &target.uuid, &target.name, &bytes, &listed(windows_ms), &longest];
     target.ask(&words, windows_ms, interrupted).context("comparing the guest's memory")
 }
 
@@ -311,25 +323,35 @@ impl Target {
     /// What the helper says of each window: the points, and how many pages held something at the last. It has put back what it changed when
     /// this returns; what it could not is in the error.
     fn ask(&self, words: &[&str], windows_ms: &[u64], interrupted: &AtomicBool) -> anyhow::Result<(Points, Pages)> {
-        let helper = Helper::start(&self.reach, words)?;
-        let result = points_of(&helper, windows_ms, interrupted);
+        // As long as its memory takes to be written once, at the least that is waited for.
+        let patience = Duration::from_secs(60) + Duration::from_secs_f64(self.memory.bytes().0 as f64 / 50e6);
+        let helper = Helper::start(&self.reach, words)?.patiently(2 * patience);
+        let result = points_of(&helper, windows_ms, patience, interrupted);
         drop(helper);
-        if result.is_ok() {
-            return result;
-        }
+        let Err(error) = result else { return result };
         // A helper that was killed has left a journal.
-        let left = undo(&self.reach)?.stands.into_iter().find(|(name, _)| *name == self.name);
-        match left {
-            Some((name, why)) => result.with_context(|| {
-                format!("`{name}` was changed by the measurement, and could not be put back: {why}. `virsh resume {name}` lets it go on")
-            }),
-            None => result,
+        let name = &self.name;
+        match undo(&self.reach) {
+            Ok(undone) => match undone.stands.into_iter().find(|(stands, _)| stands == name) {
+                Some((_, why)) => Err(error.context(format!(
+                    "`{name}` was changed by the measurement, and could not be put back: {why}; `migcal settle --connect` tries again"
+                ))),
+                None => Err(error),
+            },
+            Err(unknown) => Err(error.context(format!(
+                "whether `{name}` was put back is not known ({unknown:#}); `migcal settle --connect` at its host looks"
+            ))),
         }
     }
 }
 
-fn points_of(helper: &Helper, windows_ms: &[u64], interrupted: &AtomicBool) -> anyhow::Result<(Points, Pages)> {
-    let patience = Duration::from_secs(240) + 2 * Duration::from_millis(windows_ms.iter().sum());
+fn points_of(
+    helper: &Helper,
+    windows_ms: &[u64],
+    each: Duration,
+    interrupted: &AtomicBool,
+) -> anyhow::Result<(Points, Pages)> {
+    let patience = (windows_ms.len() as u32 + 2) * 2 * each + 2 * Duration::from_millis(windows_ms.iter().sum());
     let started = Instant::now();
     let mut points = Vec::new();
     let mut touched = Pages(0);
@@ -365,6 +387,9 @@ fn rising(mut points: Points) -> Points {
     }
     points
 }
+
+/// The longest that a guest may stand still at a time, unless somebody allows more.
+pub const LONGEST_STOP: Duration = Duration::from_secs(5);
 
 /// Windows of one length that are further apart than this, as a share of their mean, are of a guest that is not steady.
 const STEADY: f64 = 0.25;

@@ -57,9 +57,14 @@ impl Files {
         self.at(FOLDER, "save")
     }
 
+    /// The image while it arrives.
+    pub fn part(&self) -> PathBuf {
+        self.at(FOLDER, "save.part")
+    }
+
     /// All of them, for removal.
-    pub fn all(&self) -> [PathBuf; 5] {
-        [self.kernel(), self.initrd(), self.serial(), self.qmp(), self.image()]
+    pub fn all(&self) -> [PathBuf; 6] {
+        [self.kernel(), self.initrd(), self.serial(), self.qmp(), self.image(), self.part()]
     }
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -22,10 +22,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::dirty::Method;
 use crate::domain::{FOLDER, Files, QEMUS_FOLDER, read_serial};
+use crate::hosts::Hosts;
 use crate::hosts::libvirt::{LibvirtHosts, Site};
-use crate::hosts::{Hosts, Presence};
 use crate::lab::{Lab, Link, Side, helper_pids};
 use crate::plan::{RunKeys, RunPlan};
+use crate::reach::Reach;
 
 /// What is struck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +159,7 @@ pub struct Checked {
     pub fault: String,
     pub since: String,
     pub after_ms: u64,
+    pub struck: u8,
     /// How the command ended.
     pub ended: String,
     /// What it said last.
@@ -229,45 +231,53 @@ impl Series {
         // Before anything of the guest is there: its files are to lie on the disk that gets full.
         let disk = (trial.fault == Fault::FullDisk).then(|| Disk::small(&lab, trial.subject)).transpose()?;
         let before = self.prepare(trial)?;
+        let mut seen = Seen { worked: matches!(trial.subject, Subject::Dirty(_) | Subject::Settle), ..Seen::default() };
         let mut child = self.start(trial, folder.path())?;
         // A guest that does not come to work is struck all the same.
         let begun = Instant::now();
-        while trial.at_work
-            && !Side::BOTH.iter().any(|side| serial(&lab, *side).contains("ready"))
-            && begun.elapsed() < Duration::from_secs(60)
-            && child.try_wait()?.is_none()
-        {
+        let goes_on = |child: &mut Child| matches!(child.try_wait(), Ok(None));
+        while trial.at_work && !seen.worked && begun.elapsed() < Duration::from_secs(60) && goes_on(&mut child) {
             std::thread::sleep(Duration::from_millis(20));
+            seen.worked |= works_at(&lab);
         }
         let began = Instant::now();
-        while began.elapsed() < trial.after && child.try_wait()?.is_none() {
+        while began.elapsed() < trial.after && goes_on(&mut child) {
             std::thread::sleep(Duration::from_millis(2));
         }
-        let struck = self.strike(trial, &lab, &child, disk.as_ref());
+        seen.worked |= works_at(&lab);
+        // A command that has ended is not struck: its number may be another process's by now.
+        if goes_on(&mut child) {
+            seen.ends_the_guest = ends_the_guest(trial, &lab);
+            seen.struck = self.strike(trial, &lab, &child, disk.as_ref());
+        }
         let output = self.wait(child, trial, &lab)?;
         let _ = lab.set_cut(false);
         let mut wrong = Vec::new();
         let Some(output) = output else {
             wrong.push("the command hangs".to_owned());
-            return Ok(self.row(trial, None, None, "", &wrong));
+            return Ok(self.row(trial, &seen, None, None, "", &wrong));
         };
         let gentle = matches!(trial.fault, Fault::Tool(signal) if signal != Signal::SIGKILL);
         if gentle && let (Subject::Dirty(_), Some(before)) = (trial.subject, &before) {
-            wrong.extend(self.changed(before, "when the command had ended"));
+            // The helper outlives its tool for as long as it takes to put things back.
+            helpers_end(&lab);
+            wrong.extend(changed(&lab, Side::Source, before, "when the command had ended"));
         }
         let settled = self.migcal(&["settle", "--lab", &self.lab, "--name", GUEST])?;
-        let found = self.look(trial, struck, before.as_deref(), &settled, &mut wrong)?;
+        let found = look(trial, &lab, &seen, before.as_deref(), &settled, &mut wrong);
+        wrong.extend(left_after_settling(&lab));
         let mut hosts = self.open()?;
         hosts.clear()?;
         drop(hosts);
         drop(disk);
-        wrong.extend(self.left_behind(&lab));
-        Ok(self.row(trial, Some(&output), Some(&settled), &found, &wrong))
+        wrong.extend(left_behind(&lab));
+        Ok(self.row(trial, &seen, Some(&output), Some(&settled), &found, &wrong))
     }
 
     fn row(
         &self,
         trial: &Trial,
+        seen: &Seen,
         output: Option<&Output>,
         settled: Option<&Output>,
         found: &str,
@@ -280,6 +290,7 @@ impl Series {
             fault: trial.fault.to_string(),
             since: if trial.at_work { "work" } else { "begin" }.to_owned(),
             after_ms: trial.after.as_millis() as u64,
+            struck: seen.struck.into(),
             ended: output.map_or("not at all".to_owned(), |output| output.status.to_string()),
             said: output.map_or(String::new(), |output| last_line(&output.stderr)),
             settled: settled.map_or(String::new(), |output| last_line(&output.stdout) + &last_line(&output.stderr)),
@@ -295,7 +306,8 @@ impl Series {
                 let plan = Self::keys(Mode::Precopy).plan(Some(Series::link()))?;
                 let mut hosts = self.open()?;
                 hosts.start_guest(&plan)?;
-                Ok(Some(hosts.monitor(Side::Source, &PARAMETERS)?))
+                drop(hosts);
+                settings(&self.lab()?, Side::Source).map(Some)
             }
             Subject::Settle => {
                 let mut child = self.start(&Trial { subject: Subject::Run(Mode::Precopy), ..*trial }, Path::new(""))?;
@@ -407,133 +419,197 @@ impl Series {
     fn migcal(&self, words: &[&str]) -> anyhow::Result<Output> {
         Command::new(&self.tool).args(words).stdin(Stdio::null()).output().context("starting another migcal")
     }
+}
 
-    /// Whether a measured guest is not as it was.
-    fn changed(&self, before: &str, when: &str) -> Vec<String> {
-        let mut wrong = Vec::new();
-        let Ok(mut hosts) = self.open() else { return vec!["the lab does not open".to_owned()] };
-        let presence = hosts.presence(Side::Source);
-        if presence != Presence::Running {
-            wrong.push(format!("the guest is {presence:?} {when}"));
-        }
-        match hosts.monitor(Side::Source, &PARAMETERS) {
-            Ok(now) if now == before => {}
-            Ok(now) => wrong.push(format!("its parameters are {now} {when}, they were {before}")),
-            Err(error) => wrong.push(format!("its parameters cannot be read {when}: {error:#}")),
-        }
-        wrong
+/// What was seen of a trial while it went on.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The guest had begun to work.
+    worked: bool,
+    /// Something was there to be struck, and was.
+    struck: bool,
+    /// The fault is the guest's end, whatever anyone does.
+    ends_the_guest: bool,
+}
+
+fn works_at(lab: &Lab) -> bool {
+    Side::BOTH.iter().any(|side| serial(lab, *side).contains("ready"))
+}
+
+/// Whether killing a QEMU is the guest's end: the only one, the one that it runs in, or one that holds half of its memory.
+fn ends_the_guest(trial: &Trial, lab: &Lab) -> bool {
+    let Fault::Guest(side) = trial.fault else { return false };
+    let at_both = Side::BOTH.iter().all(|side| !lab.guest_pids(*side).is_empty());
+    !at_both || state(lab, side) == "running" || trial.subject == Subject::Run(Mode::Postcopy)
+}
+
+/// What `virsh` says at a host.
+fn virsh(lab: &Lab, side: Side, words: &[&str]) -> anyhow::Result<String> {
+    Reach::Here.run(&[&["virsh", "-c", &lab.uri(side)], words].concat())
+}
+
+/// The guest's state at a host, by `virsh`; empty: it is not there.
+fn state(lab: &Lab, side: Side) -> String {
+    let said = virsh(lab, side, &["domstate", GUEST]).unwrap_or_default();
+    said.trim().to_owned()
+}
+
+/// The guest's parameters that measurements change, by QEMU.
+fn settings(lab: &Lab, side: Side) -> anyhow::Result<String> {
+    let mut found = Vec::new();
+    for what in ["info migrate_parameters", "info migrate_capabilities"] {
+        let text = virsh(lab, side, &["qemu-monitor-command", GUEST, "--hmp", what])?;
+        let lines = text.lines().map(str::trim).filter(|line| PARAMETERS.iter().any(|key| line.starts_with(*key)));
+        found.extend(lines.map(str::to_owned));
     }
+    Ok(found.join(", "))
+}
 
-    /// Looks, by other means than the commands, whether the guest is where it is said to be, once, alive and unchanged.
-    fn look(
-        &self,
-        trial: &Trial,
-        struck: bool,
-        before: Option<&str>,
-        settled: &Output,
-        wrong: &mut Vec<String>,
-    ) -> anyhow::Result<String> {
-        let lab = self.lab()?;
-        let mut hosts = self.open()?;
-        let running: Vec<Side> =
-            Side::BOTH.into_iter().filter(|side| hosts.presence(*side) == Presence::Running).collect();
-        let processes: usize = Side::BOTH.iter().map(|side| lab.guest_pids(*side).len()).sum();
-        let said = Side::BOTH.map(|side| serial(&lab, side));
-        let starts = said.iter().filter(|text| text.contains("ready")).count();
-        if let [side] = running[..] {
-            if processes != 1 {
-                wrong.push(format!("{processes} QEMU processes"));
-            }
-            if starts > 1 {
-                wrong.push(format!("it was started {starts} times"));
-            }
-            if !settled.status.success() {
-                wrong.push("settle did not see it".to_owned());
-            }
-            drop(hosts);
-            if !self.works(&lab, side) {
-                wrong.push("it does not work any more".to_owned());
-            }
-            if let Some(before) = before {
-                wrong.extend(self.changed(before, "after the next command"));
-            }
-            return Ok(format!("one guest, at the {side}"));
-        }
-        if running.len() > 1 {
-            wrong.push("it runs at both hosts".to_owned());
-            return Ok("two guests".to_owned());
-        }
-        // None is right where it had not begun to work, where the command takes its guests with it, and where the fault was its end.
-        let killed = struck && matches!(trial.fault, Fault::Guest(_));
-        let gone_with_the_command = matches!(trial.subject, Subject::OwnRun | Subject::Campaign);
-        let found = if starts == 0 {
-            "none: it had not begun to work"
-        } else if killed {
-            "none: its QEMU was killed"
-        } else if gone_with_the_command {
-            "none: the command had removed it"
-        } else {
-            wrong.push("no guest runs".to_owned());
-            "none"
-        };
-        if processes > 0 && !killed {
-            wrong.push(format!("{processes} QEMU processes stand"));
-        }
-        Ok(found.to_owned())
+/// Whether a measured guest is not as it was.
+fn changed(lab: &Lab, side: Side, before: &str, when: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let state = state(lab, side);
+    if state != "running" {
+        wrong.push(format!("the guest is `{state}` {when}"));
     }
-
-    /// Whether the guest's own count of time goes on.
-    fn works(&self, lab: &Lab, side: Side) -> bool {
-        let last = || read_serial(&serial(lab, side)).reports.last().map_or(0, |report| report.ms);
-        let (first, started) = (last(), Instant::now());
-        while started.elapsed() < Duration::from_secs(15) && !self.interrupted.load(Ordering::Relaxed) {
-            if last() > first {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        false
+    match settings(lab, side) {
+        Ok(now) if now == before => {}
+        Ok(now) => wrong.push(format!("its parameters are {now} {when}, they were {before}")),
+        Err(error) => wrong.push(format!("its parameters cannot be read {when}: {error:#}")),
     }
+    wrong
+}
 
-    /// What is left when the guest has been removed, and should not be.
-    fn left_behind(&self, lab: &Lab) -> Vec<String> {
-        let mut left = Vec::new();
-        let began = Instant::now();
-        // A helper whose tool was killed has a moment to put things in order.
-        while !helper_pids(Some(lab)).is_empty() && began.elapsed() < Duration::from_secs(5) {
-            std::thread::sleep(Duration::from_millis(50));
+/// Looks, by other means than the commands, whether the guest is where it is said to be, once, alive and unchanged.
+fn look(
+    trial: &Trial,
+    lab: &Lab,
+    seen: &Seen,
+    before: Option<&str>,
+    settled: &Output,
+    wrong: &mut Vec<String>,
+) -> String {
+    let running: Vec<Side> = Side::BOTH.into_iter().filter(|side| state(lab, *side) == "running").collect();
+    let processes: usize = Side::BOTH.iter().map(|side| lab.guest_pids(*side).len()).sum();
+    let starts = Side::BOTH.iter().filter(|side| serial(lab, **side).contains("ready")).count();
+    if let [side] = running[..] {
+        if processes != 1 {
+            wrong.push(format!("{processes} QEMU processes"));
         }
+        if starts > 1 {
+            wrong.push(format!("it was started {starts} times"));
+        }
+        if !settled.status.success() {
+            wrong.push("settle did not see it".to_owned());
+        }
+        if !goes_on_working(lab, side) {
+            wrong.push("it does not work any more".to_owned());
+        }
+        if let Some(before) = before {
+            wrong.extend(changed(lab, side, before, "after the next command"));
+        }
+        return format!("one guest, at the {side}");
+    }
+    if running.len() > 1 {
+        wrong.push("it runs at both hosts".to_owned());
+        return "two guests".to_owned();
+    }
+    // None is right where it had not begun to work, where a command that was let end takes its guests with it, and where the fault was its end.
+    let takes_it_along =
+        matches!(trial.subject, Subject::OwnRun | Subject::Campaign) && trial.fault != Fault::Tool(Signal::SIGKILL);
+    let killed = seen.struck && seen.ends_the_guest;
+    let found = if killed {
+        "none: its QEMU was killed"
+    } else if trial.subject == Subject::OwnRun {
+        "none: it went with its lab"
+    } else if takes_it_along {
+        "none: the command had removed it"
+    } else if !seen.worked {
+        "none: it had not begun to work"
+    } else {
+        wrong.push("no guest runs".to_owned());
+        "none"
+    };
+    if processes > 0 && !killed {
+        wrong.push(format!("{processes} QEMU processes stand"));
+    }
+    found.to_owned()
+}
+
+/// Whether the guest's own count of time goes on.
+fn goes_on_working(lab: &Lab, side: Side) -> bool {
+    let last = || read_serial(&serial(lab, side)).reports.last().map_or(0, |report| report.ms);
+    let (first, started) = (last(), Instant::now());
+    while started.elapsed() < Duration::from_secs(15) {
+        if last() > first {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    false
+}
+
+/// Waits for the helpers of a command that has ended.
+fn helpers_end(lab: &Lab) -> Vec<i32> {
+    let began = Instant::now();
+    loop {
         let helpers = helper_pids(Some(lab));
-        if !helpers.is_empty() {
-            left.push(format!("helpers {helpers:?} are left"));
+        if helpers.is_empty() || began.elapsed() > Duration::from_secs(8) {
+            return helpers;
         }
-        for side in Side::BOTH {
-            let guests = lab.guest_pids(side);
-            if !guests.is_empty() {
-                left.push(format!("QEMU {guests:?} is left at the {side}"));
-            }
-            for folder in [FOLDER, QEMUS_FOLDER] {
-                let entries = fs::read_dir(lab.outside(side, Path::new(folder))).into_iter().flatten().flatten();
-                let files: Vec<String> = entries
-                    .filter(|entry| entry.path() != lab.outside(side, Path::new(QEMUS_FOLDER)))
-                    .filter_map(|entry| entry.file_name().into_string().ok())
-                    .collect();
-                if !files.is_empty() {
-                    left.push(format!("files {} are left at the {side}", files.join(", ")));
-                }
-            }
-        }
-        // Labs of other series are somebody's.
-        let own: Vec<String> =
-            Lab::names().unwrap_or_default().into_iter().filter(|name| name.starts_with("own-")).collect();
-        for name in own {
-            let alive = name.strip_prefix("own-").is_some_and(|pid| Path::new("/proc").join(pid).exists());
-            if !alive {
-                left.push(format!("the lab {name} is left"));
-            }
-        }
-        left
+        std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// The names of what lies in migcal's folders at a host.
+fn files_at(lab: &Lab, side: Side) -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in [FOLDER, QEMUS_FOLDER] {
+        let entries = fs::read_dir(lab.outside(side, Path::new(folder))).into_iter().flatten().flatten();
+        let others = entries.filter(|entry| entry.path() != lab.outside(side, Path::new(QEMUS_FOLDER)));
+        found.extend(others.filter_map(|entry| entry.file_name().into_string().ok()));
+    }
+    found
+}
+
+/// What the next command should have put in order, and has not: journals, dumps, parts of images.
+fn left_after_settling(lab: &Lab) -> Vec<String> {
+    let of_work = |name: &String| [".undo", ".memory", ".sink", ".part", ".save"].iter().any(|end| name.ends_with(end));
+    let mut left = Vec::new();
+    for side in Side::BOTH {
+        let files: Vec<String> = files_at(lab, side).into_iter().filter(of_work).collect();
+        if !files.is_empty() {
+            left.push(format!("{} at the {side} after the next command", files.join(", ")));
+        }
+    }
+    left
+}
+
+/// What is left when the guest has been removed, and should not be.
+fn left_behind(lab: &Lab) -> Vec<String> {
+    let mut left = Vec::new();
+    let helpers = helpers_end(lab);
+    if !helpers.is_empty() {
+        left.push(format!("helpers {helpers:?} are left"));
+    }
+    for side in Side::BOTH {
+        let guests = lab.guest_pids(side);
+        if !guests.is_empty() {
+            left.push(format!("QEMU {guests:?} is left at the {side}"));
+        }
+        let files = files_at(lab, side);
+        if !files.is_empty() {
+            left.push(format!("files {} are left at the {side}", files.join(", ")));
+        }
+    }
+    // Labs of other series are somebody's.
+    for name in Lab::names().unwrap_or_default().into_iter().filter(|name| name.starts_with("own-")) {
+        let alive = name.strip_prefix("own-").is_some_and(|pid| Path::new("/proc").join(pid).exists());
+        if !alive {
+            left.push(format!("the lab {name} is left"));
+        }
+    }
+    left
 }
 
 /// What the guest has said at a host, as the host sees it: a disk of a trial may lie over its folder.

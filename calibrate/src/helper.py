@@ -1,7 +1,7 @@
 """What migcal has done at a host. Started over its standard input and output: the first argument says what, the first line of input
 is a secret that two helpers share, each answer is a line of JSON. It ends when its standard input does, so that nothing stays behind a
 tool that was killed; what it has changed of a guest it puts back first."""
-import contextlib, glob, hmac, json, os, signal, socket, struct, subprocess, sys, threading, time
+import contextlib, fcntl, glob, hmac, json, os, signal, socket, struct, subprocess, sys, threading, time
 
 FOLDER = "/var/lib/libvirt/migcal"
 
@@ -16,13 +16,10 @@ class Left(BaseException):
     """The tool has gone."""
 
 
-# While something is put back, nothing else begins and nothing breaks it off.
-putting_back = False
-
-
 def leave(*_):
-    if not putting_back:
-        raise Left
+    # Once: what is put back then is not broken off.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    raise Left
 
 
 def leave_with_the_tool():
@@ -37,24 +34,40 @@ def family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
+def exactly(conn, count):
+    """So many bytes of a connection."""
+    found = b""
+    while len(found) < count:
+        more = conn.recv(count - len(found))
+        if not more:
+            raise OSError("the other side has hung up")
+        found += more
+    return found
+
+
+def proofs(secret, nonce):
+    return [hmac.digest(secret, who + nonce, "sha256") for who in (b"visitor", b"host")]
+
+
 @contextlib.contextmanager
 def visitor(address, secret):
     """Offers a port and waits for the helper that knows the secret; the secret itself never crosses the network. Strangers are sent
-    away."""
+    away, and soon."""
     with socket.create_server((address, 0), family=family(address)) as server:
         say(port=server.getsockname()[1])
         while True:
             conn, _ = server.accept()
             with conn:
-                conn.settimeout(10)
+                conn.settimeout(1)
                 nonce = os.urandom(32)
+                visitors, hosts = proofs(secret, nonce)
                 try:
                     conn.sendall(nonce)
-                    proof = conn.recv(32, socket.MSG_WAITALL)
+                    known = hmac.compare_digest(exactly(conn, 32), visitors)
                 except OSError:
                     continue
-                if hmac.compare_digest(proof, hmac.digest(secret, b"visitor" + nonce, "sha256")):
-                    conn.sendall(hmac.digest(secret, b"host" + nonce, "sha256"))
+                if known:
+                    conn.sendall(hosts)
                     conn.settimeout(None)
                     yield conn
                     return
@@ -62,10 +75,10 @@ def visitor(address, secret):
 
 def visit(address, port, secret):
     """A connection to the helper that waits there, once each has shown that it knows the secret."""
-    conn = socket.create_connection((address, int(port)), timeout=20)
-    nonce = conn.recv(32, socket.MSG_WAITALL)
-    conn.sendall(hmac.digest(secret, b"visitor" + nonce, "sha256"))
-    if not hmac.compare_digest(conn.recv(32, socket.MSG_WAITALL), hmac.digest(secret, b"host" + nonce, "sha256")):
+    conn = socket.create_connection((address, int(port)), timeout=60)
+    visitors, hosts = proofs(secret, exactly(conn, 32))
+    conn.sendall(visitors)
+    if not hmac.compare_digest(exactly(conn, 32), hosts):
         raise OSError(f"{address}:{port} is not the helper that was to wait there")
     return conn
 
@@ -78,7 +91,17 @@ def private(path):
 
 
 def receive(secret, address, path):
-    """Takes one stream into a file and says how much came and when the last byte was stored."""
+    """Takes one stream into a file and says how much came and when the last byte was stored. What does not come whole is not kept."""
+    stored = False
+    try:
+        stored = store(secret, address, path)
+    finally:
+        if not stored:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+def store(secret, address, path):
     with visitor(address, secret) as conn, private(path) as out:
         count, first = 0, None
         buffer = bytearray(1 << 20)
@@ -93,6 +116,7 @@ def receive(secret, address, path):
         os.fsync(out.fileno())
         conn.sendall(b"ok")
         say(bytes=count, seconds=time.monotonic() - (first or time.monotonic()))
+    return True
 
 
 def send(secret, address, port, path):
@@ -244,21 +268,35 @@ class Qmp:
             self.socket.close()
             self.lines.close()
 
-    def user(self):
-        """Whom QEMU runs as: user and group."""
-        _, user, group = struct.unpack("3i", self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        return user, group
+    def peer(self):
+        """QEMU's process, and the user and group that it runs as."""
+        return struct.unpack("3i", self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+
+    def process(self):
+        """The process, told apart from a later one that has its number."""
+        pid = self.peer()[0]
+        return [pid, began(pid)]
 
 
 OVER = (None, "none", "completed", "failed", "cancelled")
+# What a migration to nowhere sets, and knows its own guest by.
+NOWHERE = {"downtime-limit": 1, "max-bandwidth": 1 << 40}
+PAUSE = "pause-before-switchover"
 
 
-def give_up(qmp, patience=60):
-    """Ends a migration to nowhere whose stream is closed, and so fails by itself unless the guest has just stopped for it.
+def set_by_us(qmp):
+    """Whether the guest's migration settings are still those of a migration to nowhere: libvirt's own migrations set theirs."""
+    now = qmp.order("query-migrate-parameters")
+    return all(now[key] == value for key, value in NOWHERE.items())
+
+
+def end_migration(qmp, patience=10):
+    """Waits for the end of a migration to nowhere whose stream is closed, and so fails by itself unless the guest has just stopped for it.
 
     Between that stop and `pre-switchover` a cancel makes QEMU wait for ever: migration_maybe_pause (migration/migration.c) has let go of
-    its lock, finds a state that it does not expect, and nobody posts what it waits for. So nothing is ordered but in states in which QEMU
-    waits for an order; what hangs nevertheless is let go by the order that posts it, migrate-continue."""
+    its lock, finds a state that it does not expect, and nobody posts what it waits for. So nothing is ordered but in `pre-switchover`,
+    where QEMU waits for an order; what hangs nevertheless is let go by the order that posts it, migrate-continue. And nothing is ordered
+    unless the settings are still ours: another migration may have begun since."""
     since, before, cancelled = time.monotonic(), None, False
     while True:
         status = qmp.order("query-migrate").get("status")
@@ -267,77 +305,35 @@ def give_up(qmp, patience=60):
         now = time.monotonic()
         if status != before:
             since, before = now, status
-        if status == "pre-switchover" and not cancelled:
+        if status == "pre-switchover" and now - since > 0.2 and not cancelled and set_by_us(qmp):
             qmp.order("migrate_cancel")
             cancelled = True
-        elif status == "cancelling" and now - since > 1:
+        elif status == "cancelling" and now - since > 1 and set_by_us(qmp):
             with contextlib.suppress(OSError):
                 qmp.order("migrate-continue", state="cancelling")
-            since = now
-        elif status in ("setup", "active") and now - since > 5 and not cancelled:
-            qmp.order("migrate_cancel")
-            cancelled = True
+            since = now + 1
         elif now - since > patience:
-            raise OSError(f"its migration to nowhere stays `{status}`")
+            raise OSError(f"a migration of it is under way (`{status}`), which is not this measurement's")
         time.sleep(0.02)
 
 
 def put_back(qmp, note):
-    """Makes a guest what it was before a measurement."""
+    """Makes a guest what it was before a measurement, as far as the measurement has changed it."""
     if note.get("migration"):
-        give_up(qmp)
-    if "capabilities" in note:
-        qmp.order("migrate-set-capabilities", capabilities=note["capabilities"])
-    if "parameters" in note:
-        qmp.order("migrate-set-parameters", **note["parameters"])
+        end_migration(qmp)
+        if set_by_us(qmp):
+            qmp.order("migrate-set-capabilities", capabilities=note["capabilities"])
+            qmp.order("migrate-set-parameters", **note["parameters"])
     for _ in range(500):
         status = qmp.order("query-status")["status"]
-        if status == "running":
-            return
-        if status in ("paused", "postmigrate"):
+        # One that somebody else has stopped stays so.
+        if status == "postmigrate" or note.get("stopped") and status == "paused":
             qmp.order("cont")
+        elif status != "finish-migrate":
+            return
         # Given up, a migration lets its guest go on a moment later.
         time.sleep(0.02)
     raise OSError(f"it does not go on: QEMU says `{status}`")
-
-
-def journal(key):
-    return f"{FOLDER}/{key}.undo"
-
-
-@contextlib.contextmanager
-def borrowed(path, key, name, **note):
-    """A running guest that a measurement changes. What is to be put back stands in a journal beside it until it has been, so that another
-    helper can do it if this one is killed."""
-    global putting_back
-    qmp = Qmp(path)
-    status = qmp.order("query-status")["status"]
-    if status != "running":
-        raise OSError(f"the guest is `{status}`, not running; it is left as it is")
-    status = qmp.order("query-migrate").get("status")
-    if status not in OVER:
-        raise OSError(f"a migration of the guest is under way (`{status}`); measure it before or after")
-    if note.get("migration"):
-        now = qmp.order("query-migrate-capabilities")
-        note["capabilities"] = [each for each in now if each["capability"] == "pause-before-switchover"]
-        now = qmp.order("query-migrate-parameters")
-        note["parameters"] = {each: now[each] for each in ("downtime-limit", "max-bandwidth")}
-    note.update(qmp=path, name=name, pid=os.getpid(), began=began(os.getpid()))
-    os.makedirs(FOLDER, mode=0o711, exist_ok=True)
-    with private(journal(key) + ".part") as out:
-        out.write(json.dumps(note).encode())
-        out.flush()
-        os.fsync(out.fileno())
-    os.rename(journal(key) + ".part", journal(key))
-    try:
-        # Twice: the tool's end may be noticed in the very line that makes it unheard.
-        try:
-            yield qmp
-        finally:
-            putting_back = True
-    finally:
-        putting_back = True
-        undo_one(journal(key), qmp, note)
 
 
 def began(pid):
@@ -347,14 +343,76 @@ def began(pid):
     return None
 
 
-def undo_one(file, qmp, note):
+def make_folder():
+    os.makedirs(FOLDER, exist_ok=True)
+    # Whatever root's umask is: QEMU's user passes through.
+    os.chmod(FOLDER, 0o711)
+
+
+class Borrowed:
+    """A running guest that a measurement changes. What is to be put back stands in a journal beside it until it has been, so that another
+    helper can do it if this one is killed; who works on it holds the journal locked."""
+    held = None
+
+    def __init__(self, path, key, name, patience, **note):
+        self.qmp = Qmp(path, patience)
+        status = self.qmp.order("query-status")["status"]
+        if status != "running":
+            raise OSError(f"the guest is `{status}`, not running; it is left as it is")
+        status = self.qmp.order("query-migrate").get("status")
+        if status not in OVER:
+            raise OSError(f"a migration of the guest is under way (`{status}`); measure it before or after")
+        self.note = dict(note, qmp=path, name=name, patience=patience, process=self.qmp.process())
+        make_folder()
+        self.file = f"{FOLDER}/{key}.undo"
+        try:
+            self.journal = os.fdopen(os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+")
+        except FileExistsError:
+            raise OSError("another measurement of the guest goes on, or was killed and not put back yet; `migcal settle --connect URI` "
+                          "puts it back") from None
+        fcntl.flock(self.journal, fcntl.LOCK_EX)
+        if os.fstat(self.journal.fileno()).st_nlink == 0:
+            raise OSError("another command was putting things in order at this moment; try again")
+        Borrowed.held = self
+        self.write()
+
+    def write(self, **more):
+        """Writes down what is going to be changed, before it is."""
+        self.note.update(more)
+        self.journal.seek(0)
+        self.journal.truncate()
+        json.dump(self.note, self.journal)
+        self.journal.flush()
+
+    def stop(self):
+        if self.qmp.order("query-status")["status"] != "running":
+            raise OSError("somebody else has stopped the guest; it is left as it is")
+        self.write(stopped=True)
+        self.qmp.order("stop")
+
+    def go_on(self):
+        self.qmp.order("cont")
+        self.write(stopped=False)
+
+    @staticmethod
+    def give_back():
+        """Puts back what this helper has changed, if it has changed anything. Returns whether nothing stands."""
+        held, Borrowed.held = Borrowed.held, None
+        if held is None:
+            return True
+        # Over a connection of its own: this one may have timed out in the middle of an answer, and QEMU speaks over one at a time.
+        held.qmp.close()
+        return undo_one(held.file, held.note)
+
+
+def undo_one(file, note):
     """Puts back what a journal says, and removes it. Says what stands, if it cannot."""
     try:
-        # Over a connection of its own: the measurement's may have timed out in the middle of an answer, and QEMU speaks over one at a time.
-        if qmp is not None:
-            qmp.close()
         try:
-            put_back(Qmp(note["qmp"], patience=120), note)
+            qmp = Qmp(note["qmp"], note["patience"])
+            # A QEMU that was started since has nothing of it.
+            if qmp.process() == note["process"]:
+                put_back(qmp, note)
         except (FileNotFoundError, ConnectionRefusedError):
             # Without its QEMU there is nothing to be put back but files.
             pass
@@ -373,20 +431,29 @@ def undo_one(file, qmp, note):
 
 def undo(secret):
     """Puts back whatever helpers that were killed have left changed at this host."""
-    global putting_back
-    putting_back = True
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     for file in sorted(glob.glob(f"{FOLDER}/*.undo")):
         try:
-            with open(file) as text:
-                note = json.load(text)
-        except (OSError, ValueError) as error:
+            with open(file, "r+") as journal:
+                try:
+                    fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    # Its measurement goes on, or another helper is at it.
+                    continue
+                if not os.path.exists(file):
+                    continue
+                try:
+                    note = json.load(journal)
+                except ValueError:
+                    # Nothing is changed before a journal is whole.
+                    os.unlink(file)
+                    continue
+                if undo_one(file, note):
+                    say(put_back=note["name"], what=note.get("what", ""))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
             say(stands=file, why=str(error))
-            continue
-        if note.get("pid") is not None and began(note["pid"]) == note.get("began"):
-            # Its measurement goes on.
-            continue
-        if undo_one(file, None, note):
-            say(put_back=note["name"], what=note.get("what", ""))
     say(over=True)
 
 
@@ -440,66 +507,86 @@ def reap(secret, *words):
             return
 
 
-def snapshots(secret, path, key, name, size, windows):
+def ram(qmp, size):
+    """Where RAM lies in the addresses of a PC: what does not fit below 4 GiB starts there (hw/i386/pc_piix.c, pc_q35.c)."""
+    machine = qmp.order("qom-get", path="/machine", property="type")
+    if "i440fx" in machine or machine.startswith("pc-machine"):
+        low = size if size < 0xe0000000 else 0xc0000000
+    elif "q35" in machine:
+        low = size if size < 0xb0000000 else 0x80000000
+    else:
+        raise OSError(f"where RAM lies in a `{machine}` is not known; another --method does not need it")
+    return [(0, low)] + ([(4 << 30, size - low)] if size > low else [])
+
+
+def snapshots(secret, path, key, name, size, windows, longest):
     """Compares all of a guest's memory with what it was at the beginning, after each window; the guest stands still while it is read.
     Windows are counted in the time in which it runs, and each holds those that are shorter."""
-    size, page = int(size), 4096
-    # Below 4 GiB of addresses a PC has at most 3 GiB of RAM; what is above starts at 4 GiB.
-    low = min(size, 3 << 30)
-    parts = [(0, low)] + ([(4 << 30, size - low)] if size > low else [])
+    size, page, longest = int(size), 4096, float(longest)
     folder = f"{FOLDER}/{key}.memory"
+    # No disk that takes longer than this for it is waited for.
+    guest = Borrowed(path, key, name, 60 + size / 50e6, what="its memory was being compared", folders=[folder])
+    qmp = guest.qmp
+    parts = ram(qmp, size)
     files = [[f"{folder}/{n}{part}" for part in range(len(parts))] for n in "ab"]
-    os.makedirs(FOLDER, mode=0o711, exist_ok=True)
+    trial = f"{folder}/trial"
+    guest.write(files=sum(files, [trial]))
     room = os.statvfs(FOLDER)
     free = room.f_bavail * room.f_frsize
     if free < 2 * size + (64 << 20):
         raise OSError(f"the guest's memory is written down twice, {2 * size >> 20} MiB, and {FOLDER} has room for {free >> 20} MiB; "
                       "another --method takes none")
-    with borrowed(path, key, name, what="its memory was being compared", files=sum(files, []), folders=[folder]) as qmp:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
-        user, group = qmp.user()
-        os.chown(folder, user, group)
-        # QEMU writes into what is there: nobody else ever reads it.
-        for file in sum(files, []):
-            with private(file) as new:
-                os.fchown(new.fileno(), user, group)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    _, user, group = qmp.peer()
+    os.chown(folder, user, group)
+    # QEMU writes into what is there: nobody else ever reads it.
+    for file in sum(files, [trial]):
+        with private(file) as new:
+            os.fchown(new.fileno(), user, group)
 
-        def read(names):
-            qmp.order("stop")
-            at = time.monotonic()
-            for (address, length), file in zip(parts, names):
-                qmp.order("pmemsave", val=address, size=length, filename=file)
-            qmp.order("cont")
-            return at, time.monotonic()
+    # How long it will stand is seen while it runs.
+    began_at, some = time.monotonic(), min(size, 64 << 20)
+    qmp.order("pmemsave", val=0, size=some, filename=trial)
+    stands = (time.monotonic() - began_at) * size / some
+    os.unlink(trial)
+    if stands > longest:
+        raise OSError(f"the guest would stand still for some {stands:.0f} s each time that its memory is written down, longer than "
+                      f"{longest:.0f} s; --longest-stop allows it, another --method does not stop it")
 
-        def pages(names):
-            for file in names:
-                with open(file, "rb") as memory:
-                    while block := memory.read(page << 8):
-                        yield block
+    def read(names):
+        guest.stop()
+        at = time.monotonic()
+        for (address, length), file in zip(parts, names):
+            qmp.order("pmemsave", val=address, size=length, filename=file)
+        guest.go_on()
+        return at, time.monotonic()
 
-        def compare():
-            changed = touched = 0
-            for a, b in zip(pages(files[0]), pages(files[1])):
-                for i in range(0, len(b), page):
-                    one = b[i:i + page]
-                    touched += one != zero
-                    changed += a != b and a[i:i + page] != one
-            return dict(changed=changed, touched=touched)
+    def pages(names):
+        for file in names:
+            with open(file, "rb") as memory:
+                while block := memory.read(page << 8):
+                    yield block
 
-        zero, ran = bytes(page), 0.0
-        _, goes_on = read(files[0])
-        found = []
-        for window in map(int, windows.split(",")):
-            time.sleep(max(window / 1000 - ran - (time.monotonic() - goes_on), 0))
-            stopped, again = read(files[1])
-            ran, goes_on = ran + stopped - goes_on, again
-            # What is compared takes its time, in which the guest runs on: it belongs to the next window.
-            found.append((ran * 1000, compare()))
-    # Only now: the tool may need no more, and ends the helper.
-    for ms, counted in found:
-        say(ms=ms, **counted)
+    def compare():
+        changed = touched = 0
+        for a, b in zip(pages(files[0]), pages(files[1])):
+            for i in range(0, len(b), page):
+                one = b[i:i + page]
+                touched += one != zero
+                changed += a != b and a[i:i + page] != one
+        return dict(changed=changed, touched=touched)
+
+    zero, ran = bytes(page), 0.0
+    _, goes_on = read(files[0])
+    found = []
+    for window in map(int, windows.split(",")):
+        time.sleep(max(window / 1000 - ran - (time.monotonic() - goes_on), 0))
+        stopped, again = read(files[1])
+        ran, goes_on = ran + stopped - goes_on, again
+        # What is compared takes its time, in which the guest runs on: it belongs to the next window.
+        found.append(dict(ms=ran * 1000, **compare()))
+    return found
 
 
 class Sink:
@@ -541,22 +628,27 @@ class Sink:
         self.open.set()
 
 
+class Quiet(OSError):
+    """A guest that writes too little for this."""
+
+
 def rehearse(secret, path, key, name, windows):
     """Migrates a guest to nowhere and counts the distinct pages that its dirty log has after each window; gives up at the end.
     The guest runs on, as fast as it does while it is migrated."""
     pipe = f"{FOLDER}/{key}.sink"
-    with borrowed(path, key, name, what="it was being migrated to nowhere", migration=True, files=[pipe]) as qmp:
-        sink = Sink(pipe, qmp.user())
-        try:
-            qmp.order("migrate-set-capabilities", capabilities=[{"capability": "pause-before-switchover", "state": True}])
-            qmp.order("migrate-set-parameters", **{"downtime-limit": 1, "max-bandwidth": 1 << 40})
-            qmp.order("migrate", uri=f"unix:{pipe}")
-            found = counted(qmp, sink, list(map(int, windows.split(","))))
-        finally:
-            sink.close()
-    for ms, changed in found:
-        say(ms=ms, changed=changed)
-    say(over=True)
+    guest = Borrowed(path, key, name, 60, what="it was being migrated to nowhere", files=[pipe])
+    qmp = guest.qmp
+    capabilities = [each for each in qmp.order("query-migrate-capabilities") if each["capability"] == PAUSE]
+    now = qmp.order("query-migrate-parameters")
+    guest.write(migration=True, capabilities=capabilities, parameters={key: now[key] for key in NOWHERE})
+    sink = Sink(pipe, qmp.peer()[1:])
+    try:
+        qmp.order("migrate-set-parameters", **NOWHERE)
+        qmp.order("migrate-set-capabilities", capabilities=[{"capability": PAUSE, "state": True}])
+        qmp.order("migrate", uri=f"unix:{pipe}")
+        return [dict(ms=ms, changed=changed) for ms, changed in counted(qmp, sink, list(map(int, windows.split(","))))]
+    finally:
+        sink.close()
 
 
 def counted(qmp, sink, windows):
@@ -568,7 +660,7 @@ def counted(qmp, sink, windows):
             said = qmp.event()
             stamp = said.get("timestamp")
             if said.get("event") == "STOP":
-                raise OSError("the guest writes too little for a migration that does not end; dirty-bitmap and snapshots measure it")
+                raise Quiet("the guest writes too little for a migration that does not end; dirty-bitmap and snapshots measure it")
             if said.get("event") == "MIGRATION" and said["data"]["status"] in OVER:
                 raise OSError("its migration to nowhere broke off")
             if said.get("event") == "MIGRATION_PASS" and said["data"]["pass"] >= number:
@@ -615,7 +707,9 @@ def resident(secret, uuid, size):
         with contextlib.suppress(OSError):
             with open(f"/proc/{pid}/cmdline", "rb") as line:
                 words = line.read(1 << 20).split(b"\0")
-            if b"-uuid" in words and words[words.index(b"-uuid") + 1:][:1] == [uuid.encode()]:
+            # Labs may have guests of one id beside each other.
+            here = os.readlink(f"/proc/{pid}/ns/net") == os.readlink("/proc/self/ns/net")
+            if here and b"-uuid" in words and words[words.index(b"-uuid") + 1:][:1] == [uuid.encode()]:
                 found = held(f"/proc/{pid}/smaps", size)
                 break
     say(resident=found, speed_mbit=card())
@@ -649,24 +743,39 @@ def card():
     return None
 
 
-if __name__ == "__main__":
-    what, arguments = sys.argv[1], sys.argv[2:]
+WORK = {"receive": receive, "send": send, "echo": echo, "probe": probe, "watch": watch, "snapshots": snapshots, "rehearse": rehearse,
+        "resident": resident, "undo": undo, "reap": reap}
+
+
+def main(what, *arguments):
+    secret, found, error = b"", None, None
     try:
-        secret = b""
-        if what != "reap":
-            # Whatever ends the tool ends this too, but in order: the tool's own end is what is heard.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, leave)
-            # One line, and not a byte more: the rest is for the thread below.
-            while (byte := os.read(0, 1)) not in (b"\n", b""):
-                secret += byte
-            threading.Thread(target=leave_with_the_tool, daemon=True).start()
-        {"receive": receive, "send": send, "echo": echo, "probe": probe, "watch": watch, "snapshots": snapshots,
-         "rehearse": rehearse, "resident": resident, "undo": undo, "reap": reap}[what](secret, *arguments)
+        try:
+            if what != "reap":
+                # Whatever ends the tool ends this too, but in order: the tool's own end is what is heard.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+                signal.signal(signal.SIGTERM, leave)
+                # One line, and not a byte more: the rest is for the thread below.
+                while (byte := os.read(0, 1)) not in (b"\n", b""):
+                    secret += byte
+                threading.Thread(target=leave_with_the_tool, daemon=True).start()
+            found = WORK[what](secret, *arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     except Left:
-        # Threads that wait in the kernel are not waited for.
-        os._exit(0)
-    except Exception as error:
-        say(error=str(error))
-        os._exit(1)
+        pass
+    except Exception as failed:
+        error = failed
+    # Nothing breaks in from here on. What was found is said when the guest is as it was: the tool may need no more, and ends the helper.
+    Borrowed.give_back()
+    if error is not None:
+        say(error=str(error), quiet=isinstance(error, Quiet))
+    for each in found or ():
+        say(**each)
+    # Threads that wait in the kernel are not waited for.
+    os._exit(0 if error is None else 1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -14,8 +14,8 @@ use crate::reach::Reach;
 
 pub(crate) const PROGRAM: &str = include_str!("helper.py");
 
-/// How long a helper may take to put back what it has changed. A guest's memory is written to a disk for as long.
-const PUTS_BACK: Duration = Duration::from_secs(180);
+/// How long a helper may take to put back what it has changed, where nothing else is said.
+const PUTS_BACK: Duration = Duration::from_secs(60);
 
 /// A helper at work. Dropped, it is told to end, and given the time to put back what it has changed of a guest.
 #[derive(Debug)]
@@ -24,7 +24,13 @@ pub struct Helper {
     /// The helper ends when this does.
     input: Option<ChildStdin>,
     lines: Receiver<Value>,
+    puts_back: Duration,
 }
+
+/// The guest writes too little for a migration that does not end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TooQuiet(String);
 
 impl Helper {
     /// Starts the helper's `what` at a host.
@@ -64,7 +70,14 @@ impl Helper {
                 }
             }
         });
-        Ok(Helper { input: child.stdin.take(), child, lines })
+        Ok(Helper { input: child.stdin.take(), child, lines, puts_back: PUTS_BACK })
+    }
+
+    /// Gives it this long to put back what it has changed when it is dropped.
+    #[must_use]
+    pub fn patiently(mut self, puts_back: Duration) -> Helper {
+        self.puts_back = puts_back;
+        self
     }
 
     /// What it says next, if it says anything within `patience`.
@@ -74,7 +87,11 @@ impl Helper {
     pub fn next(&self, patience: Duration) -> anyhow::Result<Option<Value>> {
         match self.lines.recv_timeout(patience) {
             Ok(value) => match value.get("error") {
-                Some(error) => bail!("{}", error.as_str().unwrap_or("an error without words")),
+                Some(error) => {
+                    let words = error.as_str().unwrap_or("an error without words");
+                    let quiet = value.get("quiet").and_then(Value::as_bool) == Some(true);
+                    if quiet { Err(TooQuiet(words.to_owned()).into()) } else { bail!("{words}") }
+                }
                 None => Ok(Some(value)),
             },
             Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -107,7 +124,7 @@ impl Drop for Helper {
     fn drop(&mut self) {
         self.input = None;
         let told = Instant::now();
-        while told.elapsed() < PUTS_BACK && matches!(self.child.try_wait(), Ok(None)) {
+        while told.elapsed() < self.puts_back && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(5));
         }
         // By its own handle: no other process can be hit.
@@ -142,17 +159,20 @@ pub struct Undone {
 pub fn undo(reach: &Reach) -> anyhow::Result<Undone> {
     let helper = Helper::start(reach, &["undo"])?;
     let mut undone = Undone::default();
-    while let Some(said) = helper.next(2 * PUTS_BACK)? {
+    loop {
+        let said =
+            helper.next(10 * PUTS_BACK)?.context("it is not known whether a measurement has left anything changed")?;
         let word = |key: &str| said.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
         if said.get("stands").is_some() {
             undone.stands.push((word("stands"), word("why")));
         } else if said.get("put_back").is_some() {
             undone.put_back.push((word("put_back"), word("what")));
+        } else if said.get("over").is_some() {
+            return Ok(undone);
         } else {
-            break;
+            bail!("the helper said `{said}`");
         }
     }
-    Ok(undone)
 }
 
 /// What lies between two hosts, measured.

@@ -37,8 +37,8 @@ const OWN_FOLDERS: [(&str, &str); 6] = [
     // sshd does not start without.
     ("/run/sshd", "sshd"),
 ];
-/// What labs that go with their maker are called, its process id behind.
-const MADE_FOR: [&str; 2] = ["own-", "faults-"];
+/// In a lab that goes with its maker: the maker's process id.
+const MAKER: &str = "maker";
 /// The lab's end of the link in each network namespace.
 pub const DEVICE: &str = "migcal0";
 /// How long a daemon may take to start or to end.
@@ -196,25 +196,37 @@ impl Lab {
     /// # Errors
     /// Something is missing on this machine (`migcal doctor` says what installs it); nothing is left then.
     pub fn up(name: &str, link: Link) -> anyhow::Result<Lab> {
-        Ok(Lab::up_for(name, link)?.0)
+        Ok(Lab::build_up(name, link, false)?.0)
     }
 
-    /// The same, and keeps others off it from the first moment on.
+    /// The same for this process alone: others are kept off it from the first moment on, and if this process is killed the next command takes
+    /// it down.
     ///
     /// # Errors
     /// As of [`Lab::up`].
-    pub fn up_for(name: &str, link: Link) -> anyhow::Result<(Lab, InUse)> {
+    pub fn up_for_me(name: &str, link: Link) -> anyhow::Result<(Lab, InUse)> {
+        Lab::build_up(name, link, true)
+    }
+
+    fn build_up(name: &str, link: Link, for_me: bool) -> anyhow::Result<(Lab, InUse)> {
         check_name("--name", name)?;
         link.check()?;
         check_root()?;
+        let folder = Path::new(ROOT).join(name);
+        if folder.exists() {
+            // One in use is not taken down, whole or not.
+            drop(lock(&folder, name)?);
+        }
         if Lab::find(name)?.is_some_and(|lab| lab.daemon_answers(Side::Source)) {
             bail!("the lab `{name}` is up already; `migcal lab down --name {name}` takes it down");
         }
         down(name)?;
-        let folder = Path::new(ROOT).join(name);
         closed_folder(Path::new(ROOT))?;
         closed_folder(&folder)?;
         let in_use = lock(&folder, name)?;
+        if for_me {
+            fs::write(folder.join(MAKER), std::process::id().to_string())?;
+        }
         let lab = Lab::build(name, folder, link).inspect_err(|_| {
             // The error that is told is the first one.
             let _ = down(name);
@@ -346,6 +358,16 @@ impl Lab {
     /// # Errors
     /// A delay is asked for and the kernel has no netem; `tc` is missing.
     pub fn shape(&mut self, link: Link) -> anyhow::Result<()> {
+        let before = self.written.link;
+        self.shape_as(link).inspect_err(|_| {
+            // What was there is there again: no run is to be told of a link that is another.
+            let _ = self.shape_as(before);
+        })?;
+        self.written.link = link;
+        self.write()
+    }
+
+    fn shape_as(&self, link: Link) -> anyhow::Result<()> {
         let rate = format!("{}bit", link.capacity.0);
         let wmem = format!("4096 16384 {}", link.send_buffer.0);
         for side in Side::BOTH {
@@ -392,8 +414,7 @@ impl Lab {
             // Connections remember how they went before (RFC 9040); the next run is to start afresh.
             let _ = Reach::Here.run(&["ip", "-n", &ns, "tcp_metrics", "flush"]);
         }
-        self.written.link = link;
-        self.write()
+        Ok(())
     }
 
     /// Cuts the link, or joins it again.
@@ -610,9 +631,9 @@ pub fn sweep() -> anyhow::Result<Vec<String>> {
         return Ok(gone);
     }
     for name in Lab::names()? {
-        let maker = MADE_FOR.iter().find_map(|prefix| name.strip_prefix(prefix)?.parse::<i32>().ok());
-        let Some(maker) = maker else { continue };
         let folder = Path::new(ROOT).join(&name);
+        let maker = fs::read_to_string(folder.join(MAKER)).ok().and_then(|text| text.trim().parse::<i32>().ok());
+        let Some(maker) = maker else { continue };
         let held = folder.exists() && lock(&folder, &name).is_err();
         if !held && !comm(maker).is_some_and(|comm| comm.starts_with("migcal")) {
             down(&name)?;

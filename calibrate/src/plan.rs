@@ -192,11 +192,19 @@ impl RunKeys {
     /// # Errors
     /// Names the first quantity that cannot be, and what it takes, or that would change nothing.
     pub fn plan(&self, lab: Option<Link>) -> Result<RunPlan, InputError> {
+        self.plan_of_many(lab, &[])
+    }
+
+    /// The same of one of many runs, which may have keys in common that change nothing of this one: `general`.
+    ///
+    /// # Errors
+    /// As of [`RunKeys::plan`].
+    pub fn plan_of_many(&self, lab: Option<Link>, general: &[&str]) -> Result<RunPlan, InputError> {
         if let (None, Some(key)) = (lab, self.shaping()) {
             let why = "the path between two servers is measured and left as it is; only a lab's link is shaped";
             return Err(InputError::new(key, why));
         }
-        if let Some((key, why)) = self.without_effect().into_iter().next() {
+        if let Some((key, why)) = self.without_effect().into_iter().find(|(key, _)| !general.contains(key)) {
             return Err(InputError::new(key, format!("has no effect here: {why}; leave it out")));
         }
         let workload = self.workload.clone().unwrap_or_else(Workload::idle);

@@ -39,7 +39,13 @@ impl Reach {
     /// It is no URI, names no host that can be one, or its transport carries no commands.
     pub fn from_uri(uri: &str) -> anyhow::Result<Reach> {
         let place = Place::parse(uri)?;
-        let Some(host) = &place.host else { return Ok(Reach::Here) };
+        // `qemu:///system` and `qemu+unix:///system` are this machine's.
+        let local = ["", "unix", "ssh", "tcp", "tls", "libssh", "libssh2"].contains(&place.transport.as_str());
+        let host = match &place.host {
+            None if local => return Ok(Reach::Here),
+            None => bail!("`{uri}`: where it leads is not said, and commands have to be run at the host as well"),
+            Some(host) => host,
+        };
         if !["ssh", "libssh", "libssh2"].contains(&place.transport.as_str()) {
             bail!(
                 "`{uri}`: libvirt answers there, but commands cannot be run at the host by it; it takes qemu+ssh://USER@HOST/system"
@@ -233,6 +239,7 @@ mod tests {
             ("qemu+tcp://b/system", "qemu+ssh://"),
             ("qemu+tls://b/system", "qemu+ssh://"),
             ("qemu://b/system", "qemu+ssh://"),
+            ("qemu+ext:///system?command=/x", "where it leads is not said"),
             ("b", "not a libvirt URI"),
             ("", "not a libvirt URI"),
             ("qemu+ssh://a b/system", "not a libvirt URI"),

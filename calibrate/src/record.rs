@@ -66,6 +66,7 @@ pub struct Record {
     pub stop_unsent_bytes: Option<f64>,
     pub stop_shaper_bytes: Option<f64>,
     pub background_cpu: Option<f64>,
+    pub steal_cpu: Option<f64>,
     pub host_cpus: Option<f64>,
     pub cpu_pressure: Option<f64>,
     pub busy_cpu: Option<f64>,
@@ -150,6 +151,7 @@ impl Record {
         self.stop_unsent_bytes = seen.stop_unsent_bytes;
         self.stop_shaper_bytes = seen.stop_shaper_bytes;
         self.background_cpu = rounded(seen.background_cpu, 3);
+        self.steal_cpu = rounded(seen.steal_cpu, 3);
         self.host_cpus = seen.host_cpus;
         self.cpu_pressure = rounded(seen.cpu_pressure, 3);
         self.busy_cpu = rounded(seen.busy_cpu, 3);

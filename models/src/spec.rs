@@ -428,7 +428,7 @@ impl Policy {
             return Err(SpecError::new(
                 "multifd_channels",
                 format!(
-                    "QEMU {} refuses post-copy together with multifd; leave one out, or take qemu = \"10.1\" or newer",
+                    "QEMU {} refuses post-copy together with multifd, which 10.1 and newer take; leave one of them out",
                     self.qemu
                 ),
             ));

@@ -374,6 +374,8 @@ pub struct Observation {
     pub disturbed: bool,
     /// Processors' worth of unrelated work.
     pub background_cpu: Option<f64>,
+    /// Processors' worth of time that a hypervisor below the host took away, which is part of the unrelated work.
+    pub steal_cpu: Option<f64>,
     /// Processors that the host has.
     pub host_cpus: Option<f64>,
     /// Share of the run in which some task waited for a processor, 0 to 1.
@@ -404,12 +406,13 @@ const AT_EASE: f64 = 0.05;
 const PROCESSORS: f64 = 2.0;
 
 impl Disturbance {
-    /// Whether something else kept the host from its work: unrelated work, time that a hypervisor below took away included, unless the
-    /// kernel says that hardly anything waited for a processor.
+    /// Whether something else kept the host from its work: unrelated work, unless the kernel says that hardly anything waited for a
+    /// processor; or a hypervisor below that took processors away, of which the kernel's account of waiting does not know.
     pub fn is_in(&self, run: &Observation) -> bool {
-        let processors = run.host_cpus.unwrap_or(PROCESSORS);
-        run.cpu_pressure.is_none_or(|pressure| pressure >= AT_EASE)
-            && run.background_cpu.is_some_and(|cpu| cpu > self.above * processors)
+        let most = self.above * run.host_cpus.unwrap_or(PROCESSORS);
+        let at_ease = run.cpu_pressure.is_some_and(|pressure| pressure < AT_EASE);
+        let over = |cpu: Option<f64>| cpu.is_some_and(|cpu| cpu > most);
+        over(run.steal_cpu) || !at_ease && over(run.background_cpu)
     }
 }
 
@@ -483,6 +486,7 @@ fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -
         },
         prepare_ms: number("prepare_ms")?,
         background_cpu: number("background_cpu")?,
+        steal_cpu: number("steal_cpu")?,
         host_cpus: number("host_cpus")?,
         cpu_pressure: number("cpu_pressure")?,
         disturbed: false,
@@ -746,9 +750,10 @@ mod tests {
 
     #[test]
     fn a_busy_host_with_processors_to_spare_disturbs_nothing() {
-        let header = "id,mode,memory_mib,touched_pages,workload,link_mbit,outcome,elapsed_ms,background_cpu,host_cpus,cpu_pressure\n";
+        let header = "id,mode,memory_mib,touched_pages,workload,link_mbit,outcome,elapsed_ms,background_cpu,host_cpus,cpu_pressure,steal_cpu\n";
         let disturbed = |work: &str, above: f64| {
-            let file = format!("{header}a,precopy,64,0,idle,100,completed,900,{work}\n");
+            let commas = ",".repeat(3 - work.matches(',').count());
+            let file = format!("{header}a,precopy,64,0,idle,100,completed,900,{work}{commas}\n");
             let (runs, errors) = observations("a test", file.as_bytes()).unwrap();
             assert_eq!(errors, []);
             Disturbance { above }.is_in(&runs[0])
@@ -763,6 +768,8 @@ mod tests {
             ("30,64,", 0.1, true),
             ("30,64,0.2", 0.5, false),
             ("6,64,0.2", 0.1, false),
+            // Taken away from below: nobody here is seen to wait.
+            ("0.5,2,0.01,0.5", 0.1, true),
         ] {
             assert_eq!(disturbed(work, above), expected, "{work} above {above}");
         }

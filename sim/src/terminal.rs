@@ -24,12 +24,15 @@ pub const INTERRUPTED: u8 = 130;
 pub fn exit_status(result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
         Ok(code) => code,
+        // What was broken off has no fault of its own.
+        Err(error) if INTERRUPT.get().is_some_and(|flag| flag.load(Ordering::Relaxed)) => {
+            complain(&format!("error: {error:#}"));
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("error: {error:#}"));
-            // What was broken off has no fault of its own.
-            let interrupted = INTERRUPT.get().is_some_and(|flag| flag.load(Ordering::Relaxed));
-            ExitCode::from(if interrupted { INTERRUPTED } else { UNUSABLE })
+            ExitCode::from(UNUSABLE)
         }
     }
 }

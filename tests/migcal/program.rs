@@ -188,7 +188,7 @@ fn hostile_names_reach_no_shell_and_no_path() {
             (&["lab", "down", "--name", name], "is no name"),
             // Somebody's guest may be called anything; it is looked for, and nothing else.
             (&["dirty", name, "--connect", "test:///default", "--windows", "1"], "no domain"),
-            (&["run", "--source", &uri, "--destination", "qemu+ssh://b/system"], ""),
+            (&["run", "--source", &uri, "--destination", "qemu+ssh://b/system"], "qemu+ssh://"),
         ] {
             let output =
                 Command::new(env!("CARGO_BIN_EXE_migcal")).args(arguments).current_dir(folder.path()).output().unwrap();
@@ -233,6 +233,8 @@ fn what_has_no_effect_or_cannot_be_is_refused_before_anything_starts() {
             "commands cannot be run at the host",
         ),
         (vec!["dirty", "test", "--connect", "test:///default", "--method", "snapshots", "--repeats", "0"], "1 to 20"),
+        (vec!["dirty", "test", "--connect", "test:///default", "--qmp", "/x"], "only snapshots and rehearsal"),
+        (vec!["dirty", "test", "--connect", "test:///default", "--longest-stop", "1s"], "only snapshots stop"),
         (vec!["faults", "--runs", "0"], "1 to 100000"),
     ];
     for (arguments, said) in cases {

@@ -162,8 +162,8 @@ impl Plan {
                 let refuse = |reason: String| InputError::new(format!("{}, run {}", place(), index + 1), reason);
                 let mut plans: Vec<RunPlan> = Vec::new();
                 for point in points {
-                    let keys = self.keys(design, point).map_err(&refuse)?;
-                    let plan = keys.plan(lab).map_err(|e| refuse(e.to_string()))?;
+                    let (keys, general) = self.keys(design, point).map_err(&refuse)?;
+                    let plan = keys.plan_of_many(lab, &general).map_err(|e| refuse(e.to_string()))?;
                     let link = plans.first().map_or(plan.link, |first| first.link);
                     plans.push(RunPlan { link, ..plan });
                 }
@@ -192,24 +192,14 @@ impl Plan {
 }
 
 impl Plan {
-    /// The keys of a run. What [all] says goes for the runs in which it has an effect; what a design says of its own must have one.
-    fn keys(&self, design: &Design, point: &Point) -> Result<RunKeys, String> {
-        let mut all = self.all.clone();
-        loop {
-            let mut table = all.clone();
-            table.extend(design.run.clone());
-            let keys: RunKeys =
-                fill(table, point, &design.run)?.try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
-            let idle = keys.without_effect();
-            let general = idle
-                .iter()
-                .map(|(key, _)| *key)
-                .find(|key| all.contains_key(*key) && !design.run.contains_key(*key) && !point.contains_key(*key));
-            match general {
-                Some(key) => drop(all.remove(key)),
-                None => return Ok(keys),
-            }
-        }
+    /// The keys of a run, and those that it has from [all] alone: they go for the runs in which they have an effect. What a design says of its
+    /// own must have one.
+    fn keys(&self, design: &Design, point: &Point) -> Result<(RunKeys, Vec<&str>), String> {
+        let mut table = self.all.clone();
+        table.extend(design.run.clone());
+        let keys = fill(table, point, &design.run)?.try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        let own = |key: &&str| design.run.contains_key(*key) || point.contains_key(*key);
+        Ok((keys, self.all.keys().map(String::as_str).filter(|key| !own(key)).collect()))
     }
 }
 

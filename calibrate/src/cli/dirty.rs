@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use clap::Args;
-use migcal::dirty::{Asked, Found, Method, measure};
+use migcal::dirty::{Asked, Found, LONGEST_STOP, Method, measure};
 use migcal::helper::undo;
 use migcal::lab::{Lab, Side, reach};
+use migcal::reach::Reach;
 use migsim::scenario::InputError;
 use migsim::terminal::{self, INTERRUPTED, SOME_FAILED};
-use migsim_models::units::BitRate;
+use migsim_models::units::{BitRate, SimTime};
 use virt::connect::Connect;
 
 use super::lab::swept;
@@ -41,6 +43,9 @@ pub(super) struct DirtyArgs {
     /// The guest's own QMP socket, for snapshots and rehearsal [default: the one in its XML]
     #[arg(long, value_name = "PATH")]
     qmp: Option<PathBuf>,
+    /// The longest that snapshots may stop the guest at a time; tried first while it runs [default: 5s]
+    #[arg(long)]
+    longest_stop: Option<SimTime>,
     /// The link of the command that is printed at the end [default: the lab's, or the speed of the host's card]
     #[arg(long)]
     link: Option<BitRate>,
@@ -53,6 +58,15 @@ pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
     }
     if !(1..=20).contains(&args.repeats) {
         return Err(InputError::new("--repeats", format!("`{}`: it takes 1 to 20", args.repeats)).into());
+    }
+    let by_qmp = matches!(args.method, Some(Method::Snapshots | Method::Rehearsal));
+    if args.qmp.is_some() && !by_qmp {
+        return Err(
+            InputError::new("--qmp", "has no effect here: only snapshots and rehearsal take a QMP socket").into()
+        );
+    }
+    if args.longest_stop.is_some() && args.method != Some(Method::Snapshots) {
+        return Err(InputError::new("--longest-stop", "has no effect here: only snapshots stop the guest").into());
     }
     let mut windows = args.windows.clone();
     windows.sort_unstable();
@@ -68,14 +82,26 @@ pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
         None => (args.connect.clone(), reach(&args.connect), None),
     };
     let connect = Connect::open(Some(&uri)).map_err(|e| anyhow::anyhow!("{uri} is out of reach: {}", e.message()))?;
+    let reach = reach.and_then(|reach| here_is(&connect, reach));
     if let Ok(reach) = &reach {
-        // Without Python there a measurement of libvirt's own still works.
-        let _ = undo(reach).map(|undone| tell(&undone, &uri));
+        match undo(reach) {
+            // What is not as it was is not measured.
+            Ok(undone) if !tell(&undone, &uri) => return Ok(ExitCode::from(SOME_FAILED)),
+            // Without Python there a measurement of libvirt's own still works.
+            Err(error) if by_qmp => return Err(error),
+            _ => {}
+        }
     }
     let total = args.repeats as u64 * windows.iter().map(|w| u64::from(*w)).sum::<u64>();
     let bar = terminal::progress(total, "{bar:30} {pos}/{len} s  {msg}");
     let mut done = 0;
-    let asked = Asked { windows: &windows, repeats: args.repeats, method: args.method, qmp: args.qmp.clone() };
+    let asked = Asked {
+        windows: &windows,
+        repeats: args.repeats,
+        method: args.method,
+        qmp: args.qmp.clone(),
+        longest_stop: args.longest_stop.map_or(LONGEST_STOP, |longest| Duration::from_nanos(longest.0)),
+    };
     let found = measure(&connect, &reach, &args.domain, &asked, &interrupted, |window| {
         bar.set_position(done);
         bar.set_message(format!("{window} s"));
@@ -93,6 +119,20 @@ pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
     };
     terminal::print(&describe(&args.domain, &found, args.link.or(link)))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How commands get to the host, unless libvirt answers for another one than this machine: through a forwarded socket, say.
+fn here_is(connect: &Connect, reach: Reach) -> anyhow::Result<Reach> {
+    let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let theirs = connect.hostname().unwrap_or_default();
+    let first = |name: &str| name.trim().split('.').next().unwrap_or("").to_owned();
+    if reach == Reach::Here && first(&own) != first(&theirs) && !theirs.is_empty() {
+        anyhow::bail!(
+            "libvirt answers for `{theirs}`, and this machine is `{}`: commands do not get there",
+            own.trim()
+        );
+    }
+    Ok(reach)
 }
 
 /// Whether nothing of the host's guests is left changed, as far as can be told.

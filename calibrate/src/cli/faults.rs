@@ -43,8 +43,8 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
         return Err(InputError::new("--runs", format!("`{}`: it takes 1 to 100000", args.runs)).into());
     }
     let mut rows = args.out.as_ref().map_or(Ok(Vec::new()), |file| read_report(file, args.seed))?;
-    let numbers: Vec<usize> = (1..=args.runs)
-        .filter(|number| args.only.is_none_or(|only| only == *number))
+    let wanted = args.only.map_or(1..=args.runs, |only| only..=only);
+    let numbers: Vec<usize> = wanted
         .filter(|number| number % args.part.1 == args.part.0 % args.part.1)
         .filter(|number| rows.iter().all(|row| row.number != *number))
         .collect();
@@ -52,7 +52,7 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
     swept();
     let name = format!("faults-{}", std::process::id());
     // Each trial holds the lab for itself, so that commands can use it between.
-    drop(Lab::up(&name, Series::link())?);
+    drop(Lab::up_for_me(&name, Series::link())?);
     let series = Series::new(&name, args.seed, &std::env::current_exe()?, &interrupted);
     let bar = terminal::progress(numbers.len() as u64, "{bar:30} {pos}/{len} trials, {eta} left  {msg}");
     let mut failure = None;
@@ -82,6 +82,13 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
         rows.push(checked);
         if let Some(file) = &args.out {
             let mut writer = csv::Writer::from_writer(Vec::new());
+            // Parts may share a file: what has come since is kept.
+            for row in read_report(file, args.seed)? {
+                if rows.iter().all(|known| known.number != row.number) {
+                    rows.push(row);
+                }
+            }
+            rows.sort_by_key(|row| row.number);
             for row in &rows {
                 writer.serialize(row)?;
             }

@@ -52,14 +52,17 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let label = Label { id: &id, campaign: "run", repeat: 1 };
     let mut run = one(&mut opened.hosts, &plan, label, &interrupted, &mut Nobody, terminal::complain)?;
     run.record.started_at = started_at;
+    // First of all the guest: whoever was to read the rest may be gone.
+    let cleared = if args.keep || !matches!(run.settled, Settled::RunsAt(_)) { Ok(()) } else { opened.hosts.clear() };
     if let Some(mut writer) = writer {
         writer.serialize(&run.record)?;
         writer.flush()?;
     }
     terminal::print(&describe(&run.record))?;
+    cleared?;
     let mut code = if run.record.outcome == "failed" { ExitCode::from(SOME_FAILED) } else { ExitCode::SUCCESS };
     match &run.settled {
-        Settled::RunsAt(_) if !args.keep => opened.hosts.clear()?,
+        Settled::RunsAt(_) if !args.keep => {}
         Settled::RunsAt(side) => {
             terminal::complain(&format!("the guest runs at the {side}, {}", opened.hosts.uri(*side)));
         }

@@ -38,6 +38,8 @@ pub(super) struct SiteArgs {
 /// The hosts, and the lab that was brought up for them, if one was. Dropped in this order.
 pub(super) struct Opened {
     pub(super) hosts: LibvirtHosts,
+    /// Whether no measurement that was killed has left a guest changed for good.
+    nothing_stands: bool,
     _own_lab: Option<OwnLab>,
 }
 
@@ -97,17 +99,18 @@ impl SiteArgs {
                     None => {
                         let name = format!("own-{}", std::process::id());
                         own_lab = Some(OwnLab(name.clone()));
-                        Lab::up_for(&name, link)?
+                        Lab::up_for_me(&name, link)?
                     }
                 };
                 Site::Lab { lab: Box::new(lab), in_use: Arc::new(in_use) }
             }
         };
         let hosts = LibvirtHosts::open(site, &self.name, interrupted)?;
+        let mut nothing_stands = true;
         for (side, undone) in Side::BOTH.into_iter().zip(hosts.undone()) {
-            tell(undone, &hosts.uri(side));
+            nothing_stands &= tell(undone, &hosts.uri(side));
         }
-        Ok(Opened { hosts, _own_lab: own_lab })
+        Ok(Opened { hosts, nothing_stands, _own_lab: own_lab })
     }
 }
 
@@ -161,6 +164,7 @@ pub(super) fn settle(args: &SettleArgs) -> anyhow::Result<ExitCode> {
             (format!("{holder}{advice}"), ExitCode::from(SOME_FAILED))
         }
     };
+    let code = if opened.nothing_stands { code } else { ExitCode::from(SOME_FAILED) };
     drop(opened);
     terminal::print(&format!("{text}\n"))?;
     Ok(code)

@@ -23,7 +23,7 @@ use super::observed::{observed_from, was_killed};
 use super::{Facts, Hosts, JobStats, Observed, Pause, Presence, Progress};
 use crate::dirty::{Target, measure_rehearsal, measure_snapshots};
 use crate::domain::{FOLDER, FREESTANDING, Files, QEMUS_FOLDER, read_serial, xml};
-use crate::helper::{Helper, LinkMeasure, Undone, measure_link, secret, undo};
+use crate::helper::{Helper, LinkMeasure, TooQuiet, Undone, measure_link, secret, undo};
 use crate::lab::{DEVICE, InUse, Lab, Link, Side, uuid_of};
 use crate::linux;
 use crate::plan::{Kind, RunPlan};
@@ -213,22 +213,6 @@ impl LibvirtHosts {
                 Ok(if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) })
             }
         }
-    }
-
-    /// What QEMU says of some of its migration parameters and capabilities at a host.
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub fn monitor(&mut self, side: Side, keys: &[&str]) -> anyhow::Result<String> {
-        let domain = self.domain(side)?;
-        let mut found = Vec::new();
-        for what in ["info migrate_parameters", "info migrate_capabilities"] {
-            let hmp = sys::VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP;
-            let text = domain.qemu_monitor_command(what, hmp).doing("asking QEMU")?;
-            let lines = text.lines().map(str::trim).filter(|line| keys.iter().any(|key| line.starts_with(*key)));
-            found.extend(lines.map(str::to_owned));
-        }
-        Ok(found.join(", "))
     }
 
     /// QEMU's version at the source, and libvirt's.
@@ -551,12 +535,16 @@ impl Hosts for LibvirtHosts {
             uuid: self.uuid.clone(),
             name: self.name.clone(),
             memory: plan.memory.pages(),
+            // The tool's own guest, which nobody waits for.
+            longest_stop: Duration::from_secs(600),
         };
         let doing = "measuring what the guest writes";
         let (still, touched) = measure_snapshots(&target, &[1000], &self.interrupted).context(doing)?;
         // One that writes so little that QEMU would end its migration has been seen well enough.
-        let curve = measure_rehearsal(&target, &CURVE_WINDOWS_MS, &self.interrupted)
-            .or_else(|error| if self.interrupted.load(Ordering::Relaxed) { Err(error) } else { Ok(still) })?;
+        let curve = match measure_rehearsal(&target, &CURVE_WINDOWS_MS, &self.interrupted) {
+            Err(error) if error.downcast_ref::<TooQuiet>().is_some() => still,
+            result => result?,
+        };
         Ok(Some((curve.workload(), touched)))
     }
 
@@ -687,7 +675,7 @@ impl Hosts for LibvirtHosts {
 
     fn copy(&mut self) -> anyhow::Result<()> {
         let image = Files::of(&self.name).image().display().to_string();
-        let part = format!("{image}.part");
+        let part = Files::of(&self.name).part().display().to_string();
         let to = self.reach(Side::Destination)?;
         let copied = (|| {
             let (address, secret) = (self.destination_address()?, secret()?);
@@ -722,6 +710,15 @@ impl Hosts for LibvirtHosts {
         let image = Files::of(&self.name).image().display().to_string();
         let connect = self.connect(side)?;
         connect.restore_domain(&image).doing(format!("restoring the guest from {image} at the {side}"))
+    }
+
+    fn forget_images(&mut self) {
+        let files = Files::of(&self.name);
+        let (image, part) = (files.image().display().to_string(), files.part().display().to_string());
+        for side in Side::BOTH {
+            // A host that does not answer keeps its own until the next command.
+            let _ = self.reach(side).and_then(|reach| reach.run(&["rm", "-f", &image, &part]));
+        }
     }
 
     fn has_image(&mut self, side: Side) -> bool {

@@ -89,6 +89,9 @@ pub struct Observed {
     pub stop_shaper_bytes: Option<f64>,
     /// Processors' worth of time that unrelated processes used while the migration ran.
     pub background_cpu: Option<f64>,
+    /// Processors' worth of time that a hypervisor below took away; part of the unrelated work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steal_cpu: Option<f64>,
     /// Processors that the host has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_cpus: Option<f64>,
@@ -157,6 +160,8 @@ pub trait Hosts {
     fn copy(&mut self) -> anyhow::Result<()>;
     /// Third: the guest goes on from the file at a host.
     fn restore(&mut self, side: Side) -> anyhow::Result<()>;
+    /// Removes the images of an offline migration: once the guest runs, they are of the past, and would bring it back to life.
+    fn forget_images(&mut self);
     /// Whether a host has a whole image of the guest.
     fn has_image(&mut self, side: Side) -> bool;
     /// Whether source and destination are one host under two names: then nothing that is decided of them holds.

@@ -50,6 +50,9 @@ pub(super) fn observed_from(lines: &[Value], begun: f64) -> Observed {
         observed.busy_cpu = Some((last[1] - first[1]) / seconds);
         // A processor that was taken away is as disturbing as one that was used by others.
         observed.background_cpu = Some((last[2] - first[2] + last[3] - first[3]).max(0.0) / seconds);
+        if observed.host_cpus.is_some() {
+            observed.steal_cpu = Some((last[2] - first[2]).max(0.0) / seconds);
+        }
         if let [before, .., after] = waited[..] {
             observed.cpu_pressure = Some(((after - before) / seconds).clamp(0.0, 1.0));
         }

@@ -195,6 +195,10 @@ impl Hosts for Replay {
         Ok(())
     }
 
+    fn forget_images(&mut self) {
+        self.images = [false; 2];
+    }
+
     fn has_image(&mut self, side: Side) -> bool {
         self.images[side.index()]
     }

@@ -94,7 +94,7 @@ pub fn decide(source: &Presence, destination: &Presence, images: [bool; 2], same
         }
         (Absent, Paused(_)) => Decision::Resume(Side::Destination),
         (Absent, Absent) => match images {
-            // It never ran at the destination, or its image would be used up: the source is where it was last.
+            // It never ran at the destination, or its images would be gone: the source is where it was last.
             [true, _] => Decision::Restore(Side::Source),
             [false, true] => Decision::Restore(Side::Destination),
             [false, false] => stuck(None, "it is at neither host, and no image of it is left".to_owned()),
@@ -153,7 +153,10 @@ pub fn settle(hosts: &mut dyn Hosts, mut note: impl FnMut(&str)) -> Settled {
         let images = [hosts.has_image(Side::Source), hosts.has_image(Side::Destination)];
         let decision = decide(&source, &destination, images, hosts.same_host());
         let done = match &decision {
-            Decision::RunsAt(side) => return Settled::RunsAt(*side),
+            Decision::RunsAt(side) => {
+                hosts.forget_images();
+                return Settled::RunsAt(*side);
+            }
             Decision::Stuck { holder, advice } => {
                 // A host may still be coming back.
                 if decided.as_ref() == Some(&decision) {
