@@ -233,6 +233,8 @@ impl Series {
         let before = self.prepare(trial)?;
         let mut seen = Seen { worked: matches!(trial.subject, Subject::Dirty(_) | Subject::Settle), ..Seen::default() };
         let mut child = self.start(trial, folder.path())?;
+        // A lab that it may bring up for itself.
+        let own = format!("own-{}", child.id());
         // A guest that does not come to work is struck all the same.
         let begun = Instant::now();
         let goes_on = |child: &mut Child| matches!(child.try_wait(), Ok(None));
@@ -270,7 +272,7 @@ impl Series {
         hosts.clear()?;
         drop(hosts);
         drop(disk);
-        wrong.extend(left_behind(&lab));
+        wrong.extend(left_behind(&lab, &own));
         Ok(self.row(trial, &seen, Some(&output), Some(&settled), &found, &wrong))
     }
 
@@ -586,7 +588,7 @@ fn left_after_settling(lab: &Lab) -> Vec<String> {
 }
 
 /// What is left when the guest has been removed, and should not be.
-fn left_behind(lab: &Lab) -> Vec<String> {
+fn left_behind(lab: &Lab, own: &str) -> Vec<String> {
     let mut left = Vec::new();
     let helpers = helpers_end(lab);
     if !helpers.is_empty() {
@@ -602,12 +604,9 @@ fn left_behind(lab: &Lab) -> Vec<String> {
             left.push(format!("files {} are left at the {side}", files.join(", ")));
         }
     }
-    // Labs of other series are somebody's.
-    for name in Lab::names().unwrap_or_default().into_iter().filter(|name| name.starts_with("own-")) {
-        let alive = name.strip_prefix("own-").is_some_and(|pid| Path::new("/proc").join(pid).exists());
-        if !alive {
-            left.push(format!("the lab {name} is left"));
-        }
+    // Other labs are somebody's.
+    if Lab::names().unwrap_or_default().iter().any(|name| name == own) {
+        left.push(format!("the lab {own} is left"));
     }
     left
 }
