@@ -314,7 +314,12 @@ impl Series {
             Subject::Settle => {
                 let mut child = self.start(&Trial { subject: Subject::Run(Mode::Precopy), ..*trial }, Path::new(""))?;
                 let (lab, began) = (self.lab()?, Instant::now());
-                while lab.guest_pids(Side::Destination).is_empty() && began.elapsed() < Duration::from_secs(60) {
+                // A libvirtd that has just started runs QEMUs of its own, to see what they can.
+                while !works_at(&lab) || state(&lab, Side::Destination).is_empty() {
+                    if began.elapsed() > Duration::from_secs(60) {
+                        child.kill()?;
+                        bail!("the run that settle was to find did not begin its migration");
+                    }
                     std::thread::sleep(Duration::from_millis(20));
                 }
                 std::thread::sleep(Duration::from_millis(800));

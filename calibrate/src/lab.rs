@@ -282,8 +282,12 @@ impl Lab {
     /// The folder of the labs cannot be read.
     pub fn names() -> anyhow::Result<Vec<String>> {
         let mut names: Vec<String> = Vec::new();
-        if let Ok(entries) = fs::read_dir(ROOT) {
-            names.extend(entries.flatten().filter_map(|e| e.file_name().into_string().ok()));
+        match fs::read_dir(ROOT) {
+            Ok(entries) => names.extend(entries.flatten().filter_map(|e| e.file_name().into_string().ok())),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                bail!("labs are root's, and {ROOT} is closed to others; run it with sudo")
+            }
+            Err(_) => {}
         }
         if let Ok(entries) = fs::read_dir("/run/netns") {
             names.extend(entries.flatten().filter_map(|entry| {

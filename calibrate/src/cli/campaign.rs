@@ -85,7 +85,6 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut groups: Vec<Vec<&RunPlan>> = Vec::new();
-    let mut store = Store::open(&args.out, &text)?;
     for group in runs.chunk_by(|a, b| !a.group.is_empty() && a.group == b.group) {
         let plans: Vec<&RunPlan> = group.iter().map(|run| &run.plan).collect();
         groups.push(plans);
@@ -93,6 +92,8 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     let interrupted = terminal::interruptible()?;
     let link = runs.first().and_then(|r| r.plan.link).unwrap_or_default();
     let mut opened = args.site.open(link, &interrupted)?;
+    // Only now is anything written: two names of one host, say, leave nothing.
+    let mut store = Store::open(&args.out, &text)?;
     for plans in &groups {
         opened.hosts.check(plans)?;
     }
