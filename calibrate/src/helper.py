@@ -1,7 +1,7 @@
 """What migcal has done at a host. Started over its standard input and output: the first argument says what, the first line of input
 is a secret that two helpers share, each answer is a line of JSON. It ends when its standard input does, so that nothing stays behind a
 tool that was killed; what it has changed of a guest it puts back first."""
-import contextlib, fcntl, glob, hmac, json, os, signal, socket, struct, subprocess, sys, threading, time
+import contextlib, fcntl, glob, hmac, json, os, select, signal, socket, struct, subprocess, sys, threading, time
 
 FOLDER = "/var/lib/libvirt/migcal"
 
@@ -224,16 +224,20 @@ class Qmp:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(patience)
         self.socket.connect(path)
-        self.lines = self.socket.makefile("rb")
-        self.asked, self.early = 0, []
+        self.read, self.asked, self.early = b"", 0, []
         self.next()
         self.order("qmp_capabilities")
 
-    def next(self):
-        """What QEMU says next: an event or an answer."""
-        line = self.lines.readline()
-        if not line:
-            raise OSError("its QEMU has closed the QMP socket")
+    def next(self, within=None):
+        """What QEMU says next, an event or an answer; None: it says nothing within so many seconds."""
+        while b"\n" not in self.read:
+            if within is not None and not select.select([self.socket], [], [], within)[0]:
+                return None
+            more = self.socket.recv(1 << 16)
+            if not more:
+                raise OSError("its QEMU has closed the QMP socket")
+            self.read += more
+        line, _, self.read = self.read.partition(b"\n")
         return json.loads(line)
 
     def send(self, name, **arguments):
@@ -264,9 +268,7 @@ class Qmp:
         return self.early.pop(0)
 
     def close(self):
-        with contextlib.suppress(OSError):
-            self.socket.close()
-            self.lines.close()
+        self.socket.close()
 
     def peer(self):
         """QEMU's process, and the user and group that it runs as."""
@@ -341,6 +343,17 @@ def began(pid):
     with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
         return stat.read().rsplit(")", 1)[1].split()[19]
     return None
+
+
+def unstick(secret, path):
+    """Lets a guest of migcal's go whose migration is being given up and hangs."""
+    qmp = Qmp(path, patience=10)
+    for _ in range(20):
+        if qmp.order("query-migrate").get("status") != "cancelling":
+            return [dict(stuck=False)]
+        time.sleep(0.1)
+    qmp.order("migrate-continue", state="cancelling")
+    return [dict(stuck=True)]
 
 
 def make_folder():
@@ -463,13 +476,23 @@ def watch(secret, path, device, destination, guest):
     say(cpu=cpu_seconds(guest), loadavg=os.getloadavg()[0])
     qmp = Qmp(path, patience=None)
     say(watching=True)
+    # Since when the migration is being given up, by whoever.
+    cancelling = None
     try:
-        for line in qmp.lines:
-            said = json.loads(line)
+        while True:
+            said = qmp.next(within=0.5)
+            if cancelling is not None and time.monotonic() - cancelling > 2:
+                # The cancel met the moment in which QEMU then waits for ever: see end_migration.
+                qmp.send("migrate-continue", state="cancelling")
+                cancelling = None
+            if said is None:
+                continue
             if "event" in said:
                 stamp = said["timestamp"]
                 say(event=said["event"], data=said.get("data", {}), s=stamp["seconds"] + stamp["microseconds"] / 1e6)
                 status = said.get("data", {}).get("status")
+                if said["event"] == "MIGRATION":
+                    cancelling = time.monotonic() if status == "cancelling" else None
                 if said["event"] == "STOP":
                     peer = f"[{destination}]" if ":" in destination else destination
                     for _ in range(4):
@@ -744,7 +767,7 @@ def card():
 
 
 WORK = {"receive": receive, "send": send, "echo": echo, "probe": probe, "watch": watch, "snapshots": snapshots, "rehearse": rehearse,
-        "resident": resident, "undo": undo, "reap": reap}
+        "resident": resident, "undo": undo, "unstick": unstick, "reap": reap}
 
 
 def main(what, *arguments):

@@ -728,6 +728,17 @@ impl Hosts for LibvirtHosts {
         head.is_ok_and(|head| head == "LibvirtQemudSave")
     }
 
+    fn unstick(&mut self) -> bool {
+        // QEMU speaks over one connection at a time; who follows the run does the same by itself.
+        if self.watch.is_some() {
+            return false;
+        }
+        let qmp = Files::of(&self.name).qmp().display().to_string();
+        let helper = self.reach(Side::Source).and_then(|reach| Helper::start(&reach, &["unstick", &qmp]));
+        let stuck = helper.and_then(|helper| helper.expect("stuck", Duration::from_secs(20)));
+        stuck.is_ok_and(|stuck| stuck == Value::Bool(true))
+    }
+
     fn same_host(&mut self) -> bool {
         matches!(&self.identities, [Some(source), Some(destination)] if source.is(destination).is_some())
     }

@@ -164,6 +164,8 @@ pub trait Hosts {
     fn forget_images(&mut self);
     /// Whether a host has a whole image of the guest.
     fn has_image(&mut self, side: Side) -> bool;
+    /// Lets a migration go that is being given up and hangs in it. Returns whether one did.
+    fn unstick(&mut self) -> bool;
     /// Whether source and destination are one host under two names: then nothing that is decided of them holds.
     fn same_host(&mut self) -> bool;
     /// Where the guest is.

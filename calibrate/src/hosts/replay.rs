@@ -203,6 +203,10 @@ impl Hosts for Replay {
         self.images[side.index()]
     }
 
+    fn unstick(&mut self) -> bool {
+        false
+    }
+
     fn same_host(&mut self) -> bool {
         false
     }

@@ -118,11 +118,14 @@ pub enum Settled {
 
 const STEPS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(90);
+/// A job that is not over so long after it was given up may hang.
+const HANGS: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Waits until libvirt's call has come back and no job is left, giving the job up at `abort_first`.
 fn quiet(hosts: &mut dyn Hosts, abort_first: bool) {
     let started = hosts.now();
+    let mut looked = started;
     if abort_first {
         // It may have ended by itself meanwhile.
         let _ = hosts.abort();
@@ -131,6 +134,10 @@ fn quiet(hosts: &mut dyn Hosts, abort_first: bool) {
         let returned = !matches!(hosts.progress(), Progress::Running);
         if returned && !hosts.job_active() {
             return;
+        }
+        if abort_first && hosts.now() > looked + HANGS {
+            hosts.unstick();
+            looked = hosts.now();
         }
         hosts.wait(LOOK);
     }
