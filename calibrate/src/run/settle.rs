@@ -173,7 +173,11 @@ pub fn settle(hosts: &mut dyn Hosts, mut note: impl FnMut(&str)) -> Settled {
                 Ok(())
             }
             Decision::Destroy(side) => hosts.destroy(*side),
-            Decision::Resume(side) => hosts.resume(*side),
+            Decision::Resume(side) => match hosts.resume(*side) {
+                // One that hangs in a migration that was given up goes on when that is let go.
+                Err(_) if hosts.unstick() => Ok(()),
+                result => result,
+            },
             Decision::Restore(side) => hosts.restore(*side),
             Decision::RecoverPostcopy => {
                 let result = hosts.recover_postcopy();
