@@ -8,7 +8,7 @@ use std::process::Command;
 #[derive(Debug)]
 pub(crate) struct Printed {
     /// Where it stands.
-    pub(crate) file: String,
+    file: String,
     /// As a shell takes it.
     pub(crate) command: String,
     /// What it is said to print; empty: nothing is said.
@@ -20,7 +20,7 @@ fn root() -> PathBuf {
 }
 
 /// All commands of README and docs, but for the generated page, whose commands made it.
-pub(crate) fn commands() -> Vec<Printed> {
+fn commands() -> Vec<Printed> {
     let mut files = vec![root().join("README.md")];
     files.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
     files.retain(|file| file.extension().is_some_and(|ending| ending == "md") && !file.ends_with("validation.md"));
@@ -45,7 +45,7 @@ pub(crate) fn commands() -> Vec<Printed> {
 }
 
 /// A folder in which printed commands find what they name: a copy of what the repository has, and somebody's files.
-pub(crate) fn workshop() -> tempfile::TempDir {
+fn workshop() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let copy = |from: &str, to: &str| {
         let to = folder.path().join(to);
@@ -68,8 +68,18 @@ pub(crate) fn workshop() -> tempfile::TempDir {
     folder
 }
 
+/// Runs those of the printed commands that `choose` returns, in the order of their page, for one's file is the next one's input; returns how
+/// many there were.
+pub(crate) fn run_each(program: &str, choose: impl Fn(Printed) -> Option<Printed>) -> usize {
+    let workshop = workshop();
+    let programs = Path::new(program).parent().unwrap();
+    let chosen: Vec<Printed> = commands().into_iter().filter_map(choose).collect();
+    chosen.iter().for_each(|one| run(one, programs, workshop.path()));
+    chosen.len()
+}
+
 /// Runs a command as it is printed, with the programs of `folder` in the path; it has to answer, and with what is printed under it.
-pub(crate) fn run(printed: &Printed, programs: &Path, workshop: &Path) {
+fn run(printed: &Printed, programs: &Path, workshop: &Path) {
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
     let output = Command::new("bash")
         .args(["-o", "errexit", "-c", &printed.command])

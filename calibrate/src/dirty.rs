@@ -185,8 +185,7 @@ pub fn measure(
     };
     let seen = reach.as_ref().ok().and_then(|reach| resident(reach, &uuid, memory).ok());
     let (touched, card) = seen.unwrap_or((None, None));
-    let dotted = |v: u32| format!("{}.{}.{}", v / 1_000_000, v / 1000 % 1000, v % 1000);
-    let qemu = connect.hyp_version().map_or(String::new(), dotted);
+    let qemu = connect.hyp_version().map_or(String::new(), ffi::dotted);
     Ok(Found { curve, touched: counted.or(touched), card, vcpus: info.nr_virt_cpu, qemu })
 }
 

@@ -25,7 +25,7 @@ use crate::domain::{FOLDER, Files, QEMUS_FOLDER, read_serial};
 use crate::hosts::Hosts;
 use crate::hosts::libvirt::{LibvirtHosts, Site};
 use crate::lab::{Lab, Link, Side, helper_pids};
-use crate::plan::{RunKeys, RunPlan};
+use crate::plan::RunKeys;
 use crate::reach::Reach;
 
 /// What is struck.
@@ -182,6 +182,10 @@ pub struct Series {
 }
 
 const GUEST: &str = "migcal-faults";
+/// What it is: small, and slow enough over the lab's link that a fault meets it in its middle.
+const MEMORY: &str = "64MiB";
+const TOUCHED: &str = "6000p";
+const WORKLOAD: &str = "uniform(wss=3000p, rate=1500p/s)";
 /// A command that takes longer than this after it was struck hangs. libvirt gives up on a dead peer after 30 s, and a run on libvirt after 90.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -204,12 +208,11 @@ impl Series {
         LibvirtHosts::open(Site::Lab { lab: Box::new(lab), in_use }, GUEST, &self.interrupted)
     }
 
-    /// Small and slow enough that a fault meets it in its middle.
     fn keys(mode: Mode) -> RunKeys {
         RunKeys {
-            memory: text_of("64MiB"),
-            touched: text_of("6000p"),
-            workload: text_of("uniform(wss=3000p, rate=1500p/s)"),
+            memory: text_of(MEMORY),
+            touched: text_of(TOUCHED),
+            workload: text_of(WORKLOAD),
             mode: Some(mode),
             link: Some(Series::link().capacity),
             ..RunKeys::default()
@@ -252,7 +255,7 @@ impl Series {
             seen.ends_the_guest = ends_the_guest(trial, &lab);
             seen.struck = self.strike(trial, &lab, &child, disk.as_ref());
         }
-        let output = self.wait(child, trial, &lab)?;
+        let output = Self::wait(child, trial, &lab)?;
         let _ = lab.set_cut(false);
         let mut wrong = Vec::new();
         let Some(output) = output else {
@@ -265,7 +268,11 @@ impl Series {
             helpers_end(&lab);
             wrong.extend(changed(&lab, Side::Source, before, "when the command had ended"));
         }
-        let settled = self.migcal(&["settle", "--lab", &self.lab, "--name", GUEST])?;
+        let settle = Trial { subject: Subject::Settle, ..*trial };
+        let Some(settled) = end_of(self.start(&settle, folder.path())?, |_| {})? else {
+            wrong.push("the next command hangs".to_owned());
+            return Ok(self.row(trial, &seen, Some(&output), None, "", &wrong));
+        };
         let found = look(trial, &lab, &seen, before.as_deref(), &settled, &mut wrong);
         wrong.extend(left_after_settling(&lab));
         let mut hosts = self.open()?;
@@ -339,25 +346,20 @@ impl Series {
             Subject::Run(mode) => {
                 add(&["run", "--keep"]);
                 add(&in_lab);
-                add(&flags(&Self::keys(mode).plan(Some(Series::link()))?)
-                    .iter()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>());
+                add(&flags(mode).each_ref().map(String::as_str));
             }
             Subject::OwnRun => {
                 add(&["run", "--name", GUEST]);
-                add(&flags(&Self::keys(Mode::Precopy).plan(Some(Series::link()))?)
-                    .iter()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>());
+                add(&flags(Mode::Precopy).each_ref().map(String::as_str));
             }
             Subject::Campaign => {
                 let plan = folder.join("plan.toml");
-                fs::write(
-                    &plan,
-                    "name = \"faults\"\n[[design]]\nname = \"d\"\nrepeats = 2\n[design.run]\nmemory = \"64MiB\"\ntouched = \"6000p\"\n\
-                     workload = \"uniform(wss=3000p, rate=1500p/s)\"\nlink = \"100Mbit/s\"\n",
-                )?;
+                let text = format!(
+                    "name = \"faults\"\n[[design]]\nname = \"d\"\nrepeats = 2\n[design.run]\nmemory = \"{MEMORY}\"\n\
+                     touched = \"{TOUCHED}\"\nworkload = \"{WORKLOAD}\"\nlink = \"{}\"\n",
+                    Series::link().capacity
+                );
+                fs::write(&plan, text)?;
                 let (plan, out) = (plan.display().to_string(), folder.join("out").display().to_string());
                 add(&["campaign", &plan, "--out", &out]);
                 add(&in_lab);
@@ -401,31 +403,35 @@ impl Series {
         }
     }
 
-    /// Waits for the command's end; `None`: it hangs, and is ended.
-    fn wait(&self, mut child: Child, trial: &Trial, lab: &Lab) -> anyhow::Result<Option<Output>> {
-        let since = Instant::now();
+    /// Waits for the struck command's end; `None`: it hangs, and is ended.
+    fn wait(child: Child, trial: &Trial, lab: &Lab) -> anyhow::Result<Option<Output>> {
         let mut joined = false;
-        while child.try_wait()?.is_none() {
+        end_of(child, |since| {
             if let Fault::Cut(seconds) = trial.fault
                 && !joined
-                && since.elapsed() > Duration::from_secs(seconds)
+                && since > Duration::from_secs(seconds)
             {
                 joined = true;
-                lab.set_cut(false)?;
+                // The lab may be gone: then its command ends by itself.
+                let _ = lab.set_cut(false);
             }
-            if since.elapsed() > PATIENCE {
-                child.kill()?;
-                child.wait()?;
-                return Ok(None);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(Some(child.wait_with_output()?))
+        })
     }
+}
 
-    fn migcal(&self, words: &[&str]) -> anyhow::Result<Output> {
-        Command::new(&self.tool).args(words).stdin(Stdio::null()).output().context("starting another migcal")
+/// Waits for a command's end; `None`: it hangs, and is ended. `meanwhile` hears how long it has been waited for.
+fn end_of(mut child: Child, mut meanwhile: impl FnMut(Duration)) -> anyhow::Result<Option<Output>> {
+    let since = Instant::now();
+    while child.try_wait()?.is_none() {
+        meanwhile(since.elapsed());
+        if since.elapsed() > PATIENCE {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
+    Ok(Some(child.wait_with_output()?))
 }
 
 /// What was seen of a trial while it went on.
@@ -663,22 +669,15 @@ impl Drop for Disk {
     }
 }
 
-/// A plan as flags.
-fn flags(plan: &RunPlan) -> Vec<String> {
-    let mut words = vec![
-        "--memory".to_owned(),
-        plan.memory.to_string(),
-        "--touched".to_owned(),
-        plan.touched.to_string(),
-        "--workload".to_owned(),
-        plan.workload.to_string(),
-        "--mode".to_owned(),
-        plan.policy.mode.to_string(),
-    ];
-    if let Some(link) = plan.link {
-        words.extend(["--link".to_owned(), link.capacity.to_string()]);
-    }
-    words
+/// The keys of a run as flags of a command.
+fn flags(mode: Mode) -> [String; 5] {
+    [
+        format!("--memory={MEMORY}"),
+        format!("--touched={TOUCHED}"),
+        format!("--workload={WORKLOAD}"),
+        format!("--link={}", Series::link().capacity),
+        format!("--mode={mode}"),
+    ]
 }
 
 fn hit(pid: Option<i32>, signal: Signal) -> bool {

@@ -224,20 +224,20 @@ class Qmp:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(patience)
         self.socket.connect(path)
-        self.read, self.asked, self.early = b"", 0, []
+        self.buffer, self.asked, self.early = b"", 0, []
         self.next()
         self.order("qmp_capabilities")
 
     def next(self, within=None):
         """What QEMU says next, an event or an answer; None: it says nothing within so many seconds."""
-        while b"\n" not in self.read:
+        while b"\n" not in self.buffer:
             if within is not None and not select.select([self.socket], [], [], within)[0]:
                 return None
             more = self.socket.recv(1 << 16)
             if not more:
                 raise OSError("its QEMU has closed the QMP socket")
-            self.read += more
-        line, _, self.read = self.read.partition(b"\n")
+            self.buffer += more
+        line, _, self.buffer = self.buffer.partition(b"\n")
         return json.loads(line)
 
     def send(self, name, **arguments):

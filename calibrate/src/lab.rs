@@ -276,6 +276,14 @@ impl Lab {
         Ok(stands.then_some(lab))
     }
 
+    /// The lab of this name, which has to be up.
+    ///
+    /// # Errors
+    /// It is not, or what is written down of it cannot be read.
+    pub fn named(name: &str) -> anyhow::Result<Lab> {
+        Lab::find(name)?.with_context(|| format!("no lab `{name}` is up; `migcal lab up --name {name}` brings it up"))
+    }
+
     /// The names of all labs of which something is left.
     ///
     /// # Errors
@@ -620,7 +628,7 @@ pub fn reach(uri: &str) -> anyhow::Result<Reach> {
     let Some(inside) = socket.and_then(|socket| socket.strip_prefix(ROOT).ok()) else { return Reach::from_uri(uri) };
     let words: Vec<&str> = inside.iter().filter_map(|word| word.to_str()).collect();
     let [name, letter, ..] = words[..] else { return Reach::from_uri(uri) };
-    let lab = Lab::find(name)?.with_context(|| format!("no lab `{name}` is up"))?;
+    let lab = Lab::named(name)?;
     let side = Side::BOTH.into_iter().find(|side| letter == side.letter().to_string());
     Ok(lab.reach(side.with_context(|| format!("a lab has no host `{letter}`"))?))
 }

@@ -86,7 +86,6 @@ impl Record {
     pub fn planned(id: &str, campaign: &str, plan: &RunPlan, facts: &Facts) -> Record {
         let policy = &plan.policy;
         let freestanding = plan.kind == crate::plan::Kind::Freestanding;
-        let major_minor = |version: &str| version.split('.').take(2).collect::<Vec<_>>().join(".");
         Record {
             id: id.to_owned(),
             campaign: campaign.to_owned(),
@@ -157,6 +156,11 @@ impl Record {
         self.busy_cpu = rounded(seen.busy_cpu, 3);
         self.loadavg = rounded(seen.loadavg, 2);
     }
+}
+
+/// A version without its patch level: `7.2` of `7.2.22`.
+pub fn major_minor(version: &str) -> String {
+    version.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
 /// The time of day in UTC, as 2026-11-23T05:40:00Z.

@@ -3,8 +3,6 @@
 #[path = "../documented.rs"]
 pub(crate) mod printed;
 
-use std::path::Path;
-
 /// Commands that a test does not run, and why.
 const LEFT_OUT: [(&str, &str); 3] = [
     ("migcal campaign calibrate/plans/paper.toml", "takes an hour"),
@@ -14,17 +12,11 @@ const LEFT_OUT: [(&str, &str); 3] = [
 
 #[test]
 fn every_documented_command_of_migcal_that_reads_records_does_what_is_printed() {
-    let workshop = printed::workshop();
-    let programs = Path::new(env!("CARGO_BIN_EXE_migcal")).parent().unwrap();
-    let mut count = 0;
-    for one in printed::commands() {
+    let count = printed::run_each(env!("CARGO_BIN_EXE_migcal"), |one| {
         let real = ["migcal run", "migcal lab", "migcal doctor", "migcal dirty", "migcal settle"];
         let is_ours = one.command.starts_with("migcal ") || one.command.contains("my-hosts.toml");
         let left_out = LEFT_OUT.iter().any(|(part, _)| one.command.contains(part));
-        if is_ours && !left_out && !real.iter().any(|part| one.command.starts_with(part)) {
-            printed::run(&one, programs, workshop.path());
-            count += 1;
-        }
-    }
+        (is_ours && !left_out && !real.iter().any(|part| one.command.starts_with(part))).then_some(one)
+    });
     assert!(count >= 6, "{count} commands were found");
 }

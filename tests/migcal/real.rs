@@ -377,17 +377,11 @@ fn documented_commands_of_one_machine_do_what_is_printed() {
     if engine().is_none() {
         return;
     }
-    let workshop = printed::workshop();
-    let programs = Path::new(env!("CARGO_BIN_EXE_migcal")).parent().unwrap();
-    let mut count = 0;
-    for mut one in printed::commands() {
-        if one.command.starts_with("migcal run --memory") || one.command == "migcal doctor" {
-            // What a run measures is another thing each time.
-            one.output.clear();
-            printed::run(&one, programs, workshop.path());
-            count += 1;
-        }
-    }
+    let count = printed::run_each(env!("CARGO_BIN_EXE_migcal"), |mut one| {
+        // What a run measures is another thing each time.
+        one.output.clear();
+        (one.command.starts_with("migcal run --memory") || one.command == "migcal doctor").then_some(one)
+    });
     assert!(count >= 2, "{count} commands were found");
 }
 

@@ -130,6 +130,13 @@ pub struct Planned {
     pub group: String,
 }
 
+impl Planned {
+    /// Whether it is moved at the same time as another.
+    pub fn goes_with(&self, other: &Planned) -> bool {
+        !self.group.is_empty() && self.group == other.group
+    }
+}
+
 impl Plan {
     /// Reads a plan.
     ///
@@ -189,9 +196,7 @@ impl Plan {
         runs.shuffle(&mut rng);
         Ok(runs.into_iter().flatten().collect())
     }
-}
 
-impl Plan {
     /// The keys of a run, and those that it has from [all] alone: they go for the runs in which they have an effect. What a design says of its
     /// own must have one.
     fn keys(&self, design: &Design, point: &Point) -> Result<(RunKeys, Vec<&str>), String> {

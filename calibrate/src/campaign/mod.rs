@@ -57,7 +57,7 @@ pub fn make<'a>(
     one(hosts, warm_up, label, interrupted, &mut Nobody, |_| {})?;
     hosts.clear()?;
     let mut in_vain = 0;
-    for group in left.chunk_by(|a, b| !a.group.is_empty() && a.group == b.group) {
+    for group in left.chunk_by(|a, b| a.goes_with(b)) {
         if interrupted.load(Ordering::Relaxed) {
             return Ok(Ending::Interrupted);
         }

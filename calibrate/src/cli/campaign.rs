@@ -84,19 +84,14 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
         terminal::print(&lines.collect::<String>())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut groups: Vec<Vec<&RunPlan>> = Vec::new();
-    for group in runs.chunk_by(|a, b| !a.group.is_empty() && a.group == b.group) {
-        let plans: Vec<&RunPlan> = group.iter().map(|run| &run.plan).collect();
-        groups.push(plans);
-    }
+    let at_once = runs.chunk_by(Planned::goes_with).map(|group| group.iter().map(|run| &run.plan).collect());
+    let at_once: Vec<Vec<&RunPlan>> = at_once.collect();
     let interrupted = terminal::interruptible()?;
     let link = runs.first().and_then(|r| r.plan.link).unwrap_or_default();
     let mut opened = args.site.open(link, &interrupted)?;
     // Only now is anything written: two names of one host, say, leave nothing.
     let mut store = Store::open(&args.out, &text)?;
-    for plans in &groups {
-        opened.hosts.check(plans)?;
-    }
+    opened.hosts.check(&at_once)?;
     let first = runs.first().map(|r| &r.plan).context("the plan has no runs")?;
     let warm_up = RunKeys {
         engine: Some(first.engine),

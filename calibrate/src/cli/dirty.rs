@@ -10,6 +10,7 @@ use migcal::dirty::{Asked, Found, LONGEST_STOP, Method, measure};
 use migcal::helper::undo;
 use migcal::lab::{Lab, Side, reach};
 use migcal::reach::Reach;
+use migcal::record::major_minor;
 use migsim::scenario::InputError;
 use migsim::terminal::{self, INTERRUPTED, SOME_FAILED};
 use migsim_models::units::{BitRate, SimTime};
@@ -75,7 +76,7 @@ pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
     let interrupted = terminal::interruptible()?;
     let (uri, reach, link) = match &args.lab {
         Some(name) => {
-            let lab = Lab::find(name)?.ok_or_else(|| anyhow::anyhow!("no lab `{name}` is up"))?;
+            let lab = Lab::named(name)?;
             let side = if args.at_destination { Side::Destination } else { Side::Source };
             (lab.uri(side), Ok(lab.reach(side)), Some(lab.link().capacity))
         }
@@ -112,8 +113,8 @@ pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
         Ok(found) => found,
         Err(error) if interrupted.load(Ordering::Relaxed) => {
             terminal::complain(&format!("{error:#}"));
-            let fine = reach.is_err() || stands_nowhere(reach.as_ref().ok().map(undo), &uri);
-            return Ok(ExitCode::from(if fine { INTERRUPTED } else { SOME_FAILED }));
+            let stands = reach.is_ok_and(|reach| undo(&reach).is_ok_and(|undone| !tell(&undone, &uri)));
+            return Ok(ExitCode::from(if stands { SOME_FAILED } else { INTERRUPTED }));
         }
         Err(error) => return Err(error),
     };
@@ -133,14 +134,6 @@ fn here_is(connect: &Connect, reach: Reach) -> anyhow::Result<Reach> {
         );
     }
     Ok(reach)
-}
-
-/// Whether nothing of the host's guests is left changed, as far as can be told.
-fn stands_nowhere(undone: Option<anyhow::Result<migcal::helper::Undone>>, uri: &str) -> bool {
-    match undone {
-        Some(Ok(undone)) => tell(&undone, uri),
-        _ => true,
-    }
 }
 
 fn describe(name: &str, found: &Found, link: Option<BitRate>) -> String {
@@ -172,10 +165,10 @@ fn describe(name: &str, found: &Found, link: Option<BitRate>) -> String {
         assumed.push("the link is not known: --link 1Gbit/s stands for it");
         BitRate(1_000_000_000)
     });
-    let qemu = found.qemu.split('.').take(2).collect::<Vec<_>>().join(".");
+    let qemu = major_minor(&found.qemu);
     text.push_str(&format!(
-        "\nmigsim predict --memory {}{touched} --vcpus {} --qemu {qemu} --link {link} --workload '{measured}'\n",
-        memory, found.vcpus
+        "\nmigsim predict --memory {memory}{touched} --vcpus {} --qemu {qemu} --link {link} --workload '{measured}'\n",
+        found.vcpus
     ));
     for what in assumed {
         text.push_str(&format!("Note: {what}.\n"));

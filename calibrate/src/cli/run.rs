@@ -41,12 +41,12 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
     if args.site.is_lab() {
         // Before a lab is brought up for it.
-        check_room(&Reach::Here, &[&plan], 2)?;
+        check_room(&Reach::Here, &[vec![&plan]], 2)?;
     }
     let writer = args.out.as_deref().map(append_to).transpose()?;
     let interrupted = terminal::interruptible()?;
     let mut opened = args.site.open(plan.link.unwrap_or_default(), &interrupted)?;
-    opened.hosts.check(&[&plan])?;
+    opened.hosts.check(&[vec![&plan]])?;
     let started_at = now();
     let id = started_at.replace(['-', ':'], "");
     let label = Label { id: &id, campaign: "run", repeat: 1 };

@@ -71,13 +71,8 @@ impl SiteArgs {
         match &self.lab {
             _ if !self.is_lab() => Ok(None),
             None => Ok(Some(Link::default())),
-            Some(name) => Ok(Some(self.named(name)?.link())),
+            Some(name) => Ok(Some(Lab::named(name)?.link())),
         }
-    }
-
-    fn named(&self, name: &str) -> anyhow::Result<Lab> {
-        Lab::find(name)?
-            .ok_or_else(|| anyhow::anyhow!("no lab `{name}` is up; `migcal lab up --name {name}` brings it up"))
     }
 
     /// Opens the hosts; a lab is brought up with `link` if none was named. What killed tools have left is put in order, and told.
@@ -92,7 +87,7 @@ impl SiteArgs {
             _ => {
                 let (lab, in_use) = match &self.lab {
                     Some(name) => {
-                        let lab = self.named(name)?;
+                        let lab = Lab::named(name)?;
                         let in_use = lab.lock()?;
                         (lab, in_use)
                     }

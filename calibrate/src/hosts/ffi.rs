@@ -14,6 +14,11 @@ use virt::sys;
 
 use super::JobStats;
 
+/// A version as libvirt counts it, as people write it: 7002022 is 7.2.22.
+pub(crate) fn dotted(version: u32) -> String {
+    format!("{}.{}.{}", version / 1_000_000, version / 1000 % 1000, version % 1000)
+}
+
 /// What libvirt tells about a domain while it migrates.
 #[derive(Debug)]
 pub(crate) enum Event {

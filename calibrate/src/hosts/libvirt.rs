@@ -221,9 +221,8 @@ impl LibvirtHosts {
             return Ok(known.clone());
         }
         let connect = self.connect(Side::Source)?;
-        let dotted = |v: u32| format!("{}.{}.{}", v / 1_000_000, v / 1000 % 1000, v % 1000);
-        let qemu = connect.hyp_version().map_or(String::new(), dotted);
-        let libvirt = connect.lib_version().map_or(String::new(), dotted);
+        let qemu = connect.hyp_version().map_or(String::new(), ffi::dotted);
+        let libvirt = connect.lib_version().map_or(String::new(), ffi::dotted);
         Ok(self.versions.insert((qemu, libvirt)).clone())
     }
 
@@ -396,15 +395,22 @@ impl LibvirtHosts {
 
 /// What a QEMU takes beside its guest's memory.
 const BESIDE: u64 = 160 << 20;
+/// What an image has beside its guest's memory, rounded up.
+const BESIDE_IMAGE: u64 = 16 << 20;
 /// What a host keeps free: below, Linux ends processes.
 const SPARE: u64 = 128 << 20;
 
-/// Whether a host has room for guests that are moved at the same time, in memory and, for offline moves, on its disk. `copies`: 2 where source
-/// and destination are one machine, a lab's.
+/// Whether a host has room for runs, in memory and, for offline moves, on its disk: each of `runs` is of guests that are moved at the same
+/// time. `copies`: 2 where source and destination are one machine, a lab's.
 ///
 /// # Errors
 /// Says what is short, and how much of it there is.
-pub fn check_room(reach: &Reach, plans: &[&RunPlan], copies: u64) -> anyhow::Result<()> {
+pub fn check_room(reach: &Reach, runs: &[Vec<&RunPlan>], copies: u64) -> anyhow::Result<()> {
+    // The most that any of the runs takes.
+    let most = |of: &dyn Fn(&RunPlan) -> u64| {
+        let each = runs.iter().map(|guests| guests.iter().map(|plan| of(plan)).sum::<u64>());
+        copies * each.max().unwrap_or(0)
+    };
     let refuse = |what: &str, needed: u64, free: u64| {
         let (needed, free) = (human_bytes(needed as f64), human_bytes(free as f64));
         let of = if copies == 2 { "for both ends of the lab" } else { "for the guest" };
@@ -414,18 +420,18 @@ pub fn check_room(reach: &Reach, plans: &[&RunPlan], copies: u64) -> anyhow::Res
     };
     let text = reach.run(&["cat", "/proc/meminfo"])?;
     let figure = |key: &str| meminfo(&text, key);
-    let needed = copies * plans.iter().map(|plan| plan.resident().0 + BESIDE).sum::<u64>() + SPARE;
+    let needed = most(&|plan| plan.resident().0 + BESIDE) + SPARE;
     let free = figure("MemAvailable").unwrap_or(u64::MAX);
     if needed > free {
         return refuse("memory", needed, free);
     }
     // Linux refuses what no machine of this size could ever have.
     let all = figure("MemTotal").unwrap_or(u64::MAX).saturating_add(figure("SwapTotal").unwrap_or(0));
-    if let Some(most) = plans.iter().map(|plan| plan.memory.0).max().filter(|most| *most > all) {
-        return refuse("memory", most, all);
+    if let Some(largest) = runs.iter().flatten().map(|plan| plan.memory.0).max().filter(|largest| *largest > all) {
+        return refuse("memory", largest, all);
     }
-    let images = plans.iter().filter(|plan| plan.policy.mode == Mode::Offline);
-    let needed = copies * images.map(|plan| plan.resident().0 + (16 << 20)).sum::<u64>();
+    let image = |plan: &RunPlan| if plan.policy.mode == Mode::Offline { plan.resident().0 + BESIDE_IMAGE } else { 0 };
+    let needed = most(&image);
     if needed > 0 {
         let df = |place| reach.run(&["df", "-B1", "--output=avail", place]);
         let text = df("/var/lib/libvirt").or_else(|_| df("/var/lib"))?;
@@ -444,18 +450,16 @@ fn meminfo(text: &str, key: &str) -> Option<u64> {
 }
 
 impl Hosts for LibvirtHosts {
-    fn check(&mut self, plans: &[&RunPlan]) -> anyhow::Result<()> {
+    fn check(&mut self, runs: &[Vec<&RunPlan>]) -> anyhow::Result<()> {
         let (qemu, _) = self.versions()?;
-        for plan in plans {
-            if let Ok(version) = qemu.parse() {
-                plan.check_for(version)?;
-            }
+        if let Ok(version) = qemu.parse() {
+            runs.iter().flatten().try_for_each(|plan| plan.check_for(version))?;
         }
-        let copies = if self.lab().is_some() { 2 } else { 1 };
-        for side in Side::BOTH {
-            check_room(&self.reach(side)?, plans, copies)?;
+        if self.lab().is_some() {
+            // Its hosts are this machine.
+            return check_room(&Reach::Here, runs, 2);
         }
-        Ok(())
+        Side::BOTH.into_iter().try_for_each(|side| check_room(&self.reach(side)?, runs, 1))
     }
 
     fn path(&mut self, plan: &RunPlan) -> anyhow::Result<Facts> {

@@ -128,8 +128,8 @@ pub struct Facts {
 
 /// Two hosts and the guest between them. Calls return errors in words that say what did not work.
 pub trait Hosts {
-    /// Whether these runs can be made at the same time: by the hosts' versions, and by the room that they have.
-    fn check(&mut self, plans: &[&RunPlan]) -> anyhow::Result<()>;
+    /// Whether these runs, each of guests that are moved at the same time, can be made: by the hosts' versions, and by the room that they have.
+    fn check(&mut self, runs: &[Vec<&RunPlan>]) -> anyhow::Result<()>;
     /// Shapes and measures the path as the plan wants it.
     fn path(&mut self, plan: &RunPlan) -> anyhow::Result<Facts>;
     /// Starts the plan's guest at the source and returns when it works.

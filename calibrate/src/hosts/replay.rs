@@ -93,7 +93,7 @@ impl Replay {
 }
 
 impl Hosts for Replay {
-    fn check(&mut self, _: &[&RunPlan]) -> anyhow::Result<()> {
+    fn check(&mut self, _: &[Vec<&RunPlan>]) -> anyhow::Result<()> {
         Ok(())
     }
 

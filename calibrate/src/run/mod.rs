@@ -89,21 +89,16 @@ fn start(hosts: &mut dyn Hosts, plan: &RunPlan, label: Label) -> anyhow::Result<
     if let Ok(version) = facts.qemu.parse() {
         plan.check_for(version)?;
     }
-    let started = hosts.start_guest(plan);
-    if let Err(error) = started {
-        // Nothing was migrated; a guest that did not come up is of no use to anyone.
-        let _ = hosts.clear();
-        return Err(error);
-    }
-    let mut record = Record { repeat: label.repeat, ..Record::planned(label.id, label.campaign, plan, &facts) };
-    let mut trace = Trace { id: label.id.to_owned(), facts, ..Trace::default() };
-    let curve = match hosts.curve(plan) {
+    let curve = match hosts.start_guest(plan).and_then(|()| hosts.curve(plan)) {
         Ok(curve) => curve,
         Err(error) => {
+            // Nothing was migrated; a guest that did not come up, or was not measured, is of no use to anyone.
             let _ = hosts.clear();
             return Err(error);
         }
     };
+    let mut record = Record { repeat: label.repeat, ..Record::planned(label.id, label.campaign, plan, &facts) };
+    let mut trace = Trace { id: label.id.to_owned(), facts, ..Trace::default() };
     if let Some((workload, touched)) = curve {
         (record.workload, record.touched_pages) = (workload.to_string(), touched.0);
         trace.curve = Some((record.workload.clone(), touched.0));
