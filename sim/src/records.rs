@@ -2,7 +2,7 @@
 //!
 //! The schema is the project's interchange format (docs/run-record.md). Columns may stand in any order; unknown ones are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::io::{Read, Write};
 use std::str::FromStr;
@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use csv::StringRecord;
 use migsim_models::profile::Profile;
-use migsim_models::spec::{Layout, Mode};
+use migsim_models::qemu::Version;
+use migsim_models::spec::{Layout, Mode, Policy};
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
 use migsim_models::workload::Workload;
 use rand::{RngExt, SeedableRng};
@@ -550,19 +551,22 @@ pub struct Summary {
     pub predicted: usize,
     /// Rows that could not be read.
     pub failed: usize,
+    /// QEMU's, of the rows that were predicted.
+    pub versions: BTreeSet<Version>,
     by_mode: BTreeMap<String, ModeErrors>,
 }
 
 impl Summary {
-    fn add(&mut self, columns: &Columns, row: &StringRecord, mode: Mode, prediction: &RowPrediction) {
+    fn add(&mut self, columns: &Columns, row: &StringRecord, asked: &Policy, prediction: &RowPrediction) {
         self.predicted += 1;
+        self.versions.insert(asked.qemu);
         let measured = |column: &str| columns.number(row, column).ok().flatten();
         let outcome = columns.text(row, "outcome");
         let elapsed = measured("elapsed_ms").filter(|ms| *ms > 0.0);
         if outcome.is_none() && elapsed.is_none() {
             return;
         }
-        let errors = self.by_mode.entry(mode.to_string()).or_insert_with(|| ModeErrors {
+        let errors = self.by_mode.entry(asked.mode.to_string()).or_insert_with(|| ModeErrors {
             elapsed: Sample::new(),
             downtime_ms: Sample::new(),
             wire: Sample::new(),
@@ -702,12 +706,12 @@ pub fn predict_records(
             writer.write_record(names).map_err(write)?;
             wrote_header = true;
         }
-        let answers: Vec<Result<(Mode, RowPrediction), RowError>> =
+        let answers: Vec<Result<(Policy, RowPrediction), RowError>> =
             batch.par_iter().map(|row| answer(job, &columns, header.len(), row, draws.as_ref())).collect();
         for (row, answer) in batch.iter().zip(answers) {
             match answer {
-                Ok((mode, prediction)) => {
-                    summary.add(&columns, row, mode, &prediction);
+                Ok((asked, prediction)) => {
+                    summary.add(&columns, row, &asked, &prediction);
                     let fields = prediction.fields();
                     let fields = row.iter().chain(fields.iter().map(String::as_str));
                     writer.write_record(fields.map(|cell| harmless(&crate::scenario::shown(cell)))).map_err(write)?;
@@ -733,7 +737,7 @@ fn answer(
     width: usize,
     row: &StringRecord,
     draws: Option<&Draws>,
-) -> Result<(Mode, RowPrediction), RowError> {
+) -> Result<(Policy, RowPrediction), RowError> {
     let line = row.position().map_or(0, csv::Position::line);
     let place = |(column, reason): Fault| RowError { file: job.file.to_owned(), line, column, reason };
     whole(row, width).map_err(place)?;
@@ -741,7 +745,7 @@ fn answer(
     job.fidelity.check(&case.guest).map_err(|why| place(("memory_mib".to_owned(), why)))?;
     let (mut prediction, run) = RowPrediction::with_run(&case, job.profile, job.fidelity);
     prediction.quantiles = draws.and_then(|draws| draws.quantiles(&case, job.profile, &run));
-    Ok((case.policy.mode, prediction))
+    Ok((case.policy, prediction))
 }
 
 #[cfg(test)]

@@ -459,6 +459,17 @@ fn no_interval_holds_what_cannot_be() {
 }
 
 #[test]
+fn records_of_another_version_of_qemu_than_the_profiles_are_told() {
+    let told = |version: &str| {
+        let text = format!("mode,memory_mib,workload,link_mbit,qemu\nprecopy,1024,idle,1000,{version}\n");
+        let (status, errors) = records(&text);
+        assert_eq!(status, 0, "{errors}");
+        errors.contains("the profile was fitted to QEMU 7.2, and there are runs of 10.0")
+    };
+    assert!(told("10.0") && !told("7.2"));
+}
+
+#[test]
 fn records_say_what_scenarios_say() {
     let header =
         "mode,memory_mib,workload,link_mbit,postcopy_after_passes,postcopy_after_ms,on_timeout,timeout_s,qemu\n";

@@ -273,3 +273,53 @@ fn runs_that_are_left_out_are_counted_with_the_reason() {
         migcal(&["fit", &place, "--from", "assumed", "--out", &folder.path().join("p.toml").display().to_string()]);
     assert!(text(&output.stderr).contains("2 disturbed by other work"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn files_may_have_any_name_and_errors_about_them_are_plain() {
+    let good = include_str!("../data/two-repeats.csv");
+    // What a file system takes as one name.
+    for name in HOSTILE.iter().filter(|name| !name.contains('/') && !["", ".", ".."].contains(name)) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &str| file(&folder, name, content);
+        let (runs, bad) = (file(name, good), file(&format!("{name}.bad"), "id,mode\n1,precopy\n"));
+        let page = format!("{runs}.html");
+        assert!(migcal(&["noise", &runs]).status.success(), "{name:?}");
+        assert!(migcal(&["validate", &runs, "--report", &page]).status.success(), "{name:?}");
+        for arguments in [
+            &["noise", &bad][..],
+            &["fit", &bad, "--out", &format!("{runs}.toml")],
+            &["validate", &bad, "--profile", &bad],
+        ] {
+            let output = migcal(arguments);
+            let error = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+            assert!(error.chars().all(|c| c == '\n' || !c.is_control()) && !error.contains('\u{202e}'), "{error:?}");
+        }
+        let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        let mut expected = [String::new(), ".bad".to_owned(), ".html".to_owned()].map(|end| format!("{name}{end}"));
+        expected.sort();
+        assert_eq!(left, expected.map(std::ffi::OsString::from));
+    }
+}
+
+#[test]
+fn runs_of_another_version_of_qemu_than_the_profiles_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_7_2 = include_str!("../data/two-repeats.csv");
+    let of_10_0 = of_7_2.replace(",kvm,tcp,7.2,", ",kvm,tcp,10.0,");
+    let place = file(&folder, "runs.csv", &of_10_0);
+    let pictures = folder.path().join("pictures").display().to_string();
+    let told = "note: the profile was fitted to QEMU 7.2, and there are runs of 10.0";
+    for command in [&["validate"][..], &["transfer"], &["paper", "--out", &pictures]] {
+        let error = text(&migcal(&[command, &[&place]].concat()).stderr);
+        assert!(error.contains(told), "{command:?}: {error}");
+    }
+    let both = of_7_2.to_owned() + of_10_0.split_once('\n').unwrap().1;
+    let mixed = file(&folder, "mixed.csv", &both);
+    let profile = folder.path().join("p.toml").display().to_string();
+    let error = text(&migcal(&["fit", &mixed, "--from", "assumed", "--out", &profile]).stderr);
+    assert!(error.contains("runs of QEMU 7.2, 10.0 are fitted together"), "{error}");
+    let error = text(&migcal(&["validate", &file(&folder, "same.csv", of_7_2)]).stderr);
+    assert!(!error.contains("note"), "{error}");
+}

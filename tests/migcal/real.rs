@@ -251,8 +251,8 @@ fn a_rehearsal_leaves_idle_and_busy_guests_as_they_were() {
     }
 }
 
-/// A QEMU that has been stopped, over its QMP socket; it goes on when it is told to, if it is `willing`.
-fn stopped_qemu(socket: &Path, willing: Arc<AtomicBool>, running: Arc<AtomicBool>) {
+/// A QEMU's QMP socket: says `events` to whoever comes, and answers each order with what `answer` makes of it.
+fn fake_qemu(socket: &Path, events: &'static str, mut answer: impl FnMut(&str) -> serde_json::Value + Send + 'static) {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
     std::thread::spawn(move || {
@@ -263,23 +263,74 @@ fn stopped_qemu(socket: &Path, willing: Arc<AtomicBool>, running: Arc<AtomicBool
             for line in orders.lines().map_while(Result::ok) {
                 let order: serde_json::Value = serde_json::from_str(&line).unwrap();
                 let word = order["execute"].as_str().unwrap();
-                if word == "cont" && willing.load(Ordering::Relaxed) {
-                    running.store(true, Ordering::Relaxed);
-                }
-                let status = if running.load(Ordering::Relaxed) { "running" } else { "paused" };
-                let answer = match word {
-                    "cont" if status == "paused" => {
-                        serde_json::json!({"error": {"desc": "Resetting the Virtual Machine is required"}})
-                    }
-                    "query-status" => serde_json::json!({"return": {"status": status}}),
-                    _ => serde_json::json!({"return": {}}),
-                };
-                let mut answer = answer;
-                answer["id"] = order["id"].clone();
-                answers.write_all(format!("{answer}\n").as_bytes()).unwrap();
+                let mut said = answer(word);
+                said["id"] = order["id"].clone();
+                let events = if word == "qmp_capabilities" { events } else { "" };
+                answers.write_all(format!("{said}\n{events}").as_bytes()).unwrap();
             }
         }
     });
+}
+
+/// A QEMU that has been stopped; it goes on when it is told to, if it is `willing`.
+fn stopped_qemu(socket: &Path, willing: Arc<AtomicBool>, running: Arc<AtomicBool>) {
+    fake_qemu(socket, "", move |word| {
+        if word == "cont" && willing.load(Ordering::Relaxed) {
+            running.store(true, Ordering::Relaxed);
+        }
+        let status = if running.load(Ordering::Relaxed) { "running" } else { "paused" };
+        match word {
+            "cont" if status == "paused" => {
+                serde_json::json!({"error": {"desc": "Resetting the Virtual Machine is required"}})
+            }
+            "query-status" => serde_json::json!({"return": {"status": status}}),
+            _ => serde_json::json!({"return": {}}),
+        }
+    });
+}
+
+/// A QEMU whose migration is being given up: `hangs` until it is told to go on, or is over at the third question.
+fn given_up_qemu(socket: &Path, hangs: bool, told: Arc<AtomicBool>) {
+    let event = r#"{"event": "MIGRATION", "data": {"status": "cancelling"}, "timestamp": {"seconds": 1, "microseconds": 0}}
+"#;
+    let mut asked = 0;
+    fake_qemu(socket, event, move |word| {
+        told.fetch_or(word == "migrate-continue", Ordering::Relaxed);
+        asked += usize::from(word == "query-migrate");
+        let over = told.load(Ordering::Relaxed) || !hangs && asked > 2;
+        match word {
+            "query-migrate" => serde_json::json!({"return": {"status": if over { "cancelled" } else { "cancelling" }}}),
+            _ => serde_json::json!({"return": {}}),
+        }
+    });
+}
+
+#[test]
+fn a_guest_that_hangs_in_a_migration_that_was_given_up_is_let_go_and_no_other() {
+    use migcal::helper::Helper;
+    use migcal::reach::Reach::Here;
+    let patience = std::time::Duration::from_secs(20);
+    for hangs in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("qmp");
+        let told = Arc::new(AtomicBool::new(false));
+        given_up_qemu(&socket, hangs, Arc::clone(&told));
+        let helper = Helper::start(&Here, &["unstick", &socket.display().to_string()]).unwrap();
+        assert_eq!(helper.expect("stuck", patience).unwrap(), hangs);
+        assert_eq!(told.load(Ordering::Relaxed), hangs);
+    }
+    // What follows a run does the same, without being asked.
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("qmp");
+    let told = Arc::new(AtomicBool::new(false));
+    given_up_qemu(&socket, true, Arc::clone(&told));
+    let _helper = Helper::start(&Here, &["watch", &socket.display().to_string(), "", "10.0.0.2", "web01"]).unwrap();
+    let began = std::time::Instant::now();
+    while !told.load(Ordering::Relaxed) {
+        assert!(began.elapsed() < patience, "it still hangs");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(began.elapsed() > std::time::Duration::from_secs(2), "a cancel that takes its time was broken into");
 }
 
 #[test]

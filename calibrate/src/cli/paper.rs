@@ -28,7 +28,9 @@ pub(super) struct PaperArgs {
 
 pub(super) fn run(args: &PaperArgs) -> anyhow::Result<ExitCode> {
     let profile = profile_or_default(args.profile.as_deref())?;
-    let judged = judge(&read(&[&args.runs], &args.disturbance)?.runs, &profile);
+    let read = read(&[&args.runs], &args.disturbance)?;
+    read.warn_of_versions(Some(&profile));
+    let judged = judge(&read.runs, &profile);
     for (name, picture) in pictures(&judged) {
         PictureOutput::create(&args.out.join(name), Care::default())?.write(&picture)?;
     }

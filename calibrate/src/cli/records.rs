@@ -88,27 +88,15 @@ impl Records {
     /// Says where versions of QEMU differ among the runs, or from those that a profile was fitted to: rules are of the version, but what
     /// hosts take is of what was measured.
     pub(super) fn warn_of_versions(&self, profile: Option<&Profile>) {
-        let list =
-            |versions: &BTreeSet<Version>| versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         if profile.is_none() && self.qemu.len() > 1 {
+            let versions: Vec<String> = self.qemu.iter().map(ToString::to_string).collect();
             terminal::complain(&format!(
                 "note: runs of QEMU {} are fitted together; where their hosts differ as well, fit each by itself",
-                list(&self.qemu)
+                versions.join(", ")
             ));
         }
-        let of_profile: BTreeSet<Version> = profile
-            .and_then(|profile| profile.fit.as_ref())
-            .into_iter()
-            .flat_map(|fit| &fit.versions)
-            .filter_map(|text| text.strip_prefix("QEMU ")?.split(',').next()?.parse().ok())
-            .collect();
-        let others: BTreeSet<Version> = self.qemu.difference(&of_profile).copied().collect();
-        if !of_profile.is_empty() && !others.is_empty() {
-            terminal::complain(&format!(
-                "note: the profile was fitted to QEMU {}, and there are runs of {}: it may not hold for them",
-                list(&of_profile),
-                list(&others)
-            ));
+        if let Some(note) = profile.and_then(|profile| profile.note_of_versions(&self.qemu)) {
+            terminal::complain(&note);
         }
     }
 }

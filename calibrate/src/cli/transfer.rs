@@ -37,7 +37,9 @@ pub(super) fn run(args: &TransferArgs) -> anyhow::Result<ExitCode> {
         return Err(InputError::new("--sizes", format!("`{size}`: a fit takes 3 runs or more")).into());
     }
     let from = profile_or_default(args.from.as_deref())?;
-    let runs = read(&args.runs, &args.disturbance)?.runs;
+    let read = read(&args.runs, &args.disturbance)?;
+    read.warn_of_versions(Some(&from));
+    let runs = read.runs;
     let interrupted = terminal::interruptible()?;
     let bar = terminal::progress(1000, "{bar:30} {percent} %, {eta} left  adapting");
     let manner = Manner { seed: args.seed, ..Manner::default() };

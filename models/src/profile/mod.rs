@@ -8,8 +8,11 @@ mod slot;
 
 pub use slot::{FIELDS, Field, Slot};
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+use crate::qemu::Version;
 use crate::spec::{Mode, Transport};
 use crate::units::{BitRate, Bytes, PageRate, SimTime};
 
@@ -84,6 +87,13 @@ pub struct Provenance {
     pub left_out: Vec<String>,
     /// Parameters that the runs say nothing about, and why; they stand at the profile that the fit started from.
     pub at_prior: Vec<String>,
+}
+
+impl Provenance {
+    /// QEMU's among the versions.
+    fn qemu_versions(&self) -> impl Iterator<Item = Version> {
+        self.versions.iter().filter_map(|text| text.strip_prefix("QEMU ")?.split(',').next()?.parse().ok())
+    }
 }
 
 /// What the management layer and QEMU spend around and between the rounds.
@@ -333,6 +343,21 @@ impl Profile {
         let profile: Profile = toml::from_str(text)?;
         profile.check()?;
         Ok(profile)
+    }
+
+    /// A note where runs are of versions of QEMU that the profile was not fitted to: rules are of the version, but what hosts take is of
+    /// what was measured.
+    pub fn note_of_versions(&self, runs: &BTreeSet<Version>) -> Option<String> {
+        let fitted: BTreeSet<Version> = self.fit.iter().flat_map(Provenance::qemu_versions).collect();
+        let others: Vec<String> = runs.difference(&fitted).map(ToString::to_string).collect();
+        let fitted: Vec<String> = fitted.iter().map(ToString::to_string).collect();
+        (!fitted.is_empty() && !others.is_empty()).then(|| {
+            format!(
+                "note: the profile was fitted to QEMU {}, and there are runs of {}: it may not hold for them",
+                fitted.join(", "),
+                others.join(", ")
+            )
+        })
     }
 
     /// What is assumed before any run is seen.

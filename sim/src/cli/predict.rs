@@ -189,6 +189,9 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
     };
     bar.finish_and_clear();
     terminal::complain(&report.summary.to_string());
+    if let Some(note) = profile.note_of_versions(&report.summary.versions) {
+        terminal::complain(&note);
+    }
     Ok(match report {
         Report { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
         Report { summary, .. } if summary.predicted == 0 => ExitCode::from(UNUSABLE),
