@@ -9,6 +9,7 @@ mod extremes;
 mod fidelity;
 mod files;
 mod fleets;
+mod frozen;
 mod laws;
 mod parsers;
 mod published;
