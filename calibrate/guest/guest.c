@@ -422,6 +422,8 @@ static void work(void)
     for (;;) {
         u64 now = rdtsc(), cycles = now - last;
         last = now;
+        /* Restored on a processor whose clock is behind: no time has passed. The loop below would take minutes. */
+        if (cycles >> 63) cycles = 0;
         /* Longer than a processor's 32 bits of cycles: a long stop; what is lost below a second of it does not matter. */
         u32 us = 0, behind = 0;
         for (; cycles >> 32; cycles -= 1ull << 32) us += us_per_cycle;

@@ -224,11 +224,15 @@ impl Series {
         Link::of(BitRate(100_000_000))
     }
 
-    /// Makes a trial.
-    ///
-    /// # Errors
-    /// The lab is gone, or no guest starts in it.
-    pub fn make(&self, trial: &Trial) -> anyhow::Result<Checked> {
+    /// Makes a trial. One that cannot be made to its end, because something that it left stands in the way, is a fault as well.
+    pub fn make(&self, trial: &Trial) -> Checked {
+        self.made(trial).unwrap_or_else(|error| {
+            let wrong = format!("it ends in the middle: {error:#}");
+            self.row(trial, &Seen::default(), None, None, "", &[wrong])
+        })
+    }
+
+    fn made(&self, trial: &Trial) -> anyhow::Result<Checked> {
         let lab = self.lab()?;
         let folder = tempfile::tempdir()?;
         // Before anything of the guest is there: its files are to lie on the disk that gets full.
@@ -449,11 +453,14 @@ fn works_at(lab: &Lab) -> bool {
     Side::BOTH.iter().any(|side| serial(lab, *side).contains("ready"))
 }
 
-/// Whether killing a QEMU is the guest's end: the only one, the one that it runs in, or one that holds half of its memory.
+/// Whether killing a QEMU is the guest's end: the only one, the one that has all of it, or one that holds half of its memory.
+///
+/// The source's has all of it until the guest runs at the destination, also while it stands there for the last pages to be sent.
 fn ends_the_guest(trial: &Trial, lab: &Lab) -> bool {
     let Fault::Guest(side) = trial.fault else { return false };
     let at_both = Side::BOTH.iter().all(|side| !lab.guest_pids(*side).is_empty());
-    !at_both || state(lab, side) == "running" || trial.subject == Subject::Run(Mode::Postcopy)
+    let moved = state(lab, Side::Destination) == "running";
+    !at_both || moved == (side == Side::Destination) || trial.subject == Subject::Run(Mode::Postcopy)
 }
 
 /// What `virsh` says at a host.

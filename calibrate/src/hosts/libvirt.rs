@@ -41,6 +41,9 @@ const BOOT_PER_MIB: Duration = Duration::from_millis(40);
 /// Windows over which a Linux guest's writes are measured.
 const CURVE_WINDOWS_MS: [u64; 8] = [60, 125, 250, 500, 1000, 2000, 4000, 8000];
 const LINUX_BOOT: Duration = Duration::from_secs(400);
+/// libvirt goes on with the call of a tool that is gone, and keeps others from the guest until that has ended: for so long at most, as far as
+/// has been seen.
+const LETS_GO: Duration = Duration::from_secs(180);
 
 /// Which two hosts.
 #[derive(Debug)]
@@ -163,6 +166,18 @@ impl LibvirtHosts {
         match &self.site {
             Site::Lab { lab, .. } => Some(lab),
             Site::Servers { .. } => None,
+        }
+    }
+
+    /// Asks libvirt again while an earlier call keeps the guest: each time it waits for half a minute by itself.
+    fn patiently<T>(&self, ask: impl Fn() -> Result<T, virt::error::Error>) -> Result<T, virt::error::Error> {
+        let since = Instant::now();
+        loop {
+            let done = ask();
+            let held = matches!(&done, Err(e) if e.code().known() == Some(ErrorNumber::OperationTimeout));
+            if !held || since.elapsed() > LETS_GO || self.interrupted.load(Ordering::Relaxed) {
+                return done;
+            }
         }
     }
 
@@ -782,7 +797,7 @@ impl Hosts for LibvirtHosts {
 
     fn destroy(&mut self, side: Side) -> anyhow::Result<()> {
         let Some(domain) = self.find(side)? else { return Ok(()) };
-        match domain.destroy() {
+        match self.patiently(|| domain.destroy()) {
             Ok(()) => Ok(()),
             Err(e) if e.code().known() == Some(ErrorNumber::OperationInvalid) => Ok(()),
             Err(e) => bail!("ending the guest at the {side}: {}", e.message()),
@@ -842,7 +857,7 @@ impl Hosts for LibvirtHosts {
         for side in Side::BOTH {
             self.destroy(side)?;
             if let Some(domain) = self.find(side)? {
-                domain.undefine().doing(format!("removing the guest from the {side}"))?;
+                self.patiently(|| domain.undefine()).doing(format!("removing the guest from the {side}"))?;
             }
             let places: Vec<String> = files.all().iter().map(|p| p.display().to_string()).collect();
             let mut words = vec!["rm", "-f"];
