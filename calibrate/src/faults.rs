@@ -279,9 +279,9 @@ impl Series {
         };
         let found = look(trial, &lab, &seen, before.as_deref(), &settled, &mut wrong);
         wrong.extend(left_after_settling(&lab));
-        let mut hosts = self.open()?;
-        hosts.clear()?;
-        drop(hosts);
+        if let Err(error) = self.open().and_then(|mut hosts| hosts.clear()) {
+            wrong.push(format!("it cannot be removed: {error:#}"));
+        }
         drop(disk);
         wrong.extend(left_behind(&lab, &own));
         Ok(self.row(trial, &seen, Some(&output), Some(&settled), &found, &wrong))
@@ -512,7 +512,12 @@ fn look(
     let running: Vec<Side> = Side::BOTH.into_iter().filter(|side| state(lab, *side) == "running").collect();
     let processes: usize = Side::BOTH.iter().map(|side| lab.guest_pids(*side).len()).sum();
     let starts = Side::BOTH.iter().filter(|side| serial(lab, **side).contains("ready")).count();
-    if let [side] = running[..] {
+    let killed = seen.struck && seen.ends_the_guest;
+    // Half of a guest may look as if it ran, to libvirt, for as long as it waits for the other half.
+    let half = killed && !settled.status.success() && running.iter().all(|side| !goes_on_working(lab, *side));
+    if let [side] = running[..]
+        && !half
+    {
         if processes != 1 {
             wrong.push(format!("{processes} QEMU processes"));
         }
@@ -537,7 +542,6 @@ fn look(
     // None is right where it had not begun to work, where a command that was let end takes its guests with it, and where the fault was its end.
     let takes_it_along =
         matches!(trial.subject, Subject::OwnRun | Subject::Campaign) && trial.fault != Fault::Tool(Signal::SIGKILL);
-    let killed = seen.struck && seen.ends_the_guest;
     let found = if killed {
         "none: its QEMU was killed"
     } else if trial.subject == Subject::OwnRun {

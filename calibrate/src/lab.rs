@@ -463,6 +463,21 @@ impl Lab {
             && std::os::unix::net::UnixStream::connect(self.host(side).join("run/libvirt-sock")).is_ok()
     }
 
+    /// Ends a host's libvirtd, whose guests run on, and starts another that finds them.
+    ///
+    /// # Errors
+    /// It does not end, or none starts.
+    pub fn restart_daemon(&self, side: Side) -> anyhow::Result<()> {
+        if let Some(pid) = self.daemon_pid(side) {
+            kill(Pid::from_raw(pid), Signal::SIGKILL).context("ending libvirtd")?;
+            let began = Instant::now();
+            while self.daemon_pid(side) == Some(pid) && began.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        self.start_daemon(side)
+    }
+
     /// Starts a host's libvirtd, if it does not run.
     ///
     /// # Errors

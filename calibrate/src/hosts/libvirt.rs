@@ -41,9 +41,6 @@ const BOOT_PER_MIB: Duration = Duration::from_millis(40);
 /// Windows over which a Linux guest's writes are measured.
 const CURVE_WINDOWS_MS: [u64; 8] = [60, 125, 250, 500, 1000, 2000, 4000, 8000];
 const LINUX_BOOT: Duration = Duration::from_secs(400);
-/// libvirt goes on with the call of a tool that is gone, and keeps others from the guest until that has ended: for so long at most, as far as
-/// has been seen.
-const LETS_GO: Duration = Duration::from_secs(180);
 
 /// Which two hosts.
 #[derive(Debug)]
@@ -169,16 +166,25 @@ impl LibvirtHosts {
         }
     }
 
-    /// Asks libvirt again while an earlier call keeps the guest: each time it waits for half a minute by itself.
-    fn patiently<T>(&self, ask: impl Fn() -> Result<T, virt::error::Error>) -> Result<T, virt::error::Error> {
-        let since = Instant::now();
-        loop {
-            let done = ask();
-            let held = matches!(&done, Err(e) if e.code().known() == Some(ErrorNumber::OperationTimeout));
-            if !held || since.elapsed() > LETS_GO || self.interrupted.load(Ordering::Relaxed) {
-                return done;
-            }
+    /// Removes what a host's libvirt knows of the guest, which does not run.
+    ///
+    /// Where post-copy was torn by the end of the source's QEMU, libvirt (9.0) keeps the migration's job for a recovery that cannot come, and
+    /// everybody else from the guest: only a new daemon knows better. Guests do not end with their daemon.
+    fn undefine(&mut self, side: Side) -> anyhow::Result<()> {
+        let Some(domain) = self.find(side)? else { return Ok(()) };
+        let what = format!("removing the guest from the {side}");
+        match domain.undefine() {
+            Err(e) if e.code().known() == Some(ErrorNumber::OperationTimeout) => {}
+            other => return other.map(drop).doing(what),
         }
+        let Site::Lab { lab, .. } = &self.site else {
+            bail!(
+                "{what}: libvirt there keeps it for a migration that has ended; restart its daemon (`systemctl restart libvirtd`, or \
+                 virtqemud), with which no guest ends, and try again"
+            );
+        };
+        lab.restart_daemon(side)?;
+        self.find(side)?.map_or(Ok(()), |domain| domain.undefine().map(drop).doing(what))
     }
 
     fn tool_uri(&self, side: Side) -> String {
@@ -797,7 +803,7 @@ impl Hosts for LibvirtHosts {
 
     fn destroy(&mut self, side: Side) -> anyhow::Result<()> {
         let Some(domain) = self.find(side)? else { return Ok(()) };
-        match self.patiently(|| domain.destroy()) {
+        match domain.destroy() {
             Ok(()) => Ok(()),
             Err(e) if e.code().known() == Some(ErrorNumber::OperationInvalid) => Ok(()),
             Err(e) => bail!("ending the guest at the {side}: {}", e.message()),
@@ -854,11 +860,11 @@ impl Hosts for LibvirtHosts {
         self.watch = None;
         self.beats = None;
         let files = Files::of(&self.name);
+        // The source's libvirt may be waiting for a guest at the destination that waits for pages of a QEMU that is gone.
+        self.destroy(Side::Destination)?;
+        self.destroy(Side::Source)?;
         for side in Side::BOTH {
-            self.destroy(side)?;
-            if let Some(domain) = self.find(side)? {
-                self.patiently(|| domain.undefine()).doing(format!("removing the guest from the {side}"))?;
-            }
+            self.undefine(side)?;
             let places: Vec<String> = files.all().iter().map(|p| p.display().to_string()).collect();
             let mut words = vec!["rm", "-f"];
             words.extend(places.iter().map(String::as_str));
