@@ -6,6 +6,7 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -22,12 +23,16 @@ struct Heard {
 pub(super) struct Beats {
     heard: Arc<Mutex<Heard>>,
     ended: Arc<AtomicBool>,
+    ears: Vec<JoinHandle<()>>,
 }
+
+/// How soon an ear notices that it is to close.
+const NOTICES: Duration = Duration::from_millis(20);
 
 impl Beats {
     /// Listens at `port`: in each of the network namespaces, or on this machine if there are none.
     pub(super) fn listen(namespaces: &[PathBuf], port: u16) -> anyhow::Result<Beats> {
-        let beats = Beats { heard: Arc::default(), ended: Arc::default() };
+        let mut beats = Beats { heard: Arc::default(), ended: Arc::default(), ears: Vec::new() };
         if namespaces.is_empty() {
             beats.open(None, port)?;
         }
@@ -37,7 +42,7 @@ impl Beats {
         Ok(beats)
     }
 
-    fn open(&self, namespace: Option<&Path>, port: u16) -> anyhow::Result<()> {
+    fn open(&mut self, namespace: Option<&Path>, port: u16) -> anyhow::Result<()> {
         let namespace = namespace.map(Path::to_owned);
         // A thread may change its network namespace, and a socket stays in the one where it was opened.
         let socket = std::thread::spawn(move || -> anyhow::Result<UdpSocket> {
@@ -53,9 +58,9 @@ impl Beats {
         .join()
         .map_err(|_| anyhow::anyhow!("the thread that listens ended"))?
         .context("listening for the guest's heartbeat")?;
-        socket.set_read_timeout(Some(Duration::from_millis(200)))?;
+        socket.set_read_timeout(Some(NOTICES))?;
         let (heard, ended) = (Arc::clone(&self.heard), Arc::clone(&self.ended));
-        std::thread::spawn(move || {
+        self.ears.push(std::thread::spawn(move || {
             let mut buffer = [0; 64];
             while !ended.load(Ordering::Relaxed) {
                 if socket.recv(&mut buffer).is_ok() {
@@ -67,7 +72,7 @@ impl Beats {
                     heard.last = Some(now);
                 }
             }
-        });
+        }));
         Ok(())
     }
 
@@ -85,5 +90,9 @@ impl Beats {
 impl Drop for Beats {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
+        // The next guest's are heard at the same port.
+        for ear in self.ears.drain(..) {
+            let _ = ear.join();
+        }
     }
 }
