@@ -359,7 +359,7 @@ fn what_a_killed_helper_left_is_put_back_by_the_next_command_or_told_with_what_m
     // In a mount namespace of its own: other tests look for journals as well.
     let settle = || {
         std::fs::write(&dump, "memory").unwrap();
-        let script = "mount -t tmpfs tmpfs /var/lib/libvirt && mkdir -m 711 /var/lib/libvirt/migcal && \
+        let script = "mount -t tmpfs tmpfs /var/lib && mkdir -p -m 711 /var/lib/libvirt/migcal && \
                       cp \"$1\" /var/lib/libvirt/migcal/id.undo && { \"$0\" settle --connect test:///default; rc=$?; } ; \
                       ls /var/lib/libvirt/migcal; exit $rc";
         let journal = folder.path().join("journal").display().to_string();
