@@ -224,15 +224,11 @@ impl Series {
         Link::of(BitRate(100_000_000))
     }
 
-    /// Makes a trial. One that cannot be made to its end, because something that it left stands in the way, is a fault as well.
-    pub fn make(&self, trial: &Trial) -> Checked {
-        self.made(trial).unwrap_or_else(|error| {
-            let wrong = format!("it ends in the middle: {error:#}");
-            self.row(trial, &Seen::default(), None, None, "", &[wrong])
-        })
-    }
-
-    fn made(&self, trial: &Trial) -> anyhow::Result<Checked> {
+    /// Makes a trial.
+    ///
+    /// # Errors
+    /// The lab is gone, or no guest starts in it.
+    pub fn make(&self, trial: &Trial) -> anyhow::Result<Checked> {
         let lab = self.lab()?;
         let folder = tempfile::tempdir()?;
         // Before anything of the guest is there: its files are to lie on the disk that gets full.

@@ -471,7 +471,10 @@ impl Lab {
         if let Some(pid) = self.daemon_pid(side) {
             kill(Pid::from_raw(pid), Signal::SIGKILL).context("ending libvirtd")?;
             let began = Instant::now();
-            while self.daemon_pid(side) == Some(pid) && began.elapsed() < PATIENCE {
+            while self.daemon_pid(side) == Some(pid) {
+                if began.elapsed() > PATIENCE {
+                    bail!("the {side}'s libvirtd, process {pid}, does not end");
+                }
                 std::thread::sleep(Duration::from_millis(10));
             }
         }

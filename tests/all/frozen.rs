@@ -1,4 +1,4 @@
-//! Predictions as they were when the house was rebuilt: of every scenario, recorded run, fleet and sweep, and of a thousand random
+//! Predictions as they were before the house was rebuilt: of every scenario, recorded run, fleet and sweep, and of a thousand random
 //! questions, to the last digit. `FREEZE=1` writes them anew; what changes then is a changed meaning, and belongs into CHANGELOG.md.
 
 use std::path::PathBuf;
@@ -165,7 +165,7 @@ fn recorded_runs_are_predicted_as_they_were() {
         "validation",
     ] {
         let file = format!("calibrate/data/{campaign}/runs.csv");
-        let text = says_quietly(&["predict", "--intervals", "--records", &file]);
+        let text = says(&["predict", "--intervals", "--records", &file]);
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let names = reader.headers().unwrap().clone();
         let kept: Vec<usize> =
@@ -179,11 +179,6 @@ fn recorded_runs_are_predicted_as_they_were() {
         }
     }
     frozen("records.csv", &table);
-}
-
-/// What a command prints that has something to say on standard error as well.
-fn says_quietly(arguments: &[&str]) -> String {
-    String::from_utf8(migsim(arguments).stdout).unwrap()
 }
 
 const OF_A_MOVE: [&str; 10] = [
@@ -277,7 +272,7 @@ const OF_A_POINT: [&str; 12] = [
 fn sweeps_are_predicted_as_they_were() {
     let mut table = vec![[header(&["sweep", "point"]), header(&OF_A_POINT)].concat()];
     for arguments in SWEEPS {
-        let text = says_quietly(&[&["sweep"], arguments, &["--format", "csv"]].concat());
+        let text = says(&[&["sweep"], arguments, &["--format", "csv"]].concat());
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let names = reader.headers().unwrap().clone();
         let at = OF_A_POINT.map(|column| names.iter().position(|name| name == column).unwrap());
@@ -314,7 +309,7 @@ fn a_thousand_random_questions_are_answered_as_they_were() {
         "effort",
     ])];
     for index in 0..1000 {
-        let row = match question(&profiles, 2016, index) {
+        let mut row: Vec<String> = match question(&profiles, 2016, index) {
             Err(_) => vec![index.to_string(), "refused".to_owned()],
             Ok(question) => {
                 let o = question.answer();
@@ -341,7 +336,6 @@ fn a_thousand_random_questions_are_answered_as_they_were() {
                     .collect()
             }
         };
-        let mut row: Vec<String> = row;
         row.resize(table[0].len(), String::new());
         table.push(row);
     }

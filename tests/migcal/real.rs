@@ -102,7 +102,7 @@ fn ten_commands_with_faults_lose_no_guest_and_leave_nothing() {
         if again == 2 || matches!(trial.fault, Fault::Cut(_)) {
             continue;
         }
-        let checked = series.make(&trial);
+        let checked = series.make(&trial).unwrap();
         assert_eq!(checked.wrong, "", "{checked:#?}");
         struck.push(command);
         if struck.len() == 10 {
@@ -421,6 +421,23 @@ fn dumps_of_a_guests_memory_are_its_own_and_go() {
     assert!(child.wait().unwrap().success() && seen > 0);
     let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("memory")), "{left:?}");
+}
+
+#[test]
+fn a_labs_daemon_that_is_started_anew_finds_the_guest_that_ran_on() {
+    let Some(engine) = engine() else { return };
+    let name = format!("anew-{}", std::process::id());
+    let _gone = Gone(name.clone());
+    let lab = Lab::up(&name, Link::of(BitRate(400_000_000))).unwrap();
+    let run = ["run", "--keep", "--mode", "paused", "--name", "g", "--lab", &name, "--engine", engine];
+    let output = migcal(&[&run[..], &["--memory", "64MiB", "--touched", "6000p"]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let before = (lab.daemon_pid(Side::Destination), lab.guest_pids(Side::Destination));
+    lab.restart_daemon(Side::Destination).unwrap();
+    assert_ne!(lab.daemon_pid(Side::Destination), before.0, "it is the same daemon");
+    assert_eq!(lab.guest_pids(Side::Destination), before.1, "it is another QEMU");
+    let state = ["virsh", "-c", &lab.uri(Side::Destination), "domstate", "g"];
+    assert_eq!(migcal::reach::Reach::Here.run(&state).unwrap().trim(), "running");
 }
 
 #[test]

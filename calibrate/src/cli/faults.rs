@@ -55,6 +55,7 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
     drop(Lab::up_for_me(&name, Series::link())?);
     let series = Series::new(&name, args.seed, &std::env::current_exe()?, &interrupted);
     let bar = terminal::progress(numbers.len() as u64, "{bar:30} {pos}/{len} trials, {eta} left  {msg}");
+    let (mut clean, mut failure) = (true, None);
     for number in numbers {
         if interrupted.load(Ordering::Relaxed) {
             break;
@@ -62,14 +63,26 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
         let trial = Trial::drawn(args.seed, number);
         bar.set_message(format!("{}, {}", trial.subject, trial.fault));
         let began = Instant::now();
-        let checked = series.make(&trial);
-        // One that was interrupted says nothing.
+        if !clean {
+            // It is not to find what the one before has left.
+            down(&name)?;
+            drop(Lab::up_for_me(&name, Series::link())?);
+        }
+        let checked = match series.make(&trial) {
+            Ok(checked) => checked,
+            // One that was interrupted says nothing.
+            Err(_) if interrupted.load(Ordering::Relaxed) => break,
+            Err(error) => {
+                failure = Some(error.context(format!("trial {number}: {}, {}", trial.subject, trial.fault)));
+                break;
+            }
+        };
         if interrupted.load(Ordering::Relaxed) {
             break;
         }
-        let good = checked.wrong.is_empty();
+        clean = checked.wrong.is_empty();
         bar.inc(1);
-        if !good || args.only.is_some() {
+        if !clean || args.only.is_some() {
             bar.suspend(|| terminal::print(&told(&checked, began)))?;
         }
         rows.push(checked);
@@ -87,14 +100,12 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
             }
             Output::create(file, Care { force: true, ..Care::default() })?.write(&writer.into_inner()?)?;
         }
-        if !good {
-            // The next is not to find what this one left.
-            down(&name)?;
-            drop(Lab::up_for_me(&name, Series::link())?);
-        }
     }
     bar.finish_and_clear();
     down(&name)?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
     let bad = rows.iter().filter(|row| !row.wrong.is_empty()).count();
     let left = Lab::names()?.contains(&name);
     terminal::print(&format!(

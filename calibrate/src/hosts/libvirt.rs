@@ -175,7 +175,7 @@ impl LibvirtHosts {
         let what = format!("removing the guest from the {side}");
         match domain.undefine() {
             Err(e) if e.code().known() == Some(ErrorNumber::OperationTimeout) => {}
-            other => return other.map(drop).doing(what),
+            other => return other.doing(what),
         }
         let Site::Lab { lab, .. } = &self.site else {
             bail!(
@@ -184,7 +184,7 @@ impl LibvirtHosts {
             );
         };
         lab.restart_daemon(side)?;
-        self.find(side)?.map_or(Ok(()), |domain| domain.undefine().map(drop).doing(what))
+        self.find(side)?.map_or(Ok(()), |domain| domain.undefine().doing(what))
     }
 
     fn tool_uri(&self, side: Side) -> String {
@@ -860,9 +860,10 @@ impl Hosts for LibvirtHosts {
         self.watch = None;
         self.beats = None;
         let files = Files::of(&self.name);
-        // The source's libvirt may be waiting for a guest at the destination that waits for pages of a QEMU that is gone.
-        self.destroy(Side::Destination)?;
-        self.destroy(Side::Source)?;
+        // Both are ended before either is forgotten: where one host refuses to forget, half of a guest does not run on at the other.
+        for side in Side::BOTH {
+            self.destroy(side)?;
+        }
         for side in Side::BOTH {
             self.undefine(side)?;
             let places: Vec<String> = files.all().iter().map(|p| p.display().to_string()).collect();
