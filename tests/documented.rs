@@ -15,8 +15,10 @@ pub(crate) struct Printed {
     pub(crate) output: Vec<String>,
 }
 
+/// The folder of the workspace, whichever package the test is of.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    above.find(|folder| folder.join("Cargo.lock").exists()).unwrap().to_owned()
 }
 
 /// All commands of README and docs, but for the generated page, whose commands made it.

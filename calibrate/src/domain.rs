@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use migsim::scenario::InputError;
+use migsim::input::InputError;
 use migsim_models::text::quoted;
 
 use crate::plan::{Engine, Kind, RunPlan};

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use migsim::scenario::InputError;
+use migsim::input::InputError;
 use migsim_models::units::{BitRate, Bytes, SimTime};
 use migsim_models::words;
 use nix::fcntl::{Flock, FlockArg};

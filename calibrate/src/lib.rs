@@ -12,7 +12,7 @@
 //! | [`doctor`] | what a machine can do |
 
 pub mod campaign;
-pub use migsim::report::chart;
+pub use migsim_report::chart;
 #[cfg(feature = "libvirt")]
 pub mod dirty;
 pub mod doctor;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use migsim::records::{DISTURBED, Observation};
-use migsim::report::table::grid;
+use migsim::record::{DISTURBED, Observation};
+use migsim_report::table::grid;
 use statrs::statistics::Statistics;
 
 /// The scatter of the repeats of one configuration.
@@ -136,7 +136,7 @@ mod tests {
             a-3,precopy,64,0,idle,100,reno,completed,5000,100,1.5\n\
             b,precopy,64,0,idle,100,bbr,completed,1,100,0\n\
             c,precopy,64,0,idle,100,bbr,failed,,,0\n";
-        let (runs, errors) = migsim::records::observations("a test", file.as_bytes()).unwrap();
+        let (runs, errors) = migsim::record::observations("a test", file.as_bytes()).unwrap();
         assert_eq!(errors, []);
         let found = noise(&runs);
         assert_eq!((found.spreads.len(), found.disturbed, found.incomplete, found.alone, found.all), (1, 1, 1, 1, 5));

@@ -1,6 +1,6 @@
 //! What one real migration is to be: the guest, the link, the mode and the levers.
 
-use migsim::scenario::InputError;
+use migsim::input::InputError;
 use migsim_models::qemu::{AutoConverge, Version};
 use migsim_models::spec::{self, Layout, Mode, Policy, Transport};
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-use migsim::records::Observation;
+use migsim::record::Observation;
 use migsim_models::profile::Profile;
 use serde::Serialize;
 

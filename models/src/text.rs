@@ -29,6 +29,12 @@ pub fn shown(text: &str) -> String {
     text.chars().map(|c| if hidden(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
+/// A cell as a spreadsheet may open it: text that it would take for a formula is quoted with an apostrophe.
+pub fn harmless(cell: &str) -> String {
+    let starts = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if starts && cell.trim().parse::<f64>().is_err() { format!("'{cell}") } else { cell.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,9 +5,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use migsim::fleet::chance::Chance;
-use migsim::fleet::file::{Fleet, parse};
-use migsim::fleet::run::run;
+use migsim::fleet::{Chance, Fleet, parse, run};
 use migsim_models::profile::Profile;
 
 /// Of 2 GiB, writing so much a second.

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use migsim::world::{DirtyLog, Fidelity, Question};
+use migsim::engine::{DirtyLog, Fidelity, Question};
 use migsim_models::profile::Profile;
 use migsim_models::spec::{Guest, Layout, Path, Policy, Transport};
 use migsim_models::units::{BitRate, Pages, SimTime};

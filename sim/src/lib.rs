@@ -1,40 +1,40 @@
-//! The simulator: how long moving a virtual machine takes, and how long it stands still.
+//! How long moving a virtual machine takes, and how long it is down.
 //!
-//! | module | holds |
-//! | --- | --- |
-//! | [`queue`] | the discrete-event core: integer time, equal times in order, cancellable events |
-//! | [`network`] | links shared by flows, max-min fair |
-//! | [`memory`] | the guest's memory: expected counts, or every page |
-//! | [`migration`] | one migration as a state machine: every mode, every lever |
-//! | [`world`] | what drives migrations on a network, and the question that is asked of it |
-//! | [`scenario`] | questions from files and flags |
-//! | [`mod@predict`] | the answer to a case |
-//! | [`quantiles`] | how sure an answer is |
-//! | [`advice`] | what would let a migration converge that does not |
-//! | [`records`] | files of recorded migrations: predicted row by row, and compared |
-//! | [`sweep`] | what one or two numbers do |
-//! | [`understood`] | what a question was taken to ask, defaults marked |
-//! | [`verdict`] | what came of a migration, in words |
-//! | [`report`] | answers as table, JSON, CSV and SVG |
-//! | [`output`] | files that people ask for: whole, and nothing lost |
-//! | [`terminal`] | what the programs share towards the person: output, progress, Ctrl-C |
+//! ```
+//! use migsim::answer::predict;
+//! use migsim::engine::Fidelity;
+//! use migsim::input::Case;
+//! use migsim_models::profile::Profile;
+//!
+//! let case = Case::from_toml(
+//!     r#"
+//!     link.capacity = "1Gbit/s"
+//!     [[guest]]
+//!     memory = "4GiB"
+//!     workload = "uniform(wss=512MiB, rate=5000p/s)"
+//!     "#,
+//! )?;
+//! let outcome = predict(&case, &Profile::default(), Fidelity::Flow);
+//! assert!(outcome.completed());
+//! println!("{} in all, down for {}", outcome.ended_at, outcome.downtime().unwrap_or_default());
+//! # Ok::<(), migsim::input::InputError>(())
+//! ```
+//!
+//! | room | holds | begin with |
+//! | --- | --- | --- |
+//! | [`engine`] | events, links, memory, one migration as a state machine | [`engine::Question`] |
+//! | [`input`] | scenarios, host profiles and what is wrong with them | [`input::Case`] |
+//! | [`answer`] | predictions, intervals, advice, sweeps, verdicts | [`answer::Answer`] |
+//! | [`fleet`] | many migrations that share hosts and links | [`fleet::Fleet`] |
+//! | [`record`] | recorded runs: predicted row by row, and compared | [`record::observations`] |
+//!
+//! Each room uses those above it. What a migration *is* (units, workloads, the hypervisor's rules, published models) is in
+//! `migsim_models`; tables, pictures and pages are made by `migsim_report`.
 
 #![forbid(unsafe_code)]
 
-pub mod advice;
+pub mod answer;
+pub mod engine;
 pub mod fleet;
-pub mod memory;
-pub mod migration;
-pub mod network;
-pub mod output;
-pub mod predict;
-pub mod quantiles;
-pub mod queue;
-pub mod records;
-pub mod report;
-pub mod scenario;
-pub mod sweep;
-pub mod terminal;
-pub mod understood;
-pub mod verdict;
-pub mod world;
+pub mod input;
+pub mod record;

@@ -1,7 +1,6 @@
 //! Where other simulators fall over.
 
-use migsim::migration::{Bottleneck, Ending, Outcome, Patience};
-use migsim::world::Fidelity;
+use migsim::engine::{Bottleneck, Ending, Fidelity, Outcome, Patience};
 use migsim_models::profile::Profile;
 use migsim_models::qemu::AutoConverge;
 use migsim_models::spec::{Mode, OnTimeout, Switch};
@@ -146,7 +145,7 @@ fn what_holds_zero_pages_back_is_named_where_they_take_longest() {
     let mut zeros = case("92GiB", "0B", "uniform(wss=400000p, rate=20000p/s)", "25Gbit/s");
     zeros.policy.mode = Mode::Postcopy;
     zeros.policy.bandwidth_cap = Some(BitRate(80_000_000));
-    let by = |case: &migsim::scenario::Case| answer(case).bound.unwrap().by;
+    let by = |case: &migsim::input::Case| answer(case).bound.unwrap().by;
     assert_eq!(by(&zeros), Bottleneck::Cap);
     zeros.policy.bandwidth_cap = None;
     assert_eq!(by(&zeros), Bottleneck::ZeroPageScan);

@@ -1,7 +1,6 @@
 //! Expected counts against every page: the two memories under the same machine give the same figures.
 
-use migsim::migration::{Ending, Outcome};
-use migsim::world::{DirtyLog, Fidelity, Question};
+use migsim::engine::{DirtyLog, Ending, Fidelity, Outcome, Question};
 use migsim_models::profile::Profile;
 use migsim_models::qemu::{AutoConverge, Version};
 use migsim_models::spec::{Guest, Layout, Mode, OnTimeout, Path, Policy, Switch, Transport};
@@ -262,7 +261,7 @@ fn pages_that_were_copied_before_the_switch_make_postcopy_stall_less() {
     {
         let mut case = crate::support::case("4GiB", "4GiB", workload, "1Gbit/s");
         case.policy.mode = Mode::Postcopy;
-        let stalled = |case: &migsim::scenario::Case| {
+        let stalled = |case: &migsim::input::Case| {
             let profile = Profile::assumed();
             let asked = case.question(&profile);
             [Fidelity::Flow, Fidelity::Page { seed: 1 }].map(|f| asked.answer(f, SimTime::ZERO).faults.stalled_s)

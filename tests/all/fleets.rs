@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use migsim::fleet::chance::Chance;
-use migsim::fleet::cluster::{Cluster, Line};
-use migsim::fleet::file::{self, Fleet};
-use migsim::fleet::replicate::replicate;
-use migsim::fleet::run::{Fleeted, run};
-use migsim::fleet::totals::totals;
+use migsim::fleet::{Chance, Cluster, Fleet, Fleeted, Line, parse, read, replicate, run, totals};
 use migsim_models::profile::Profile;
 use migsim_models::units::{BitRate, Bytes, SimTime};
 use proptest::prelude::*;
@@ -17,7 +12,7 @@ use proptest::prelude::*;
 use crate::support::{answer, case, migsim, says};
 
 fn fleet(text: &str) -> Fleet {
-    file::parse(Path::new("fleet.toml"), text).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"))
+    parse(Path::new("fleet.toml"), text).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"))
 }
 
 fn moved(fleet: &Fleet, profile: &Profile) -> Fleeted {
@@ -273,7 +268,7 @@ fn other_traffic_leaves_migrations_what_it_does_not_take() {
 
 #[test]
 fn replications_are_the_same_on_any_number_of_threads_and_spread_around_what_is_expected() {
-    let fleet = file::read(&crate::support::workspace().join("scenarios/fleet/rack.toml")).unwrap();
+    let fleet = read(&crate::support::workspace().join("scenarios/fleet/rack.toml")).unwrap();
     let profile = Profile::default();
     let expected = totals(&moved(&fleet, &profile)).makespan_s;
     let on = |threads: usize| {
@@ -346,7 +341,7 @@ fn sites_without_a_line_between_them_are_told_apart() {
         [[host]]\nname = \"a\"\nrack = [\"r\"]\nmemory = \"8GiB\"\ncores = 8\nnic = \"1Gbit/s\"\n\
         [[host]]\nname = \"b\"\nrack = [\"q\"]\nmemory = \"8GiB\"\ncores = 8\nnic = \"1Gbit/s\"\n\
         [[vm]]\non = [\"a\"]\nguest = { name = \"v\", memory = \"1GiB\" }\n[[move]]\nvm = \"v\"\nto = \"b\"\n";
-    let said = file::parse(Path::new("f.toml"), text).unwrap_err().to_string();
+    let said = parse(Path::new("f.toml"), text).unwrap_err().to_string();
     assert!(said.contains("f.toml:26: no path leads from `a` to `b`"), "{said}");
 }
 
@@ -507,12 +502,12 @@ fn guests_that_never_leave_are_named_too() {
 
 #[test]
 fn the_single_run_of_a_fleet_lies_within_its_own_replications() {
-    let rack = migsim::fleet::file::read(&crate::support::workspace().join("scenarios/fleet/rack.toml")).unwrap();
+    let rack = migsim::fleet::read(&crate::support::workspace().join("scenarios/fleet/rack.toml")).unwrap();
     let profile = Profile::default();
     let single = totals(&moved(&rack, &profile));
     let many = replicate(&rack, &profile, 1, 100, &AtomicBool::new(false), || {});
     for (name, of) in [
-        ("makespan", (|t: &migsim::fleet::totals::Totals| t.makespan_s) as fn(&_) -> f64),
+        ("makespan", (|t: &migsim::fleet::Totals| t.makespan_s) as fn(&_) -> f64),
         ("downtime", |t| t.downtime_s),
         ("bytes", |t| t.wire_bytes),
         ("lost service", |t| t.lost_s),

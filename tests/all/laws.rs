@@ -1,8 +1,7 @@
 //! What must hold for every question.
 
-use migsim::migration::Outcome;
-use migsim::scenario::Case;
-use migsim::world::{DirtyLog, Fidelity};
+use migsim::engine::{DirtyLog, Fidelity, Outcome};
+use migsim::input::Case;
 use migsim_models::profile::Profile;
 use migsim_models::qemu::AutoConverge;
 use migsim_models::spec::{Layout, Mode, OnTimeout, Switch, Transport};

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use migsim::records::{Job, predict_records};
-use migsim::scenario::{Keys, Scenario};
-use migsim::world::Fidelity;
+use migsim::engine::Fidelity;
+use migsim::input::{Keys, Scenario};
+use migsim::record::{Job, predict_records};
 use migsim_models::profile::{DEFAULT_TOML, Profile};
 use migsim_models::qemu::Version;
 use proptest::prelude::*;

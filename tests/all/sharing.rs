@@ -1,14 +1,14 @@
 //! Links that change and are shared while migrations run, on the event core that single predictions use.
 
-use migsim::scenario::Case;
-use migsim::world::{Fidelity, World};
+use migsim::engine::{Fidelity, World};
+use migsim::input::Case;
 use migsim_models::profile::Profile;
 use migsim_models::spec::CapacityChange;
 use migsim_models::units::{BitRate, SimTime};
 
 use crate::support::{answer, case};
 
-fn together(cases: &[&Case], link: BitRate, profile: &Profile) -> Vec<migsim::migration::Outcome> {
+fn together(cases: &[&Case], link: BitRate, profile: &Profile) -> Vec<migsim::engine::Outcome> {
     let mut world = World::default();
     let id = world.add_link(link);
     for case in cases {
@@ -39,7 +39,7 @@ fn a_link_that_is_cut_and_comes_back_delays_and_one_cut_for_good_is_an_answer() 
     let full = answer(&case).tmt().unwrap().as_secs_f64();
     case.path.changes = vec![CapacityChange { at: SimTime::from_secs(3), capacity: BitRate(0) }];
     let cut = answer(&case);
-    assert_eq!(cut.ending, migsim::migration::Ending::PathCut);
+    assert_eq!(cut.ending, migsim::engine::Ending::PathCut);
     case.path.changes.push(CapacityChange { at: SimTime::from_secs(13), capacity: BitRate(1_000_000_000) });
     let got = answer(&case).tmt().unwrap().as_secs_f64();
     assert!((got - full - 10.0).abs() < 0.1, "{got} after {full}");

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use migsim::migration::Outcome;
-use migsim::predict::predict;
-use migsim::scenario::{Case, Keys};
-use migsim::world::Fidelity;
+use migsim::answer::predict;
+use migsim::engine::{Fidelity, Outcome};
+use migsim::input::{Case, Keys};
 use migsim_models::profile::Profile;
 
 /// A case of that memory, touched part, workload and link; the rest as it is by default.
@@ -26,7 +25,7 @@ pub(crate) fn answer(case: &Case) -> Outcome {
 
 /// The folder of the workspace.
 pub(crate) fn workspace() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Runs the program in the folder of the workspace.

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use migcal::doctor::{Standing, examine};
 use migcal::faults::{Fault, Series, Trial};
 use migcal::lab::{Lab, Link, Side, down};
-use migsim::terminal;
 use migsim_models::units::{BitRate, SimTime};
 use migsim_models::workload::{Pattern, Workload};
+use migsim_report::terminal;
 
 use crate::documented::printed;
 use crate::program::{migcal, text};

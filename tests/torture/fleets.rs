@@ -4,14 +4,10 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use migsim::fleet::chance::Chance;
-use migsim::fleet::file::parse;
-use migsim::fleet::missing::missing;
-use migsim::fleet::run::run;
-use migsim::fleet::totals::totals;
-use migsim::report::fleet::Report;
-use migsim::understood::Hosts;
+use migsim::answer::Hosts;
+use migsim::fleet::{Chance, missing, parse, run, totals};
 use migsim_models::profile::Profile;
+use migsim_report::fleet::Report;
 
 use super::questions::{LONGEST, between, pick, stream, unfit_json, worked};
 use super::unfit::unfit;

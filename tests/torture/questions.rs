@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
-use migsim::advice::{Lever, Remedy, Setting};
-use migsim::migration::{Bottleneck, Decision, Ending, Outcome};
-use migsim::predict::predict;
-use migsim::quantiles::Draws;
-use migsim::report::{Answer, csv, json, plot, table};
-use migsim::scenario::{Case, Keys};
-use migsim::understood::{Hosts, Understood};
-use migsim::world::Fidelity;
+use migsim::answer::{Answer, Draws, Hosts, Lever, Remedy, Setting, Understood, predict};
+use migsim::engine::{Bottleneck, Decision, Ending, Fidelity, Outcome};
+use migsim::input::{Case, Keys};
 use migsim_models::profile::Profile;
 use migsim_models::qemu::Version;
 use migsim_models::spec::{CapacityChange, Layout, Mode, OnTimeout, SpecError, Transport};
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
+use migsim_report::{csv, json, plot, table};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -452,7 +448,7 @@ fn formats(answer: &Answer, faults: &mut Vec<String>) {
     }
     let texts = [
         ("table", table::answer(answer)),
-        ("explanation", migsim::report::explain::explain(answer)),
+        ("explanation", migsim_report::explain::explain(answer)),
         ("CSV", csv::answers(all).unwrap_or_default()),
         ("SVG", plot::rounds(answer).svg()),
     ];

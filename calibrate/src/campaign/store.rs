@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use migsim::output::{Care, Output};
+use migsim_report::file::{Care, Output};
 use serde::{Deserialize, Serialize};
 
 use crate::hosts::replay::Trace;

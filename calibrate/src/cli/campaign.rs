@@ -11,8 +11,8 @@ use migcal::hosts::Hosts;
 use migcal::lab::Side;
 use migcal::plan::{RunKeys, RunPlan};
 use migcal::record::{Record, now};
-use migsim::scenario::InputError;
-use migsim::terminal::{self, INTERRUPTED};
+use migsim::input::InputError;
+use migsim_report::terminal::{self, INTERRUPTED};
 
 use migsim_models::units::{Bytes, Pages};
 

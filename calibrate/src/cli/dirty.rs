@@ -11,9 +11,9 @@ use migcal::helper::undo;
 use migcal::lab::{Lab, Side, reach};
 use migcal::reach::Reach;
 use migcal::record::major_minor;
-use migsim::scenario::InputError;
-use migsim::terminal::{self, INTERRUPTED, SOME_FAILED};
+use migsim::input::InputError;
 use migsim_models::units::{BitRate, SimTime};
+use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED};
 use virt::connect::Connect;
 
 use super::lab::swept;

@@ -8,9 +8,9 @@ use std::time::Instant;
 use clap::Args;
 use migcal::faults::{Checked, Series, Trial, read_report, summary};
 use migcal::lab::{Lab, down};
-use migsim::output::{Care, Output};
-use migsim::scenario::InputError;
-use migsim::terminal::{self, INTERRUPTED, SOME_FAILED};
+use migsim::input::InputError;
+use migsim_report::file::{Care, Output};
+use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED};
 
 use super::lab::swept;
 

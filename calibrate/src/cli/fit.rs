@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use migcal::fit::{Fitted, Manner, fit};
-use migsim::output::{Care, Output};
-use migsim::report::table::grid;
-use migsim::scenario::profile_or_default;
-use migsim::terminal;
+use migsim::input::profile_or_default;
 use migsim_models::profile::Provenance;
+use migsim_report::file::{Care, Output};
+use migsim_report::table::grid;
+use migsim_report::terminal;
 
 use super::records::{DisturbanceArgs, read};
 

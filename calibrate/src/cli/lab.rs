@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use migcal::domain::check_name;
 use migcal::lab::{Lab, Link, Side, down, sweep};
-use migsim::terminal;
 use migsim_models::units::{BitRate, SimTime};
+use migsim_report::terminal;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum LabCommand {

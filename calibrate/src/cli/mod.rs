@@ -22,7 +22,7 @@ mod validate;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use migsim::terminal;
+use migsim_report::terminal;
 
 #[derive(Debug, Parser)]
 #[command(name = "migcal", version, about, after_help = EXAMPLES)]

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use migcal::noise::noise;
-use migsim::scenario::InputError;
-use migsim::terminal;
+use migsim::input::InputError;
+use migsim_report::terminal;
 
 use super::records::{DisturbanceArgs, read};
 

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 use migcal::paper::{pictures, table};
 use migcal::validate::judge;
-use migsim::output::{Care, PictureOutput};
-use migsim::scenario::profile_or_default;
-use migsim::terminal;
+use migsim::input::profile_or_default;
+use migsim_report::file::{Care, PictureOutput};
+use migsim_report::terminal;
 
 use super::records::{DisturbanceArgs, read};
 

@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::Context;
 use clap::Args;
 use migcal::campaign::Manifest;
-use migsim::records::{Disturbance, Observation, observations};
-use migsim::terminal;
+use migsim::record::{Disturbance, Observation, observations};
 use migsim_models::profile::Profile;
 use migsim_models::qemu::Version;
+use migsim_report::terminal;
 use sha2::{Digest, Sha256};
 
 /// Records of several files, and what a provenance says of them.

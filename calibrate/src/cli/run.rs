@@ -12,8 +12,8 @@ use migcal::plan::RunKeys;
 use migcal::reach::Reach;
 use migcal::record::{Record, now};
 use migcal::run::{Label, Nobody, Settled, one};
-use migsim::scenario::InputError;
-use migsim::terminal::{self, INTERRUPTED, SOME_FAILED};
+use migsim::input::InputError;
+use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED};
 
 use super::site::SiteArgs;
 

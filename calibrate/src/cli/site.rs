@@ -11,7 +11,7 @@ use migcal::hosts::Hosts;
 use migcal::hosts::libvirt::{LibvirtHosts, Site};
 use migcal::lab::{Lab, Link, Side, down, reach};
 use migcal::run::Settled;
-use migsim::terminal::{self, SOME_FAILED};
+use migsim_report::terminal::{self, SOME_FAILED};
 
 use super::lab::swept;
 

@@ -1,7 +1,7 @@
 //! Tables of figures, for a terminal or for a document.
 
 use clap::ValueEnum;
-use migsim::report::table::grid;
+use migsim_report::table::grid;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use migcal::fit::Manner;
 use migcal::transfer::{ENOUGH, Step, enough, study};
-use migsim::scenario::{InputError, profile_or_default};
-use migsim::terminal;
+use migsim::input::{InputError, profile_or_default};
+use migsim_report::terminal;
 
 use super::records::{DisturbanceArgs, read};
 use super::table::{Format, percent, render};

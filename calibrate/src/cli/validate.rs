@@ -8,10 +8,10 @@ use clap::Args;
 use migcal::fit::Manner;
 use migcal::hosts::replay::Trace;
 use migcal::validate::{Figures, Parts, Report, cross_validate, judge, page, pictures, report};
-use migsim::output::{Care, Output, PictureOutput};
-use migsim::scenario::profile_or_default;
-use migsim::terminal;
+use migsim::input::profile_or_default;
 use migsim_models::profile::Profile;
+use migsim_report::file::{Care, Output, PictureOutput};
+use migsim_report::terminal;
 
 use super::records::{DisturbanceArgs, read};
 use super::table::{Format, percent, render};

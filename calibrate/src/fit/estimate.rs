@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use migsim::records::{Observation, RowPrediction};
-use migsim::world::Fidelity;
+use migsim::engine::Fidelity;
+use migsim::record::{Observation, RowPrediction};
 use migsim_models::profile::Profile;
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;

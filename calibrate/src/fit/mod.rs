@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use estimate::{Estimate, Problem, curvature, step, weight};
-use migsim::records::{DISTURBED, Observation};
+use migsim::record::{DISTURBED, Observation};
 use migsim_models::profile::{Intervals, Param, Profile, Widths};
 use migsim_models::spec::Mode;
 use migsim_models::units::SimTime;

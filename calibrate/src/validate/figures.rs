@@ -1,6 +1,6 @@
 //! How far predictions are from runs, in figures.
 
-use migsim::records::Observation;
+use migsim::record::Observation;
 use migsim_models::spec::Mode;
 use serde::Serialize;
 use statrs::statistics::{Data, OrderStatistics};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use migsim::migration::Outcome;
-use migsim::report::html::escaped;
+use migsim::engine::Outcome;
 use migsim_models::units::PAGE_BYTES;
+use migsim_report::html::escaped;
 
 use super::{Judged, Report, is_plain};
 use crate::chart::{BLUE, GREY, ORANGE, Panel, Picture, draw};
@@ -57,7 +57,7 @@ pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &
             noise.downtime_abs_ms
         );
     }
-    migsim::report::html::page("Validation", &html)
+    migsim_report::html::page("Validation", &html)
 }
 
 /// The runs that pictures show: completed plain pre-copy, undisturbed.

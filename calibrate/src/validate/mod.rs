@@ -10,12 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use migsim::migration::Outcome;
-use migsim::predict::together;
-use migsim::quantiles::{Draws, Percentiles, Scatter, Times};
-use migsim::records::{DISTURBED, Observation, RowPrediction};
-use migsim::scenario::Case;
-use migsim::world::Fidelity;
+use migsim::answer::{Draws, Percentiles, Scatter, Times, together};
+use migsim::engine::{Fidelity, Outcome};
+use migsim::input::Case;
+use migsim::record::{DISTURBED, Observation, RowPrediction};
 use migsim_models::profile::{Profile, Widths};
 use migsim_models::published::{Inputs, MODELS};
 use migsim_models::units::SimTime;
@@ -370,7 +368,7 @@ mod tests {
     #[test]
     fn there_are_no_more_parts_than_configurations() {
         let text = include_str!("../../../tests/data/two-repeats.csv");
-        let (runs, _) = migsim::records::observations("two-repeats.csv", text.as_bytes()).unwrap();
+        let (runs, _) = migsim::record::observations("two-repeats.csv", text.as_bytes()).unwrap();
         let configurations: BTreeSet<&str> = runs.iter().map(|run| run.configuration.as_str()).collect();
         let (parts, dealt) = Parts::Configurations(usize::MAX).deal(&runs, 1);
         assert_eq!(parts, configurations.len());

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use crate::quantiles::{WRITERS, drawn};
+use crate::answer::{WRITERS, drawn};
 
 /// One replication's luck. The same seed and number have the same, whatever else is drawn in whatever order.
 #[derive(Debug, Clone)]

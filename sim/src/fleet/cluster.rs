@@ -5,7 +5,12 @@ use std::collections::VecDeque;
 use migsim_models::spec::{Guest, Path, Policy, Transport};
 use migsim_models::units::{BitRate, Bytes, SimTime};
 
-use crate::world::DirtyLog;
+use crate::engine::DirtyLog;
+
+/// The most hosts, and racks, of a cluster ...
+pub(super) const MOST_HOSTS: usize = 100_000;
+/// ... and the most guests.
+pub(super) const MOST_GUESTS: usize = 1_000_000;
 
 /// A server.
 #[derive(Debug, Clone, PartialEq)]

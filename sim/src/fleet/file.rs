@@ -1,7 +1,6 @@
 //! A cluster and what is to be moved, from a TOML file and an inventory: every mistake is found at once, each with its line.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Display};
 use std::ops::Range;
 use std::path::Path as FilePath;
 
@@ -9,57 +8,11 @@ use migsim_models::units::{BitRate, Bytes, SimTime};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::cluster::{Cluster, Host, Rack, Site, Wan};
+use super::cluster::{Cluster, Host, MOST_GUESTS, MOST_HOSTS, Rack, Site, Wan};
 use super::moves::{Limits, Move, Order, Placement};
-use crate::scenario::{GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, quoted, read_file, shown};
+use super::task::{Fleet, Traffic};
+use crate::input::{GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, quoted, read_file, shown};
 
-/// Everything that is wrong with a file, in the order of its lines.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Mistakes(pub Vec<InputError>);
-
-impl Display for Mistakes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
-impl From<InputError> for Mistakes {
-    fn from(error: InputError) -> Mistakes {
-        Mistakes(vec![error])
-    }
-}
-
-/// What a file asks.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fleet {
-    /// Hosts, links, guests.
-    pub cluster: Cluster,
-    /// What goes where, in order.
-    pub moves: Vec<Move>,
-    /// How many at a time.
-    pub limits: Limits,
-    /// What else uses the lines.
-    pub traffic: Vec<Traffic>,
-    /// The file of the guests, where there is one.
-    pub inventory: Option<std::path::PathBuf>,
-}
-
-/// Other traffic over a line, of which migrations get what is left.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Traffic {
-    /// From this host to that one.
-    pub route: [usize; 2],
-    /// How much.
-    pub rate: BitRate,
-    /// While.
-    pub during: Range<SimTime>,
-}
-
-/// The most hosts, and racks, of a cluster ...
-const MOST_HOSTS: usize = 100_000;
-/// ... and the most guests.
-pub(super) const MOST_GUESTS: usize = 1_000_000;
 /// The fewest and the most cores of a host.
 const CORES: std::ops::RangeInclusive<f64> = 0.01..=1e6;
 

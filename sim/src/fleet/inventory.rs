@@ -7,9 +7,9 @@ use std::str::FromStr;
 
 use migsim_models::units::Pages;
 
+use super::cluster::MOST_GUESTS;
 use super::cluster::Vm;
-use super::file::{MOST_GUESTS, Mistakes};
-use crate::scenario::{Case, InputError, Keys, Rows, quoted, shown};
+use crate::input::{Case, InputError, Keys, Mistakes, Rows, quoted, shown};
 
 /// Columns that every inventory has.
 const NEEDED: [&str; 3] = ["name", "host", "memory"];
@@ -21,16 +21,20 @@ const OPTIONAL: [&str; 9] =
 ///
 /// # Errors
 /// Every row that cannot be used, with line, column and what is accepted.
-pub fn read(file: &FilePath, defaults: &Keys, hosts: &BTreeMap<String, usize>) -> Result<Vec<(u64, Vm)>, Mistakes> {
+pub(super) fn read(
+    file: &FilePath,
+    defaults: &Keys,
+    hosts: &BTreeMap<String, usize>,
+) -> Result<Vec<(u64, Vm)>, Mistakes> {
     let place = file.display().to_string();
     let input = std::fs::File::open(file).map_err(|e| InputError::new(&place, e))?;
     parse(&place, std::io::BufReader::new(input), defaults, hosts)
 }
 
-/// Reads what stands at a place that is named in errors, as [`read`].
+/// Reads an inventory of which errors say that it is at `place`: each guest with the line of its row.
 ///
 /// # Errors
-/// As [`read`].
+/// Every row that cannot be used, with line, column and what is accepted.
 pub fn parse(
     place: &str,
     input: impl Read,
@@ -154,7 +158,7 @@ impl Row<'_> {
 ///
 /// # Errors
 /// What does not fit together.
-pub fn vm(keys: &Keys, host: usize, cpu: Option<f64>) -> Result<Vm, String> {
+pub(super) fn vm(keys: &Keys, host: usize, cpu: Option<f64>) -> Result<Vm, String> {
     // A path is found for each move; a question of one guest wants some capacity.
     let mut keys = keys.clone();
     keys.link.capacity.get_or_insert(migsim_models::units::BitRate(u64::MAX));

@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use migsim_models::profile::Profile;
 use rayon::prelude::*;
 
-use super::file::Fleet;
 use super::run::{Fleeted, alone};
-use crate::advice::first_remedy;
-use crate::migration::Ending;
-use crate::verdict::ending_word;
+use super::task::Fleet;
+use crate::answer::{ending_word, first_remedy};
+use crate::engine::Ending;
 
 /// A guest that did not arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,25 +1,31 @@
 //! Many migrations at once, which share links, hosts and processors.
 //!
-//! | module | holds |
-//! | --- | --- |
-//! | [`cluster`] | hosts, the lines between them, guests |
-//! | [`mod@file`], [`inventory`] | the same from TOML and CSV |
-//! | [`generate`] | such files made up: a rack, a data centre, two sites |
-//! | [`moves`] | what goes where, and how many at a time |
-//! | [`run`] | the moves under way: slots, memory, lines, processors |
-//! | [`chance`], [`replicate`] | the same many times, each with other luck |
-//! | [`missing`] | who did not arrive, why, and what would help |
-//! | [`meter`], [`totals`] | what is measured and summed up |
+//! A [`Fleet`] is a [`Cluster`] and what is to be moved in it; [`read`] takes one from TOML and CSV, [`run()`] moves it,
+//! [`replicate()`] moves it many times, each with other luck.
 
-pub mod chance;
-pub mod cluster;
-pub mod file;
-pub mod generate;
-pub mod inventory;
-pub mod meter;
-pub mod missing;
-pub mod moves;
+mod chance;
+mod cluster;
+mod file;
+mod generate;
+mod inventory;
+mod meter;
+mod missing;
+mod moves;
 mod processors;
-pub mod replicate;
-pub mod run;
-pub mod totals;
+mod replicate;
+mod run;
+mod task;
+mod totals;
+
+pub use chance::Chance;
+pub use cluster::{Cluster, Host, Line, Rack, Site, Vm, Wan};
+pub use file::{parse, read};
+pub use generate::{Shape, generate};
+pub use inventory::parse as parse_inventory;
+pub use meter::Meter;
+pub use missing::{Missing, missing};
+pub use moves::{Limits, Move, Order, Placement, evacuate};
+pub use replicate::{Likely, LikelyMove, PERCENTILES, Replicated, replicate};
+pub use run::{Fleeted, Moved, alone, run};
+pub use task::{Fleet, Traffic};
+pub use totals::{Totals, totals};

@@ -4,8 +4,7 @@ use migsim_models::units::SimTime;
 
 use super::cluster::Cluster;
 use super::meter::Meter;
-use crate::memory::FlowMemory;
-use crate::world::{RateChange, World};
+use crate::engine::{FlowMemory, RateChange, World};
 
 /// All hosts' processors.
 pub(super) struct Processors {

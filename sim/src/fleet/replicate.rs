@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use statrs::statistics::{Data, OrderStatistics};
 
 use super::chance::Chance;
-use super::file::Fleet;
 use super::run::{Fleeted, run};
+use super::task::Fleet;
 use super::totals::{Totals, totals};
 
 /// The percentiles of reports.

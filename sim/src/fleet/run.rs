@@ -11,15 +11,11 @@ use migsim_models::units::{BitRate, SimTime, human_bytes};
 
 use super::chance::Chance;
 use super::cluster::Line;
-use super::file::Fleet;
 use super::meter::Meter;
 use super::processors::Processors;
-use crate::memory::{FlowMemory, headroom};
-use crate::migration::{Bottleneck, Outcome};
-use crate::network::LinkId;
-use crate::scenario::Case;
-use crate::verdict;
-use crate::world::{Question, RateChange, World};
+use super::task::Fleet;
+use crate::engine::{Bottleneck, FlowMemory, LinkId, Outcome, Question, RateChange, World, headroom};
+use crate::input::Case;
 
 /// Lines and processors answer to each other so often in one moment; where both are short they come ever closer.
 const MOST_ANSWERS: usize = 12;
@@ -287,7 +283,7 @@ impl<'a> Run<'a> {
         let one = self.fleet.moves[index];
         let vm = &self.fleet.cluster.vms[one.vm];
         let lost = outcome.lost_s();
-        let why_not = (!outcome.completed()).then(|| verdict::why_not(&self.alone(index, &outcome), &outcome));
+        let why_not = (!outcome.completed()).then(|| crate::answer::why_not(&self.alone(index, &outcome), &outcome));
         outcome.rounds = Vec::new();
         let short = self.processors.end(migration, vm.cpu, outcome.completed(), &mut self.world);
         let down = outcome.downtime().map_or(0.0, SimTime::as_secs_f64);

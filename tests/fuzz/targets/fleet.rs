@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use migsim::fleet::file;
+use migsim::fleet::parse;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    let _ = file::parse(Path::new("f.toml"), text);
+    let _ = parse(Path::new("f.toml"), text);
 });

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use migsim::records::observations;
+use migsim::record::observations;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let _ = observations("f.csv", text.as_bytes());

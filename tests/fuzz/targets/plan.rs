@@ -6,6 +6,6 @@ use migcal::campaign::Plan;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Ok(plan) = Plan::parse("f.toml", text) {
-        let _ = plan.runs("f.toml", true);
+        let _ = plan.runs("f.toml", None);
     }
 });

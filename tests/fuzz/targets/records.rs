@@ -5,8 +5,8 @@
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
-use migsim::records::{Job, predict_records};
-use migsim::world::Fidelity;
+use migsim::engine::Fidelity;
+use migsim::record::{Job, predict_records};
 use migsim_models::profile::Profile;
 
 static PROFILE: LazyLock<Profile> = LazyLock::new(Profile::default);

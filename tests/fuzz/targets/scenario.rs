@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use migsim::scenario::{Keys, Scenario};
+use migsim::input::{Keys, Scenario};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let _ = Scenario::parse(Path::new("f.toml"), text.to_owned(), &Keys::default()).and_then(|read| read.cases());

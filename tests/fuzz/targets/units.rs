@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use migsim::sweep::Range;
+use migsim::answer::sweep::Range;
 use migsim_models::qemu::Version;
 use migsim_models::units::{BitRate, Bytes, PageRate, Pages, SimTime};
 

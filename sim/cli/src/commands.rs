@@ -1,0 +1,136 @@
+//! The command line: raw arguments in, checked questions out, one module for each command.
+
+mod fleet;
+mod predict;
+mod sweep;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use migsim::engine::Fidelity;
+use migsim::input::profile_or_default;
+use migsim_models::profile::{ASSUMED_TOML, DEFAULT_TOML, Profile};
+use migsim_report::terminal;
+
+#[derive(Debug, Parser)]
+#[command(name = "migsim", version, about, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  migsim predict --memory 4GiB --touched 3GiB --workload 'uniform(wss=512MiB, rate=5000p/s)' --link 1Gbit/s
+  migsim predict scenarios/first.toml --plot first.svg
+  migsim predict --records runs.csv --out predicted.csv
+  migsim sweep scenarios/first.toml --vary 'rate=1000p/s..60000p/s:40' --plot sweep.svg
+  migsim profile default > my-hosts.toml";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say how long a migration takes, how long the guest stands still, whether it converges, and why
+    Predict(Box<predict::PredictArgs>),
+    /// Answer the same question over a range of one or two numbers
+    Sweep(Box<sweep::SweepArgs>),
+    /// Move many guests at once: how long it takes in all, and who waits for what
+    Fleet(fleet::FleetArgs),
+    /// Look at an inventory before it is used
+    Inventory {
+        #[command(subcommand)]
+        command: fleet::InventoryCommand,
+    },
+    /// Print the parameters of a pair of hosts
+    Profile {
+        /// Which profile
+        #[arg(value_enum)]
+        which: WhichProfile,
+    },
+    /// List the published models that --model takes
+    Models,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WhichProfile {
+    /// The one that is used without --profile: fitted to the project's own recorded runs
+    #[value(alias = "lab")]
+    Default,
+    /// What was assumed before any run was seen
+    Assumed,
+    /// Hosts that cost nothing: QEMU's rules alone
+    Ideal,
+}
+
+/// How questions are answered, whatever they are.
+#[derive(Debug, Args)]
+struct Manner {
+    /// Expected counts, or every page and every write (the reference, slower)
+    #[arg(long, value_enum, default_value_t = FidelityName::Flow)]
+    fidelity: FidelityName,
+    /// Seed of the writes at page fidelity
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Parameters of the two hosts [default: the embedded profile, see `migsim profile default`]
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FidelityName {
+    Flow,
+    Page,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+impl Manner {
+    fn fidelity(&self) -> Fidelity {
+        match self.fidelity {
+            FidelityName::Flow => Fidelity::Flow,
+            FidelityName::Page => Fidelity::Page { seed: self.seed },
+        }
+    }
+
+    fn profile(&self) -> anyhow::Result<Profile> {
+        Ok(profile_or_default(self.profile.as_deref())?)
+    }
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = terminal::interruptible_at_once() {
+        return terminal::exit_status(Err(error));
+    }
+    let result = match cli.command {
+        Command::Predict(args) => predict::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
+        Command::Fleet(args) => fleet::fleet(&args),
+        Command::Inventory { command } => fleet::inventory(&command),
+        Command::Profile { which } => profile(which),
+        Command::Models => models(),
+    };
+    terminal::exit_status(result)
+}
+
+fn profile(which: WhichProfile) -> anyhow::Result<ExitCode> {
+    let text = match which {
+        WhichProfile::Default => DEFAULT_TOML.to_owned(),
+        WhichProfile::Assumed => ASSUMED_TOML.to_owned(),
+        WhichProfile::Ideal => Profile::ideal().to_commented_toml().context("writing the profile")?,
+    };
+    terminal::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn models() -> anyhow::Result<ExitCode> {
+    terminal::print(&migsim_report::table::published())?;
+    Ok(ExitCode::SUCCESS)
+}

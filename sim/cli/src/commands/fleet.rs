@@ -1,0 +1,210 @@
+//! `migsim fleet` and `migsim inventory`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use migsim::answer::Hosts;
+use migsim::fleet::{Chance, Fleet, Fleeted, Shape, generate, missing, read, replicate, run, totals};
+use migsim::input::{InputError, profile_or_default};
+use migsim_models::profile::Profile;
+use migsim_report::file::{Care, Output, PictureOutput};
+use migsim_report::fleet::{AtOnce, Report, at_once_csv, at_once_json, at_once_picture, at_once_table, notes};
+use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, interruptible};
+
+use super::Format;
+
+/// Replications times moves that are kept in memory: 12 bytes each.
+const MOST_KEPT: usize = 50_000_000;
+
+#[derive(Debug, Args)]
+pub(super) struct FleetArgs {
+    /// Hosts, lines, guests and what is to be moved
+    #[arg(value_name = "FILE.toml")]
+    file: PathBuf,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Draw when each guest moves and stops, and how busy lines and hosts are
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
+    plot: Option<PathBuf>,
+    /// All of it as one page that needs no network
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// Move it so many times, each with other luck in dirtying, links and start times, and say what is likely
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    replications: usize,
+    /// Seed of the replications
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Compare so many migrations at once, like 1,2,4,8
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with_all = ["report", "replications"])]
+    at_once: Vec<usize>,
+    /// Parameters of the hosts [default: the embedded profile]
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum InventoryCommand {
+    /// Name everything that is wrong with a fleet's file and its inventory
+    Check {
+        /// The fleet's file, which names the inventory
+        #[arg(value_name = "FILE.toml")]
+        file: PathBuf,
+    },
+    /// Make up a fleet: SHAPE.toml and SHAPE.csv
+    Generate {
+        /// rack, data-centre or two-sites
+        shape: Shape,
+        /// Hosts that are emptied
+        #[arg(long, default_value_t = 8)]
+        hosts: usize,
+        /// Their guests
+        #[arg(long, default_value_t = 80)]
+        guests: usize,
+        /// Other guests for another seed
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The folder for the two files
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+        /// Overwrite files that are there
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// The files that a run reads.
+fn inputs(args: &FleetArgs, fleet: &Fleet) -> Vec<PathBuf> {
+    let own = std::iter::once(args.file.clone()).chain(args.profile.clone());
+    own.chain(fleet.inventory.clone()).collect()
+}
+
+pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
+    let profile = profile_or_default(args.profile.as_deref())?;
+    let fleet = read(&args.file)?;
+    if args.replications.saturating_mul(fleet.moves.len()) > MOST_KEPT {
+        let most = MOST_KEPT / fleet.moves.len().max(1);
+        let why = format!("{} moves take at most {most} replications", fleet.moves.len());
+        return Err(InputError::new("--replications", why).into());
+    }
+    let interrupted = interruptible()?;
+    let inputs = inputs(args, &fleet);
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let care = Care { inputs: &inputs, ..Care::default() };
+    let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
+    if !args.at_once.is_empty() {
+        return at_once(args, fleet, &profile, picture, &interrupted);
+    }
+    let page = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
+    let expected = || -> Option<Fleeted> {
+        let bar = terminal::progress(fleet.moves.len() as u64, "{bar:40} {pos}/{len} moves over");
+        let found = run(&fleet, &profile, Chance::none(), &interrupted, |over| bar.set_position(over as u64));
+        bar.finish_and_clear();
+        found
+    };
+    let Some(found) = expected() else {
+        terminal::complain("interrupted: nothing is done yet");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let likely = (args.replications > 0).then(|| {
+        let bar = terminal::progress(args.replications as u64, "{bar:40} {pos}/{len} replications, {eta} left");
+        let likely = replicate(&fleet, &profile, args.seed, args.replications, &interrupted, || bar.inc(1));
+        bar.finish_and_clear();
+        likely
+    });
+    let lost = found.moves.iter().filter(|one| !one.outcome.completed()).count();
+    let bar = terminal::progress(lost as u64, "{bar:40} {pos}/{len} guests that do not arrive: what would help");
+    let missing = missing(&fleet, &profile, &found, &interrupted, || bar.inc(1));
+    bar.finish_and_clear();
+    terminal::finishing();
+    let hosts = Hosts { profile: &profile, given: args.profile.is_some() };
+    let report = Report { cluster: &fleet.cluster, hosts, found: &found, missing: &missing, likely: likely.as_ref() };
+    terminal::print(&match args.format {
+        Format::Table => report.table(),
+        Format::Json => serde_json::to_string_pretty(&report.json())? + "\n",
+        Format::Csv => report.csv().context("writing CSV")?,
+    })?;
+    if let Some(picture) = picture {
+        picture.write(&report.picture())?;
+    }
+    if let Some(page) = page {
+        page.write(report.page().as_bytes())?;
+    }
+    let totals = totals(&found);
+    Ok(if interrupted.load(Ordering::Relaxed) {
+        ExitCode::from(INTERRUPTED)
+    } else if totals.not_arrived > 0 {
+        ExitCode::from(SOME_FAILED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn at_once(
+    args: &FleetArgs,
+    mut fleet: Fleet,
+    profile: &Profile,
+    picture: Option<PictureOutput>,
+    interrupted: &AtomicBool,
+) -> anyhow::Result<ExitCode> {
+    let mut found = Vec::new();
+    let bar = terminal::progress(args.at_once.len() as u64, "{bar:40} {pos}/{len}");
+    for &most in &args.at_once {
+        if most == 0 {
+            return Err(InputError::new("--at-once", "0 at once move nothing; it takes 1 or more").into());
+        }
+        fleet.limits.at_once = Some(most);
+        let Some(moved) = run(&fleet, profile, Chance::none(), interrupted, |_| {}) else { break };
+        found.push(AtOnce { most, totals: totals(&moved) });
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    terminal::finishing();
+    terminal::print(&match args.format {
+        Format::Table => at_once_table(&found),
+        Format::Json => serde_json::to_string_pretty(&at_once_json(&found))? + "\n",
+        Format::Csv => at_once_csv(&found).context("writing CSV")?,
+    })?;
+    if let Some(picture) = picture {
+        picture.write(&at_once_picture(&fleet.cluster.name, &found))?;
+    }
+    let interrupted = interrupted.load(Ordering::Relaxed);
+    Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+pub(super) fn inventory(command: &InventoryCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        InventoryCommand::Check { file } => {
+            let fleet = read(file)?;
+            let notes = notes(&fleet.cluster);
+            let verdict = if notes.is_empty() { "nothing wrong" } else { "no mistakes, but:" };
+            let notes: String = notes.iter().map(|note| format!("- {note}.\n")).collect();
+            terminal::print(&format!(
+                "{}: {} hosts, {} guests, {} moves: {verdict}\n{notes}",
+                file.display(),
+                fleet.cluster.hosts.len(),
+                fleet.cluster.vms.len(),
+                fleet.moves.len()
+            ))?;
+        }
+        InventoryCommand::Generate { shape, hosts, guests, seed, out, force } => {
+            let place = |ending: &str| out.join(format!("{shape}.{ending}"));
+            let [file, inventory] = generate(*shape, *hosts, *guests, *seed, &format!("{shape}.csv"))
+                .map_err(|why| InputError::new("--guests", why))?;
+            let care = Care { edited: true, force: *force, ..Care::default() };
+            let (first, second) = (Output::create(&place("toml"), care)?, Output::create(&place("csv"), care)?);
+            second.write(inventory.as_bytes())?;
+            first.write(file.as_bytes())?;
+            terminal::print(&format!(
+                "{} and {}; `migsim fleet {}` moves them\n",
+                place("toml").display(),
+                place("csv").display(),
+                place("toml").display()
+            ))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,331 @@
+//! Pictures, as SVG: the rounds of a migration over time, and what a sweep found.
+
+use kuva::plot::annotations::{ReferenceLine, ShadedRegion};
+use kuva::plot::heatmap::Heatmap;
+use kuva::plot::legend::LegendPosition;
+use kuva::plot::{LinePlot, ScatterPlot};
+use kuva::render::figure::Figure;
+use kuva::render::layout::Layout;
+use kuva::render::plots::Plot;
+use kuva::render::render::render_multiple;
+use migsim_models::spec::Mode;
+use migsim_models::units::{PAGE_BYTES, human_time};
+
+use super::chart::Picture;
+use migsim::answer::Answer;
+use migsim::answer::sweep::{Point, Range, Value};
+
+/// Colours that stay apart for colour-blind readers (Okabe and Ito).
+pub const BLUE: &str = "#0072b2";
+/// See [`BLUE`].
+pub const ORANGE: &str = "#d55e00";
+const GREEN: &str = "#009e73";
+const GREY: &str = "#777777";
+
+const MIB: f64 = (1_u64 << 20) as f64;
+
+fn line(points: Vec<(f64, f64)>, colour: &str, legend: &str) -> Plot {
+    Plot::Line(LinePlot::new().with_data(points).with_color(colour).with_stroke_width(2.0).with_legend(legend))
+}
+
+fn dots(points: Vec<(f64, f64)>, colour: &str, legend: &str) -> Plot {
+    Plot::Scatter(ScatterPlot::new().with_data(points).with_color(colour).with_size(4.0).with_legend(legend))
+}
+
+fn picture(plots: Vec<Plot>, layout: Layout) -> Picture {
+    Picture(render_multiple(plots, layout))
+}
+
+/// The rounds over time: what is left to send, what had become dirty at each look, and the stop. Above it all of the migration, below its last second.
+pub fn rounds(answer: &Answer) -> Picture {
+    let outcome = &answer.outcome;
+    if outcome.mode == Mode::Offline {
+        return phases(answer);
+    }
+    let mib = |pages: f64| pages * PAGE_BYTES as f64 / MIB;
+    let left: Vec<(f64, f64)> = outcome.left_over_time().into_iter().map(|(s, pages)| (s, mib(pages))).collect();
+    let mut dirtied = Vec::new();
+    for round in &outcome.rounds {
+        let newly = round.dirty_pages_at_end - round.unsent_pages;
+        if newly > 0.0 {
+            dirtied.push((round.end.as_secs_f64(), mib(newly)));
+        }
+    }
+    let end = outcome.ended_at.as_secs_f64();
+    let interval =
+        answer.quantiles.and_then(|sure| sure.times).map(|t| (t.elapsed_ms.p5 / 1e3, t.elapsed_ms.p95 / 1e3));
+    let last = interval.map_or(end, |(_, late)| late.max(end));
+    let down = outcome.downtime().map(|down| {
+        let resumed = outcome.resumed_at.unwrap_or(outcome.ended_at).as_secs_f64();
+        (resumed - down.as_secs_f64(), resumed)
+    });
+    let panel = |title: String, from: f64, label: &str| {
+        let seen = |points: &[(f64, f64)]| points.iter().copied().filter(|p| p.0 >= from).collect::<Vec<_>>();
+        let plots = vec![
+            line(from_on(&left, from), BLUE, "left to send"),
+            dots(seen(&dirtied), ORANGE, "dirtied in an iteration"),
+        ];
+        let top = from_on(&left, from).iter().chain(&seen(&dirtied)).map(|p| p.1).fold(1.0, f64::max);
+        let mut layout = Layout::auto_from_plots(&plots)
+            .with_title(title)
+            .with_x_label(if interval.is_some() {
+                "time since the start, s (blue: 90 % interval of the end)"
+            } else {
+                "time since the start, s"
+            })
+            .with_y_label("MiB of guest memory")
+            .with_x_axis_min(from)
+            .with_x_axis_max(last)
+            .with_y_axis_min(0.0)
+            .with_y_axis_max(top * 1.08)
+            .with_legend_position(LegendPosition::OutsideRightTop);
+        if let Some((early, late)) = interval {
+            let span = ShadedRegion::vertical(early.max(from), late).with_color(BLUE).with_opacity(0.15);
+            layout = layout.with_shaded_region(span);
+        }
+        if let Some((stop, resume)) = down {
+            layout = layout
+                .with_shaded_region(ShadedRegion::vertical(stop.max(from), resume).with_color(GREY).with_opacity(0.25))
+                .with_reference_line(ReferenceLine::vertical(stop.max(from)).with_color(GREY).with_label(label));
+        }
+        (plots, layout)
+    };
+    let name = &answer.case.guest.name;
+    let title = match (outcome.tmt(), outcome.downtime()) {
+        (Some(total), Some(down)) => {
+            format!("{name}: {} in total, {} down (shaded)", human_time(total), human_time(down))
+        }
+        _ => format!("{name}: {}", migsim::answer::ending_word(outcome).replace('-', " ")),
+    };
+    let (plots, layout) = panel(title, 0.0, "");
+    // The end in close-up: the stop with about as much before it.
+    let close = down.map_or(end * 0.9, |(stop, resume)| (stop - 2.0 * (resume - stop)).max(0.0));
+    if close <= 0.0 || outcome.mode == Mode::Paused || outcome.switched_at.is_some() {
+        return picture(plots, layout.with_width(860.0).with_height(380.0));
+    }
+    let (close_plots, close_layout) = panel("the end of it, in close-up".to_owned(), close, "the guest stops");
+    let figure = Figure::new(2, 1)
+        .with_plots(vec![plots, close_plots])
+        .with_layouts(vec![layout, close_layout])
+        .with_cell_size(860.0, 320.0);
+    Picture(figure.render())
+}
+
+/// A line from `from` on, cut where it crosses.
+fn from_on(points: &[(f64, f64)], from: f64) -> Vec<(f64, f64)> {
+    let mut out = Vec::new();
+    for pair in points.windows(2) {
+        let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
+        if x1 < from {
+            continue;
+        }
+        if out.is_empty() {
+            let share = if x1 > x0 { ((from - x0) / (x1 - x0)).clamp(0.0, 1.0) } else { 0.0 };
+            out.push((x0.max(from), y0 + (y1 - y0) * share));
+        }
+        out.push((x1, y1));
+    }
+    out
+}
+
+/// The three phases of an offline migration, one after the other.
+fn phases(answer: &Answer) -> Picture {
+    let parts = &answer.outcome.downtime_parts;
+    let mut at = 0.0;
+    let mut plots = Vec::new();
+    for (name, time, colour) in
+        [("suspend", parts.suspend, BLUE), ("copy", parts.copy, ORANGE), ("resume", parts.resume, GREEN)]
+    {
+        let end = at + time.as_secs_f64();
+        plots.push(Plot::Line(
+            LinePlot::new()
+                .with_data(vec![(at, 1.0), (end, 1.0)])
+                .with_color(colour)
+                .with_stroke_width(26.0)
+                .with_legend(format!("{name}, {}", human_time(time))),
+        ));
+        at = end;
+    }
+    let layout = Layout::auto_from_plots(&plots)
+        .with_title(format!(
+            "{}: offline, down for all of {}",
+            answer.case.guest.name,
+            human_time(answer.outcome.ended_at)
+        ))
+        .with_x_label("time since the start, s")
+        .with_x_axis_min(0.0)
+        .with_y_axis_min(0.0)
+        .with_y_axis_max(2.0)
+        .with_show_grid(false)
+        .with_legend_position(LegendPosition::OutsideRightTop)
+        .with_width(860.0)
+        .with_height(240.0);
+    picture(plots, layout)
+}
+
+/// What a sweep found: lines over one quantity, maps over two.
+pub fn sweep(points: &[Point], ranges: &[Range]) -> Picture {
+    match ranges {
+        [one] => over_one(points, one),
+        [x, y, ..] => over_two(points, x, y),
+        [] => picture(Vec::new(), Layout::auto_from_plots(&[])),
+    }
+}
+
+fn over_one(points: &[Point], range: &Range) -> Picture {
+    let (_, scale) = range.quantity.axis();
+    let at = |point: &Point| place(&point.values[0], &range.values, scale);
+    // Lines go from left to right, whatever the order in which the points were asked.
+    let mut points: Vec<&Point> = points.iter().collect();
+    points.sort_by(|a, b| at(a).total_cmp(&at(b)));
+    // The border of convergence: half way between neighbours that differ.
+    let borders: Vec<f64> = points
+        .windows(2)
+        .filter(|pair| pair[0].completed() != pair[1].completed())
+        .map(|pair| {
+            let (a, b) = (at(pair[0]), at(pair[1]));
+            if range.log { libm::sqrt(a * b) } else { (a + b) / 2.0 }
+        })
+        .collect();
+    let diverging: Vec<(f64, f64)> = {
+        let mut spans: Vec<(f64, f64)> = Vec::new();
+        let edges = borders.iter().copied();
+        let mut start = (!points.first().is_none_or(|p| p.completed())).then(|| points.first().map_or(0.0, |p| at(p)));
+        for edge in edges {
+            match start.take() {
+                Some(from) => spans.push((from, edge)),
+                None => start = Some(edge),
+            }
+        }
+        if let (Some(from), Some(last)) = (start, points.last()) {
+            spans.push((from, at(last)));
+        }
+        spans
+    };
+    let panel = |title: &str, label: &str, colour: &str, of: &dyn Fn(&Point) -> Option<f64>| {
+        // Lines break where there is no answer.
+        let mut plots = Vec::new();
+        for run in points.chunk_by(|a, b| a.completed() == b.completed()) {
+            let line: Vec<(f64, f64)> = run.iter().filter_map(|p| Some((at(p), of(p)?))).collect();
+            if !line.is_empty() {
+                plots.push(Plot::Line(
+                    LinePlot::new().with_data(line.clone()).with_color(colour).with_stroke_width(2.0),
+                ));
+                plots.push(Plot::Scatter(ScatterPlot::new().with_data(line).with_color(colour).with_size(2.5)));
+            }
+        }
+        if plots.is_empty() {
+            // Nothing completed: an empty panel of the right width.
+            let ends = [points.first(), points.last()].into_iter().flatten().map(|p| (at(p), 0.0)).collect::<Vec<_>>();
+            plots.push(Plot::Scatter(ScatterPlot::new().with_data(ends).with_color("none").with_size(0.0)));
+        }
+        let mut layout =
+            Layout::auto_from_plots(&plots).with_title(title).with_x_label(axis_label(range)).with_y_label(label);
+        if let (Some(first), Some(last)) = (points.first(), points.last()) {
+            layout = layout.with_x_axis_min(at(first)).with_x_axis_max(at(last));
+        }
+        if range.log {
+            layout = layout.with_log_x();
+        } else {
+            layout = layout.with_y_axis_min(0.0);
+        }
+        for (from, to) in &diverging {
+            layout =
+                layout.with_shaded_region(ShadedRegion::vertical(*from, *to).with_color(ORANGE).with_opacity(0.15));
+        }
+        for border in &borders {
+            layout = layout.with_reference_line(
+                ReferenceLine::vertical(*border).with_color(ORANGE).with_label("border of convergence"),
+            );
+        }
+        (plots, layout)
+    };
+    let shaded = if diverging.is_empty() { "" } else { " (shaded: does not converge)" };
+    let total = panel(&format!("total migration time{shaded}"), "s", BLUE, &|p| {
+        p.outcome()?.tmt().map(migsim_models::units::SimTime::as_secs_f64)
+    });
+    let down =
+        panel("downtime", "ms", GREEN, &|p| p.outcome()?.downtime().map(migsim_models::units::SimTime::as_millis_f64));
+    let figure = Figure::new(2, 1)
+        .with_plots(vec![total.0, down.0])
+        .with_layouts(vec![total.1, down.1])
+        .with_cell_size(760.0, 320.0);
+    Picture(figure.render())
+}
+
+/// Where a value stands on an axis: a word by its place in the list.
+fn place(value: &Value, values: &[Value], scale: f64) -> f64 {
+    match value {
+        Value::Number(number) => number / scale,
+        Value::Word(_) => values.iter().position(|other| other == value).map_or(0.0, |at| at as f64 + 1.0),
+    }
+}
+
+/// The label of a quantity's axis; of words, which number stands for which.
+fn axis_label(range: &Range) -> String {
+    let name = range.quantity.name().replace('_', " ");
+    let words: Vec<String> = range
+        .values
+        .iter()
+        .enumerate()
+        .filter_map(|(at, value)| match value {
+            Value::Word(word) => Some(format!("{}: {word}", at + 1)),
+            Value::Number(_) => None,
+        })
+        .collect();
+    match (words.as_slice(), range.quantity.axis().0) {
+        ([], "") => name,
+        ([], unit) => format!("{name}, {unit}"),
+        (words, _) => format!("{name} ({})", words.join(", ")),
+    }
+}
+
+/// Three significant digits.
+fn three_digits(value: f64) -> String {
+    let digits = (2 - libm::floor(libm::log10(value.max(1e-9))) as i32).clamp(0, 6) as usize;
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
+    let (columns, rows) = (&x.values, &y.values);
+    let label = |range: &Range| -> Vec<String> {
+        let (_, scale) = range.quantity.axis();
+        let of = |value: &Value| match value {
+            Value::Number(number) => three_digits(number / scale),
+            Value::Word(word) => word.clone(),
+        };
+        range.values.iter().map(of).collect()
+    };
+    let mut at_place: std::collections::BTreeMap<(usize, usize), &Point> = std::collections::BTreeMap::new();
+    for (index, point) in points.iter().enumerate() {
+        at_place.insert((index / y.values.len(), index % y.values.len()), point);
+    }
+    let panel = |title: &str, of: &dyn Fn(&Point) -> Option<f64>| {
+        // Points run through y for each x; the first row of a map is its lowest.
+        let data: Vec<Vec<f64>> = (0..rows.len())
+            .map(|r| {
+                (0..columns.len()).map(|c| at_place.get(&(c, r)).and_then(|p| of(p)).unwrap_or(f64::NAN)).collect()
+            })
+            .collect();
+        let map = Heatmap::new().with_data(data);
+        let plots = vec![Plot::Heatmap(map)];
+        let layout = Layout::auto_from_plots(&plots)
+            .with_title(title)
+            .with_x_label(axis_label(x))
+            .with_y_label(axis_label(y))
+            .with_x_categories(label(x))
+            .with_y_categories(label(y))
+            .with_x_tick_rotate(-60.0);
+        (plots, layout)
+    };
+    let total = panel("total migration time, s (black: does not converge)", &|p| {
+        p.outcome()?.tmt().map(migsim_models::units::SimTime::as_secs_f64)
+    });
+    let down = panel("downtime, ms", &|p| p.outcome()?.downtime().map(migsim_models::units::SimTime::as_millis_f64));
+    let figure = Figure::new(1, 2)
+        .with_plots(vec![total.0, down.0])
+        .with_layouts(vec![total.1, down.1])
+        .with_cell_size(560.0, 460.0);
+    Picture(figure.render())
+}

@@ -1,0 +1,296 @@
+//! How sure a prediction is: percentiles of total time and downtime, and the probability of converging.
+//!
+//! Four things make a prediction unsure. The profile's parameters are estimates: profiles drawn within their standard errors are asked as
+//! well. What a guest dirties is random: each draw's writers are a little faster or slower. Where in a phase the migration starts may not
+//! be known: each draw starts somewhere. And runs scatter: the profile's noise. Percentiles are those of the draws, each with its noise;
+//! how much of that, the fit has found on runs of the same mode that it had not seen, so that the interval holds as often as it says
+//! (split-conformal prediction with normalised scores, mode by mode: Vovk, Gammerman and Shafer 2005; Lei et al. 2018).
+//!
+//! What is certain bounds them: no migration is over before its first pass can have crossed the link or before the timeout that it waits for,
+//! and no downtime is shorter than its fixed parts.
+
+use migsim_models::profile::{FIELDS, Profile};
+use migsim_models::qemu::NORMAL_PAGE_WIRE;
+use migsim_models::spec::{Mode, OnTimeout};
+use migsim_models::units::SimTime;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use statrs::distribution::{ContinuousCDF, Normal};
+use statrs::statistics::{Data, OrderStatistics, Statistics};
+
+use crate::answer::predict;
+use crate::engine::{Fidelity, Outcome};
+use crate::input::Case;
+
+/// Draws around a prediction.
+pub const DRAWS: usize = 64;
+/// Fewer where a single answer is this much work, see [`Outcome::effort`] ...
+const MOST_EFFORT: u64 = 60_000_000;
+/// ... but never fewer than this.
+const FEWEST: usize = 8;
+/// Relative standard deviation of a draw's write rates: chance makes the distinct pages of a pass differ by about as much.
+pub(crate) const WRITERS: f64 = 0.01;
+/// Standard deviations between the middle of a normal distribution and its 95th percentile.
+const SIGMAS_90: f64 = 1.644_853_626_951_472_2;
+
+/// One way in which all that is unknown could be.
+#[derive(Debug, Clone)]
+struct Draw {
+    hosts: Profile,
+    /// On what guests write.
+    writers: f64,
+    /// How far into the longest phase the migration starts, as a share of it, where that is not known.
+    phase: f64,
+    /// Noise of total time and downtime, in standard deviations.
+    noise: [f64; 2],
+}
+
+/// Ways in which all that is unknown could be, always the same ones.
+#[derive(Debug, Clone)]
+pub struct Draws(Vec<Draw>);
+
+/// The scatter that is expected of runs around a prediction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scatter {
+    /// Standard deviation of the total time, ms.
+    pub elapsed_ms: f64,
+    /// The same of the reported downtime.
+    pub downtime_ms: f64,
+    /// The probability of converging.
+    pub p_converge: f64,
+}
+
+/// Percentiles of a figure, in ms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Percentiles {
+    /// The 5th: with the 95th the bounds of the 90 % interval.
+    pub p5: f64,
+    /// The 25th.
+    pub p25: f64,
+    /// The median.
+    pub p50: f64,
+    /// The 75th.
+    pub p75: f64,
+    /// The 95th.
+    pub p95: f64,
+}
+
+/// How sure a prediction is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantiles {
+    /// Percentiles over the draws that converge; `None` where the prediction is that it does not.
+    pub times: Option<Times>,
+    /// The probability of converging.
+    pub p_converge: f64,
+    /// How many draws there were.
+    pub draws: usize,
+}
+
+/// Percentiles of times.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Times {
+    /// Of the total time.
+    pub elapsed_ms: Percentiles,
+    /// Of the guest's downtime.
+    pub downtime_ms: Percentiles,
+    /// Of the downtime that QEMU and libvirt report: another one after post-copy.
+    pub reported_ms: Percentiles,
+}
+
+/// What came of a draw that converged, ms.
+#[derive(Debug, Clone, Copy)]
+struct Drawn {
+    elapsed: f64,
+    downtime: f64,
+    reported: f64,
+    /// What elapsed and downtime are at least.
+    least: [f64; 2],
+    noise: [f64; 2],
+}
+
+impl Draws {
+    /// Draws around a profile.
+    pub fn around(profile: &Profile) -> Draws {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut hosts = profile.clone();
+        // What it was fitted to is of no use here, and is not copied for each draw.
+        hosts.fit = None;
+        // Noise and phases in equal steps of probability, in random order: their own scatter is no part of the answer.
+        let mut spread = |of: &dyn Fn(f64) -> f64| -> Vec<f64> {
+            let mut values: Vec<f64> = (0..DRAWS).map(|i| of((i as f64 + 0.5) / DRAWS as f64)).collect();
+            values.shuffle(&mut rng);
+            values
+        };
+        let normal = |p: f64| Normal::standard().inverse_cdf(p);
+        let (elapsed, downtime, phase) = (spread(&normal), spread(&normal), spread(&|p| p));
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let draw = |i: usize| Draw {
+            hosts: drawn(&hosts, &mut rng),
+            writers: libm::exp(WRITERS * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, &mut rng)),
+            phase: phase[i],
+            noise: [elapsed[i], downtime[i]],
+        };
+        Draws((0..DRAWS).map(draw).collect())
+    }
+
+    /// Draws around a fitted profile. `None`: it was not fitted, so nothing is known of its errors.
+    pub fn of_fitted(profile: &Profile) -> Option<Draws> {
+        profile.noise.intervals.map(|_| Draws::around(profile))
+    }
+
+    /// Asks every draw, or some of them where one answer is a lot of work.
+    fn ask(&self, case: &Case, outcome: &Outcome) -> Vec<Option<Drawn>> {
+        let count = (MOST_EFFORT / outcome.effort.max(1)).clamp(FEWEST as u64, DRAWS as u64) as usize;
+        let mut asked = case.clone();
+        let period = case.guest.workload.longest_period().filter(|_| case.guest.phase_offset.is_none());
+        let first_pass_ms = first_pass_ms(case);
+        let draws = self.0.iter().step_by(DRAWS / count).take(count);
+        let ask = draws.map(|draw| {
+            if let Some(scaled) = case.guest.workload.scaled(draw.writers) {
+                asked.guest.workload = scaled;
+            }
+            if let Some(period) = period {
+                asked.guest.phase_offset = Some(SimTime((period.0 as f64 * draw.phase) as u64));
+            }
+            let found = predict(&asked, &draw.hosts, Fidelity::Flow);
+            let waited = found.timed_out_at.or(found.switched_at).unwrap_or_default();
+            Some(Drawn {
+                elapsed: found.ended_at.as_millis_f64(),
+                downtime: found.downtime()?.as_millis_f64(),
+                reported: found.reported_downtime()?.as_millis_f64(),
+                least: [first_pass_ms.max(waited.as_millis_f64()), found.downtime_parts.fixed().as_millis_f64()],
+                noise: draw.noise,
+            })
+        });
+        ask.collect()
+    }
+
+    /// The scatter around the prediction `outcome` of a case by `profile`.
+    pub fn scatter(&self, case: &Case, profile: &Profile, outcome: &Outcome) -> Scatter {
+        scatter(&self.ask(case, outcome), profile, outcome)
+    }
+
+    /// Scatter and percentiles, where the profile was fitted, of a case whose prediction by `profile` is `outcome`.
+    pub fn judge(&self, case: &Case, profile: &Profile, outcome: &Outcome) -> (Scatter, Option<Quantiles>) {
+        let drawn = self.ask(case, outcome);
+        let scatter = scatter(&drawn, profile, outcome);
+        (scatter, percentiles(&drawn, &scatter, case, profile, outcome))
+    }
+
+    /// The percentiles of a case whose prediction by `profile` is `outcome`; `None`: the profile was not fitted.
+    pub fn quantiles(&self, case: &Case, profile: &Profile, outcome: &Outcome) -> Option<Quantiles> {
+        self.judge(case, profile, outcome).1
+    }
+}
+
+/// How long what is sent at least takes over the bare link, ms.
+fn first_pass_ms(case: &Case) -> f64 {
+    let fastest = case.path.changes.iter().map(|change| change.capacity).chain([case.path.capacity]).max();
+    let bytes = case.guest.touched.as_f64() * NORMAL_PAGE_WIRE;
+    match case.policy.mode {
+        Mode::Offline => 0.0,
+        _ if case.policy.xbzrle.is_some() => 0.0,
+        _ => bytes / fastest.map_or(f64::INFINITY, migsim_models::units::BitRate::bytes_per_s) * 1e3,
+    }
+}
+
+fn scatter(drawn: &[Option<Drawn>], profile: &Profile, outcome: &Outcome) -> Scatter {
+    let total = |noise: f64, of: fn(&Drawn) -> f64| libm::sqrt(noise * noise + variance(drawn, of));
+    let (elapsed, downtime) = figures(outcome);
+    Scatter {
+        elapsed_ms: total(profile.noise.elapsed_sigma_ms(elapsed), |d| d.elapsed),
+        downtime_ms: total(profile.noise.downtime_sigma_ms(downtime), |d| d.reported),
+        p_converge: drawn.iter().flatten().count() as f64 / drawn.len() as f64,
+    }
+}
+
+fn variance(drawn: &[Option<Drawn>], of: fn(&Drawn) -> f64) -> f64 {
+    let values: Vec<f64> = drawn.iter().flatten().map(of).collect();
+    if values.len() > 1 { values.variance() } else { 0.0 }
+}
+
+fn percentiles(
+    drawn: &[Option<Drawn>],
+    scatter: &Scatter,
+    case: &Case,
+    profile: &Profile,
+    outcome: &Outcome,
+) -> Option<Quantiles> {
+    let widths = profile.noise.intervals?.of(case.policy.mode);
+    let phased = case.guest.phase_offset.is_none() && case.guest.workload.has_phases();
+    // So much noise that with the draws' own spread an interval is as wide as the fit has found that it has to be. Where phases spread the
+    // draws, that is no error of the fit's.
+    let noise = |width: f64, scatter: f64, own: f64, sigma: f64| {
+        let factor = width / SIGMAS_90;
+        let whole = if phased { factor * sigma } else { factor * scatter };
+        let of_draws = if phased { 0.0 } else { own };
+        libm::sqrt((whole * whole - of_draws).max(0.0))
+    };
+    let (elapsed, downtime) = figures(outcome);
+    let sigma = [
+        noise(
+            widths.elapsed_90,
+            scatter.elapsed_ms,
+            variance(drawn, |d| d.elapsed),
+            profile.noise.elapsed_sigma_ms(elapsed),
+        ),
+        noise(
+            widths.downtime_90,
+            scatter.downtime_ms,
+            variance(drawn, |d| d.reported),
+            profile.noise.downtime_sigma_ms(downtime),
+        ),
+    ];
+    // A migration that is given up at its timeout is not over later, unless the stop takes it past that.
+    let ceiling = case
+        .policy
+        .timeout
+        .filter(|_| case.policy.on_timeout == OnTimeout::Abort && case.policy.mode != Mode::Offline)
+        .map_or(f64::INFINITY, SimTime::as_millis_f64);
+    let of = |value: fn(&Drawn) -> f64, which: usize, most: &dyn Fn(&Drawn) -> f64| {
+        let values = drawn.iter().flatten().map(|d| {
+            let noisy = value(d) + sigma[which] * d.noise[which];
+            noisy.max(d.least[which].min(value(d))).min(most(d).max(value(d)))
+        });
+        Percentiles::of(values.collect())
+    };
+    // Offline the two are one quantity, and have one interval: the downtime's, for its noise grows with it.
+    let offline = case.policy.mode == Mode::Offline;
+    let total = usize::from(offline);
+    let longest = |d: &Drawn| if offline { f64::INFINITY } else { d.elapsed };
+    let times = (outcome.completed() && scatter.p_converge > 0.0).then(|| Times {
+        elapsed_ms: of(|d| d.elapsed, total, &|_| ceiling),
+        downtime_ms: of(|d| d.downtime, 1, &longest),
+        reported_ms: of(|d| d.reported, 1, &longest),
+    });
+    Some(Quantiles { times, p_converge: scatter.p_converge, draws: drawn.len() })
+}
+
+impl Percentiles {
+    fn of(values: Vec<f64>) -> Percentiles {
+        let mut data = Data::new(values);
+        let [p5, p25, p50, p75, p95] = [0.05, 0.25, 0.5, 0.75, 0.95].map(|p| data.quantile(p));
+        Percentiles { p5, p25, p50, p75, p95 }
+    }
+}
+
+/// A profile that could be the true one: each estimate within its standard error.
+pub(crate) fn drawn(profile: &Profile, rng: &mut ChaCha8Rng) -> Profile {
+    let mut drawn = profile.clone();
+    for field in FIELDS {
+        let slot = (field.slot)(&mut drawn);
+        if let Some(error) = slot.error() {
+            let (value, normal): (f64, f64) = (slot.value(), StandardNormal.sample(rng));
+            // A rate or a time that is hardly known is not drawn below a tenth of itself.
+            slot.set((value + error * normal).max(value / 10.0), None);
+        }
+    }
+    drawn
+}
+
+/// Total time and reported downtime, ms.
+fn figures(outcome: &Outcome) -> (f64, f64) {
+    (outcome.ended_at.as_millis_f64(), outcome.reported_downtime().map_or(0.0, SimTime::as_millis_f64))
+}

@@ -1,0 +1,264 @@
+//! What came of a migration.
+
+use migsim_models::equations::{DowntimeParts, Terms};
+use migsim_models::spec::Mode;
+use migsim_models::units::SimTime;
+
+use crate::engine::{Faults, PageCount};
+
+/// How a migration ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ending {
+    /// The guest runs at the destination and everything is there.
+    Completed,
+    /// Its timeout came first, and it was given up.
+    TimedOut,
+    /// Rounds no longer made progress, and there was no timeout to wait for: it does not converge.
+    #[default]
+    NoProgress,
+    /// The path carries nothing any more.
+    PathCut,
+    /// It might have come to an end some day; the simulator did not wait for it.
+    GaveUp(Patience),
+}
+
+/// What the simulator has too little patience for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// More iterations than it follows.
+    Iterations,
+    /// More writes than it replays page by page.
+    Writes,
+    /// A time beyond [`SimTime::HORIZON`], 292 years.
+    Time,
+}
+
+/// What holds the stream of pages back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bottleneck {
+    /// The link, or what others leave of it.
+    Link,
+    /// The migration's own cap on bandwidth.
+    Cap,
+    /// The window of TCP over the path's round trip.
+    TcpWindow,
+    /// How fast the sending threads put pages on the wire.
+    SendingThread,
+    /// How fast pages are found to be zero.
+    ZeroPageScan,
+}
+
+/// What holds the stream of pages back, and at how many.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bound {
+    /// What.
+    pub by: Bottleneck,
+    /// Payload bytes per second; of the scan for zero pages, bytes of guest memory per second.
+    pub bytes_per_s: f64,
+}
+
+/// What QEMU decided at the end of an iteration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Decision {
+    /// Too much is left: another iteration.
+    #[default]
+    Iterate,
+    /// Little enough is left: the vCPUs stop.
+    Stop,
+    /// Before 8.0 a threshold of zero is met without a sync: the vCPUs stop.
+    StopUnsynced,
+    /// Auto-converge's own sync in the middle of an iteration, which goes on.
+    ForcedSync,
+    /// Post-copy begins.
+    SwitchOver,
+    /// It was the last: the guest does not run, or runs at the destination.
+    End,
+    /// It was given up here.
+    GiveUp,
+}
+
+/// One pass: from a sync to the next; of very many, several in one.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Round {
+    /// The number of its last pass, counted from 1. The last one is sent with the guest stopped, or behind it.
+    pub n: u64,
+    /// How many passes it stands for: one, but where there were so many that the list was thinned.
+    pub passes: u64,
+    /// The sync that began it.
+    pub start: SimTime,
+    /// The sync that ended it.
+    pub end: SimTime,
+    /// What was sent, in expected counts.
+    pub pages: PageCount,
+    /// Bytes on the wire.
+    pub wire_bytes: f64,
+    /// Pages that were still to be sent when it ended: QEMU looks before a pass is through.
+    pub unsent_pages: f64,
+    /// Pages to be sent after the sync that ended it: what was left over and what had become dirty.
+    pub dirty_pages_at_end: f64,
+    /// How much the vCPUs were throttled, in percent.
+    pub throttle_percent: u32,
+    /// Bytes of memory that may have been left for the vCPUs to stop, when QEMU looked at its end.
+    pub threshold_bytes: f64,
+    /// What QEMU decided then.
+    pub decision: Decision,
+}
+
+impl Round {
+    /// This and the next in one.
+    fn and(&self, next: &Round) -> Round {
+        let mut pages = self.pages;
+        pages.add(&next.pages);
+        Round {
+            passes: self.passes + next.passes,
+            start: self.start,
+            pages,
+            wire_bytes: self.wire_bytes + next.wire_bytes,
+            ..*next
+        }
+    }
+}
+
+/// Passes that an outcome keeps one by one; of more, those in the middle are put together in pairs.
+const MOST_KEPT: usize = 4096;
+/// So many at the beginning, and as many at the end, stay as they are.
+const KEPT_WHOLE: usize = 512;
+
+/// What came of a migration. Times are since its start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// How the guest was moved.
+    pub mode: Mode,
+    /// How it ended.
+    pub ending: Ending,
+    /// When everything was there and the guest ran, or it was given up.
+    pub ended_at: SimTime,
+    /// When the guest ran at the destination.
+    pub resumed_at: Option<SimTime>,
+    /// When the source had nothing left to give.
+    pub source_free_at: Option<SimTime>,
+    /// When it switched to post-copy.
+    pub switched_at: Option<SimTime>,
+    /// When its timeout struck, whatever came of that.
+    pub timed_out_at: Option<SimTime>,
+    /// How long the source took to save the devices' state.
+    pub state_saved_in: SimTime,
+    /// The terms of the four equations.
+    pub terms: Terms,
+    /// What the downtime is made of.
+    pub downtime_parts: DowntimeParts,
+    /// Bytes on the wire.
+    pub wire_bytes: u64,
+    /// Pages sent whole.
+    pub normal_pages: u64,
+    /// Pages sent as zero.
+    pub zero_pages: u64,
+    /// Pages sent as XBZRLE differences.
+    pub encoded_pages: u64,
+    /// Pages that XBZRLE found as they had been sent: they cost no bytes.
+    pub unchanged_pages: u64,
+    /// QEMU's dirty-sync-count.
+    pub dirty_syncs: u64,
+    /// The last throttle, in percent.
+    pub throttle_percent: u32,
+    /// What post-copy's faults cost.
+    pub faults: Faults,
+    /// What held the stream of pages back for most of the time; `None`: no page was sent.
+    pub bound: Option<Bound>,
+    /// What held back the pages that a guest writes again and again; as [`Outcome::bound`], but never the scan for zero pages.
+    pub bound_of_rounds: Option<Bound>,
+    /// Every pass, or where there were very many, several in one.
+    pub rounds: Vec<Round>,
+    /// How many passes there were.
+    pub passes: u64,
+    /// How much work it was to find out, in units of some ten nanoseconds; the same on every machine.
+    pub effort: u64,
+}
+
+impl Outcome {
+    pub(super) fn new(mode: Mode) -> Outcome {
+        Outcome {
+            mode,
+            ending: Ending::default(),
+            ended_at: SimTime::ZERO,
+            resumed_at: None,
+            source_free_at: None,
+            switched_at: None,
+            timed_out_at: None,
+            state_saved_in: SimTime::ZERO,
+            terms: Terms::default(),
+            downtime_parts: DowntimeParts::default(),
+            wire_bytes: 0,
+            normal_pages: 0,
+            zero_pages: 0,
+            encoded_pages: 0,
+            unchanged_pages: 0,
+            dirty_syncs: 0,
+            throttle_percent: 0,
+            faults: Faults::default(),
+            bound: None,
+            bound_of_rounds: None,
+            rounds: Vec::with_capacity(8),
+            passes: 0,
+            effort: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, round: Round) {
+        self.passes = round.n;
+        self.rounds.push(round);
+        if self.rounds.len() >= MOST_KEPT {
+            let last = self.rounds.split_off(self.rounds.len() - KEPT_WHOLE);
+            let middle = self.rounds.split_off(KEPT_WHOLE);
+            self.rounds.extend(middle.chunks(2).map(|pair| match pair {
+                [a, b] => a.and(b),
+                one => one[0],
+            }));
+            self.rounds.extend(last);
+        }
+    }
+
+    /// Pages left to send over time, in seconds: at the beginning and the end of each pass.
+    pub fn left_over_time(&self) -> Vec<(f64, f64)> {
+        let ends = self.rounds.iter().map(|round| {
+            let pending = round.pages.total() + round.unsent_pages;
+            [(round.start.as_secs_f64(), pending), (round.end.as_secs_f64(), round.unsent_pages)]
+        });
+        ends.flatten().collect()
+    }
+
+    /// Seconds of the guest's service that throttling took.
+    pub fn throttled_s(&self) -> f64 {
+        let share = |round: &Round| f64::from(round.throttle_percent) / 100.0;
+        self.rounds.iter().fold(0.0, |sum, round| sum + share(round) * (round.end - round.start).as_secs_f64())
+    }
+
+    /// Seconds of its service that the guest lost to the migration itself: down, throttled, in post-copy's faults.
+    pub fn lost_s(&self) -> f64 {
+        let down = self.downtime().map_or(0.0, SimTime::as_secs_f64);
+        down + self.throttled_s() + self.faults.stalled_s
+    }
+
+    /// Whether the guest got there.
+    pub fn completed(&self) -> bool {
+        self.ending == Ending::Completed
+    }
+
+    /// Total migration time, if it completed.
+    pub fn tmt(&self) -> Option<SimTime> {
+        self.completed().then(|| self.terms.tmt())
+    }
+
+    /// The downtime that QEMU and libvirt report. In post-copy that is the source's part alone: until the state has been
+    /// handed to the socket (`migration/migration.c`, `postcopy_start`), not until it has arrived and the guest runs.
+    pub fn reported_downtime(&self) -> Option<SimTime> {
+        let parts = &self.downtime_parts;
+        let source = parts.stop + parts.flush + parts.sync + self.state_saved_in;
+        self.downtime().map(|all| if self.switched_at.is_some() { all.min(source) } else { all })
+    }
+
+    /// Total downtime, if it completed.
+    pub fn downtime(&self) -> Option<SimTime> {
+        self.completed().then(|| self.terms.tdt())
+    }
+}

@@ -1,0 +1,327 @@
+//! What drives migrations: the event queue, the network, and any number of machines that share it.
+//!
+//! Each machine has one event, its next wake. When a migration begins or ends to use a link, or the link changes, the shares of
+//! those that it touches change, and their events move; nothing else does.
+
+use migsim_models::profile::Profile;
+use migsim_models::spec::{Guest, Path, Policy};
+use migsim_models::units::{BitRate, Pages, SimTime};
+
+use crate::engine::{
+    EventId, EventQueue, FlowId, FlowMemory, GuestMemory, LinkId, Migration, Network, Outcome, PageMemory, Workplace,
+};
+
+/// Pages of a chunk of the dirty log that QEMU clears together: 1 GiB (`hw/core/machine.c`, x-clear-bitmap-shift of 18).
+pub const CHUNK_PAGES: u64 = 1 << 18;
+
+/// How the guest's memory is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fidelity {
+    /// Expected counts: fast, and what predictions use.
+    Flow,
+    /// Every page, every write, from a seed: the reference.
+    Page {
+        /// The same seed gives the same writes.
+        seed: u64,
+    },
+}
+
+/// How the guest's dirty log is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirtyLog {
+    /// KVM's bitmap: bits are cleared so many pages at a time, just before the first of them is sent.
+    Chunked {
+        /// Pages of a chunk, above zero.
+        pages: u64,
+    },
+    /// The dirty ring, and guests without KVM: bits are cleared at the sync.
+    Eager,
+}
+
+/// The largest guest that is followed page by page: 128 GiB.
+pub const MOST_PAGES: Pages = Pages(1 << 25);
+
+impl Fidelity {
+    /// Checks that a guest can be followed so.
+    ///
+    /// # Errors
+    /// It has too many pages to follow each of them.
+    pub fn check(self, guest: &Guest) -> Result<(), String> {
+        if matches!(self, Fidelity::Page { .. }) && guest.memory > MOST_PAGES {
+            let (memory, most) = (guest.memory.bytes(), MOST_PAGES.bytes());
+            return Err(format!("page by page a guest of up to {most} is followed; this one has {memory}"));
+        }
+        Ok(())
+    }
+}
+
+impl Default for DirtyLog {
+    fn default() -> Self {
+        DirtyLog::Chunked { pages: CHUNK_PAGES }
+    }
+}
+
+/// One question: a guest, the path, the policy, the hosts' profile.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// What is moved.
+    pub guest: &'a Guest,
+    /// Over what.
+    pub path: &'a Path,
+    /// How.
+    pub policy: &'a Policy,
+    /// Between what.
+    pub profile: &'a Profile,
+    /// How the dirty log is read.
+    pub dirty_log: DirtyLog,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    Wake(usize),
+    Capacity(LinkId, f64),
+}
+
+#[derive(Debug)]
+struct Machine<M> {
+    migration: Migration<M>,
+    /// Its own time zero.
+    started: SimTime,
+    wake: Option<EventId>,
+}
+
+/// A migration's share of its lines has changed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateChange {
+    /// When.
+    pub at: SimTime,
+    /// Which migration.
+    pub migration: usize,
+    /// To so many bytes per second on the wire.
+    pub rate: f64,
+    /// Bytes on the wire that the far end has by then.
+    pub carried: f64,
+}
+
+/// Migrations under way on a network.
+///
+/// What happens at one moment happens together: all machines that wake then decide, and only then the links are shared anew.
+#[derive(Debug)]
+pub struct World<M> {
+    now: SimTime,
+    queue: EventQueue<Event>,
+    network: Network,
+    /// By the number of their flow; `None`: over.
+    machines: Vec<Option<Box<Machine<M>>>>,
+    finished: Vec<(usize, Outcome)>,
+    /// Every change of a share since they were last taken, where someone wants to know.
+    rates: Option<Vec<RateChange>>,
+    /// By migration: bytes on the wire that the far end has, as of its last wake or change.
+    carried: Vec<f64>,
+    // Kept between moments, so that none allocates: flows whose share has changed, machines whose plan is to be made anew.
+    changed: Vec<FlowId>,
+    stale: Vec<usize>,
+}
+
+impl<M> Default for World<M> {
+    /// With room for one migration: most worlds hold no more, and growing into it is a thirtieth of what one costs.
+    fn default() -> Self {
+        World {
+            now: SimTime::ZERO,
+            queue: EventQueue::default(),
+            network: Network::default(),
+            machines: Vec::with_capacity(1),
+            finished: Vec::with_capacity(1),
+            rates: None,
+            carried: Vec::with_capacity(1),
+            changed: Vec::with_capacity(1),
+            stale: Vec::with_capacity(2),
+        }
+    }
+}
+
+impl<M: GuestMemory> World<M> {
+    /// A link of that capacity.
+    pub fn add_link(&mut self, capacity: BitRate) -> LinkId {
+        self.network.add_link(capacity.bytes_per_s())
+    }
+
+    /// From `at` on the link has another capacity.
+    pub fn change_capacity(&mut self, at: SimTime, link: LinkId, capacity: BitRate) {
+        self.queue.schedule(at, Event::Capacity(link, capacity.bytes_per_s()));
+    }
+
+    /// A migration over a path of links that starts now. Returns its number; they count from zero.
+    pub fn add_migration(&mut self, migration: Migration<M>, path: &[LinkId]) -> usize {
+        self.add_migration_at(self.now, migration, path)
+    }
+
+    /// A migration that starts at `at`, now or later. Returns its number.
+    pub fn add_migration_at(&mut self, at: SimTime, migration: Migration<M>, path: &[LinkId]) -> usize {
+        let FlowId(index) = self.network.add_flow(path);
+        self.machines.push(Some(Box::new(Machine { migration, started: at, wake: None })));
+        self.carried.push(0.0);
+        self.stale.push(index);
+        index
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// From now on every change of a share is kept until it is taken.
+    pub fn watch_rates(&mut self) {
+        self.rates.get_or_insert_default();
+    }
+
+    /// The changes of shares since they were last taken.
+    pub fn take_rates(&mut self) -> impl Iterator<Item = RateChange> + '_ {
+        self.rates.iter_mut().flat_map(|rates| rates.drain(..))
+    }
+
+    /// What the processors of its hosts leave a migration, and its guest.
+    pub fn set_cpu(&mut self, index: usize, migration: f64, guest: f64) {
+        if let Some(machine) = &mut self.machines[index] {
+            machine.migration.set_cpu(self.now.since(machine.started), migration, guest);
+            self.network.set_demand(FlowId(index), machine.migration.demand());
+            self.stale.push(index);
+        }
+    }
+
+    /// Whether a migration's guest has been let run at its destination.
+    pub fn is_over_there(&self, index: usize) -> bool {
+        self.machines[index].as_ref().is_none_or(|machine| machine.migration.is_over_there())
+    }
+
+    /// Migrations that are over since they were last taken, with their own times.
+    pub fn take_finished(&mut self) -> std::vec::Drain<'_, (usize, Outcome)> {
+        self.finished.drain(..)
+    }
+
+    /// Lets everything happen that happens at the next moment. `false`: nothing is left to happen.
+    pub fn step(&mut self) -> bool {
+        self.settle();
+        let Some(now) = self.queue.next_time() else { return false };
+        self.now = now;
+        while self.queue.next_time() == Some(now) {
+            match self.queue.pop() {
+                Some((_, Event::Wake(index))) => self.wake(index),
+                Some((_, Event::Capacity(link, capacity))) => self.network.set_capacity(link, capacity),
+                None => {}
+            }
+        }
+        true
+    }
+
+    fn wake(&mut self, index: usize) {
+        let Some(machine) = &mut self.machines[index] else { return };
+        machine.wake = None;
+        machine.migration.wake(self.now - machine.started);
+        self.carried[index] = machine.migration.carried();
+        self.network.set_demand(FlowId(index), machine.migration.demand());
+        if !machine.migration.is_over() {
+            self.stale.push(index);
+        } else if let Some(machine) = self.machines[index].take() {
+            self.finished.push((index, machine.migration.into_outcome(self.now - machine.started)));
+        }
+    }
+
+    /// Shares the links anew and makes the plans anew that this, or a machine's own decision, has changed. [`World::step`] does so
+    /// before time goes on; who watches the shares, to answer to them, does so before.
+    pub fn settle(&mut self) {
+        self.network.settle(&mut self.changed);
+        for flow in self.changed.drain(..) {
+            let rate = self.network.rate(flow);
+            if let Some(machine) = &mut self.machines[flow.0] {
+                machine.migration.set_rate(self.now - machine.started, rate);
+                self.carried[flow.0] = machine.migration.carried();
+                self.stale.push(flow.0);
+            }
+            if let Some(rates) = &mut self.rates {
+                rates.push(RateChange { at: self.now, migration: flow.0, rate, carried: self.carried[flow.0] });
+            }
+        }
+        self.stale.sort_unstable();
+        self.stale.dedup();
+        for index in self.stale.drain(..) {
+            let Some(machine) = &mut self.machines[index] else { continue };
+            // One that has not started yet is planned from its start on.
+            machine.migration.plan(self.now.since(machine.started));
+            let next = machine.migration.next_wake().map(|at| machine.started + at);
+            match (next, machine.wake) {
+                (Some(at), Some(id)) => {
+                    self.queue.reschedule(id, at);
+                }
+                (Some(at), None) => machine.wake = Some(self.queue.schedule(at, Event::Wake(index))),
+                (None, Some(id)) => {
+                    self.queue.cancel(id);
+                    machine.wake = None;
+                }
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Nothing is left to happen: what waits for a link that carries nothing any more has its outcome too.
+    pub fn abandon(&mut self) {
+        let now = self.now;
+        for (index, machine) in self.machines.iter_mut().enumerate() {
+            if let Some(machine) = machine.take() {
+                self.finished.push((index, machine.migration.into_outcome(now - machine.started)));
+            }
+        }
+    }
+
+    /// Runs until nothing is left to happen, and returns the outcomes in the order in which migrations were added.
+    pub fn run(mut self) -> Vec<Outcome> {
+        while self.step() {}
+        self.abandon();
+        self.finished.sort_by_key(|(index, _)| *index);
+        self.finished.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+}
+
+impl Question<'_> {
+    /// The migration's machine over the guest's memory in expected counts.
+    pub fn flow(&self, offset: SimTime) -> Migration<FlowMemory> {
+        let catch_up = self.guest.workload.terms.iter().map(|term| term.catch_up).collect();
+        let memory = FlowMemory::new(self.workplace(offset), catch_up);
+        Migration::new(self.guest, self.path, self.policy, self.profile, memory)
+    }
+
+    /// The migration's machine over the guest's memory page by page.
+    pub fn page(&self, offset: SimTime, seed: u64) -> Migration<PageMemory> {
+        let memory = PageMemory::new(self.workplace(offset), &self.guest.workload.terms, seed);
+        Migration::new(self.guest, self.path, self.policy, self.profile, memory)
+    }
+
+    fn workplace(&self, offset: SimTime) -> Workplace {
+        let chunk = match self.dirty_log {
+            DirtyLog::Chunked { pages } => Some(pages),
+            DirtyLog::Eager => None,
+        };
+        Workplace::new(self.guest, self.policy, self.profile, chunk, offset)
+    }
+
+    /// Answers it: one migration, alone on its path, whose workload is `offset` into its first phase.
+    pub fn answer(&self, fidelity: Fidelity, offset: SimTime) -> Outcome {
+        match fidelity {
+            Fidelity::Flow => self.alone(self.flow(offset)),
+            Fidelity::Page { seed } => self.alone(self.page(offset, seed)),
+        }
+    }
+
+    fn alone<M: GuestMemory>(&self, migration: Migration<M>) -> Outcome {
+        let mut world = World::default();
+        let link = world.add_link(self.path.capacity);
+        for change in &self.path.changes {
+            world.change_capacity(change.at, link, change.capacity);
+        }
+        world.add_migration(migration, &[link]);
+        match world.run().pop() {
+            Some(outcome) => outcome,
+            None => unreachable!("a world of one migration has one outcome"),
+        }
+    }
+}

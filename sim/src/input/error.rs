@@ -1,0 +1,71 @@
+//! What is wrong with an input, where, and what is accepted.
+
+use std::fmt::{self, Display};
+use std::ops::Range;
+use std::path::Path as FilePath;
+
+use migsim_models::text::{clipped, shown};
+
+/// Input that cannot be used: where it is, what is wrong, what is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct InputError {
+    /// File, and line where there is one.
+    pub place: String,
+    /// What is wrong, and what is accepted.
+    pub message: String,
+}
+
+impl InputError {
+    /// An error of a whole file, or of the command line.
+    #[expect(clippy::needless_pass_by_value, reason = "callers hand over errors and strings alike")]
+    pub fn new(place: impl Into<String>, message: impl ToString) -> InputError {
+        InputError { place: place.into(), message: message.to_string() }
+    }
+
+    /// An error at a place of a text, which starts a line.
+    pub(crate) fn at(file: &FilePath, text: &str, offset: usize, message: impl ToString) -> InputError {
+        let line = text[..offset.min(text.len())].matches('\n').count() + 1;
+        InputError::new(format!("{}:{line}", shown(&file.display().to_string())), message)
+    }
+}
+
+pub(super) fn toml_error(file: &FilePath, text: &str, error: &toml::de::Error) -> InputError {
+    let offset = error.span().map_or(0, |span| span.start);
+    // The message repeats the line, which may be as long as the file.
+    let lines: Vec<String> = error.to_string().trim_end().lines().map(|line| clipped(line, MOST_LINE)).collect();
+    InputError::at(file, text, offset, lines.join("\n"))
+}
+
+/// The most characters of a line of somebody's file that a message repeats.
+const MOST_LINE: usize = 200;
+
+/// Where a table's line for `key` starts; the table itself if there is none.
+pub(super) fn line_of_key(text: &str, table: Range<usize>, key: &str) -> usize {
+    let mut offset = table.start;
+    for line in text[table.clone()].split_inclusive('\n') {
+        let rest = line.trim_start().strip_prefix(key);
+        if rest.is_some_and(|rest| rest.trim_start().starts_with('=')) {
+            return offset;
+        }
+        offset += line.len();
+    }
+    table.start
+}
+
+/// Everything that is wrong with a file, in the order of its lines.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Mistakes(pub Vec<InputError>);
+
+impl Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl From<InputError> for Mistakes {
+    fn from(error: InputError) -> Mistakes {
+        Mistakes(vec![error])
+    }
+}

@@ -1,0 +1,16 @@
+//! What people write: scenarios, host profiles, tables; and what is wrong with it, where.
+//!
+//! Begin with [`Scenario::read`] for a file and [`Case::from_toml`] for a text.
+
+mod error;
+mod keys;
+mod profile;
+mod scenario;
+mod text;
+
+pub use error::{InputError, Mistakes};
+pub use keys::{Flag, GuestKeys, Key, Keys, Kind, LinkKeys, MigrationKeys, Table, ThrottleKeys};
+pub use migsim_models::text::{quoted, shown};
+pub use profile::{profile_or_default, read_profile};
+pub use scenario::{Case, Scenario};
+pub use text::{Rows, read_file};
