@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use migsim::record::{DISTURBED, Observation};
-use migsim_report::table::grid;
+use migsim_report::document::{Document, Grid};
+use serde::Serialize;
 use statrs::statistics::Statistics;
 
 /// The scatter of the repeats of one configuration.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Spread {
     /// The configuration, by the id of its first run.
     pub first: String,
@@ -26,7 +27,7 @@ pub struct Spread {
 }
 
 /// What was found in a file.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Noise {
     /// Configurations of two repeats or more.
     pub spreads: Vec<Spread>,
@@ -93,9 +94,9 @@ fn commonest(values: impl Iterator<Item = f64>) -> usize {
 }
 
 impl Noise {
-    /// As a table for people.
-    pub fn table(&self) -> String {
-        let mut table = grid(&["configuration", "runs", "elapsed", "spread", "downtime", "spread"], 1..);
+    /// For people.
+    pub fn document(&self) -> Document {
+        let mut table = Grid::new(&["configuration", "runs", "elapsed", "spread", "downtime", "spread"], 1..);
         for s in &self.spreads {
             let share = |(mean, deviation): (f64, f64)| format!("{:.1} %  {deviation:.0} ms", 100.0 * deviation / mean);
             let mut words = format!("{}\n{}", s.first, s.words);
@@ -103,7 +104,7 @@ impl Noise {
                 let parts = phases.map(|(mean, deviation)| format!("{:.1} %", 100.0 * deviation / mean));
                 words.push_str(&format!("\nspread of suspend {}, copy {}, resume {}", parts[0], parts[1], parts[2]));
             }
-            table.add_row([
+            table.row([
                 words,
                 s.runs.to_string(),
                 format!("{:.0} ms", s.elapsed.0),
@@ -112,7 +113,10 @@ impl Noise {
                 share(s.downtime),
             ]);
         }
-        format!("{table}\nspread: standard deviation, relative to the mean and in ms. {}\n", self.left_out())
+        let mut out = Document::default();
+        out.table(table)
+            .text(format!("spread: standard deviation, relative to the mean and in ms. {}\n", self.left_out()));
+        out
     }
 
     /// How many runs were left out, and why.

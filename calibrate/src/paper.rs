@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use migsim_models::spec::Mode;
+use migsim_report::document::{Document, Grid};
+use serde::Serialize;
 
 use crate::chart::{BLUE, ORANGE, Panel, Picture, draw};
 use crate::validate::Judged;
@@ -64,29 +66,65 @@ pub fn pictures(runs: &[Judged]) -> Vec<(&'static str, Picture)> {
     ]
 }
 
-/// Means by memory size, measured and predicted, as a table in Markdown.
-pub fn table(runs: &[Judged]) -> String {
+/// Means by memory size, measured and predicted, in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Means {
+    /// Memory of the guest.
+    pub memory_bytes: u64,
+    /// Live: total migration time.
+    pub live_tmt_s: Pair,
+    /// Live: downtime.
+    pub live_downtime_s: Pair,
+    /// Offline: writing the image.
+    pub suspend_s: Pair,
+    /// Offline: copying it.
+    pub copy_s: Pair,
+    /// Offline: reading it.
+    pub resume_s: Pair,
+    /// Offline: total migration time.
+    pub offline_tmt_s: Pair,
+}
+
+/// A figure twice.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Pair {
+    /// The mean of the repeats.
+    pub measured: f64,
+    /// The mean of their predictions.
+    pub predicted: f64,
+}
+
+/// The means, by memory size.
+pub fn means(runs: &[Judged]) -> Vec<Means> {
     let sizes: BTreeSet<u64> = runs.iter().map(|one| one.run.case.guest.memory.bytes().0 >> 20).collect();
     let mean = |memory: u64, mode: Mode, what: Figures| {
         let found: Vec<_> = completed(runs, mode, what).filter(|(size, ..)| *size == memory).collect();
         let n = found.len() as f64;
         let (measured, predicted) = found.iter().fold((0.0, 0.0), |sum, f| (sum.0 + f.1 / n, sum.1 + f.2 / n));
-        format!("{measured:.2}, {predicted:.2}")
+        Pair { measured, predicted }
     };
-    let mut text = String::from(
-        "| memory | live: total | live: downtime | offline: suspend | copy | resume | offline: total |\n| --- | --- | --- | --- | --- | --- | --- |\n",
-    );
-    for memory in sizes {
-        let cells: [String; 6] = [
-            mean(memory, Mode::Precopy, TOTAL),
-            mean(memory, Mode::Precopy, DOWNTIME),
-            mean(memory, Mode::Offline, SUSPEND),
-            mean(memory, Mode::Offline, COPY),
-            mean(memory, Mode::Offline, RESUME),
-            mean(memory, Mode::Offline, TOTAL),
-        ];
-        text.push_str(&format!("| {memory} MiB | {} |\n", cells.join(" | ")));
+    let of = |memory: u64| Means {
+        memory_bytes: memory << 20,
+        live_tmt_s: mean(memory, Mode::Precopy, TOTAL),
+        live_downtime_s: mean(memory, Mode::Precopy, DOWNTIME),
+        suspend_s: mean(memory, Mode::Offline, SUSPEND),
+        copy_s: mean(memory, Mode::Offline, COPY),
+        resume_s: mean(memory, Mode::Offline, RESUME),
+        offline_tmt_s: mean(memory, Mode::Offline, TOTAL),
+    };
+    sizes.into_iter().map(of).collect()
+}
+
+/// The same for people.
+pub fn document(means: &[Means]) -> Document {
+    let header = ["memory", "live: total", "live: downtime", "offline: suspend", "copy", "resume", "offline: total"];
+    let mut table = Grid::new(&header, 1..);
+    for one in means {
+        let pairs = [one.live_tmt_s, one.live_downtime_s, one.suspend_s, one.copy_s, one.resume_s, one.offline_tmt_s];
+        let cells = pairs.map(|Pair { measured, predicted }| format!("{measured:.2}, {predicted:.2}"));
+        table.row(std::iter::once(format!("{} MiB", one.memory_bytes >> 20)).chain(cells));
     }
-    text.push_str("\nSeconds: measured (mean of the repeats), predicted.\n");
-    text
+    let mut out = Document::default();
+    out.table(table).text("Seconds: measured (mean of the repeats), predicted.\n");
+    out
 }

@@ -38,3 +38,5 @@ pub mod engine;
 pub mod fleet;
 pub mod input;
 pub mod record;
+#[cfg(feature = "schema")]
+pub mod schema;

@@ -11,6 +11,7 @@ mod files;
 mod fleets;
 mod frozen;
 mod laws;
+mod outputs;
 mod parsers;
 mod published;
 mod scenarios;

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use migsim::answer::Hosts;
+use migsim::fleet::shape::Findings;
 use migsim::fleet::{Chance, missing, parse, run, totals};
 use migsim_models::profile::Profile;
 use migsim_report::fleet::Report;
+use migsim_report::format::{self, Answered, FORMATS};
 
 use super::questions::{LONGEST, between, pick, stream, unfit_json, worked};
 use super::unfit::unfit;
@@ -129,9 +131,12 @@ pub(crate) fn faults(profile: &Profile, seed: u64, index: u64) -> Option<Vec<Str
         faults.push(format!("{} are missing of {}", missing.len(), t.not_arrived));
     }
     let hosts = Hosts { profile, given: false };
-    let report = Report { cluster: &fleet.cluster, hosts, found: &found, missing: &missing, likely: None };
-    faults.extend(unfit_json(&report.json(), "").map(|what| format!("JSON: {what}")));
-    let texts = [("table", report.table()), ("CSV", report.csv().unwrap_or_default()), ("page", report.page())];
+    let cluster = &fleet.cluster;
+    let report = Report(Findings { cluster, hosts, found: &found, missing: &missing, likely: None });
+    faults.extend(unfit_json(&report.value(), "").map(|what| format!("JSON: {what}")));
+    let texts = FORMATS.map(|one| (one.name(), format::text(&report, one).unwrap_or_default()));
+    let texts = texts.into_iter().filter(|(name, _)| !name.starts_with("json"));
+    let texts = texts.chain([("page", report.page())]);
     for (name, text) in texts {
         faults.extend(unfit(&text).map(|what| format!("{name}: `{what}`")));
     }

@@ -9,7 +9,9 @@ use migsim_models::profile::Profile;
 use migsim_models::qemu::Version;
 use migsim_models::spec::{CapacityChange, Layout, Mode, OnTimeout, SpecError, Transport};
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
-use migsim_report::{csv, json, plot, table};
+use migsim_report::format::{Answered, FORMATS, text};
+use migsim_report::plot;
+use migsim_report::predict::Predicted;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -396,7 +398,15 @@ fn binding(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<S
 }
 
 /// Keys of JSON that are null where there is nothing to tell.
-const MAY_BE_NULL: [&str; 24] = [
+const MAY_BE_NULL: [&str; 32] = [
+    "reason",
+    "reported_downtime_s",
+    "p_converge",
+    "intervals",
+    "bound_by_words",
+    "would_converge_with",
+    "models",
+    "doi",
     "tmt_s",
     "downtime_s",
     "resumed_s",
@@ -440,18 +450,11 @@ pub(crate) fn unfit_json(value: &serde_json::Value, key: &str) -> Option<String>
 }
 
 fn formats(answer: &Answer, faults: &mut Vec<String>) {
-    let all = std::slice::from_ref(answer);
-    let text = json::answers(all);
-    match serde_json::from_str(&text) {
-        Ok(value) => faults.extend(unfit_json(&value, "").map(|what| format!("JSON: {what}"))),
-        Err(error) => faults.push(format!("JSON: {error}")),
-    }
-    let texts = [
-        ("table", table::answer(answer)),
-        ("explanation", migsim_report::explain::explain(answer)),
-        ("CSV", csv::answers(all).unwrap_or_default()),
-        ("SVG", plot::rounds(answer).svg()),
-    ];
+    let said = Predicted { answers: std::slice::from_ref(answer), explain: true };
+    faults.extend(unfit_json(&said.value(), "").map(|what| format!("JSON: {what}")));
+    let texts = FORMATS.map(|format| (format.name(), text(&said, format).unwrap_or_default()));
+    let texts = texts.into_iter().filter(|(name, _)| !name.starts_with("json"));
+    let texts = texts.chain([("SVG", plot::rounds(answer).svg())]);
     for (name, text) in texts {
         faults.extend(unfit(&text).map(|what| format!("{name}: `{what}`")));
     }

@@ -9,8 +9,10 @@ use clap::Args;
 use migcal::fit::{Fitted, Manner, fit};
 use migsim::input::profile_or_default;
 use migsim_models::profile::Provenance;
+use migsim_report::document::{Document, Grid};
 use migsim_report::file::{Care, Output};
-use migsim_report::table::grid;
+use migsim_report::format::Told;
+use migsim_report::outputs::OutputArgs;
 use migsim_report::terminal;
 
 use super::records::{DisturbanceArgs, read};
@@ -37,6 +39,8 @@ pub(super) struct FitArgs {
     /// What the profile is called [default: after the campaigns]
     #[arg(long)]
     name: Option<String>,
+    #[command(flatten)]
+    outputs: OutputArgs,
 }
 
 pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
@@ -52,6 +56,7 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
     }
     let interrupted = terminal::interruptible()?;
     let inputs: Vec<&Path> = args.runs.iter().map(PathBuf::as_path).chain([&*args.from]).collect();
+    let prepared = args.outputs.prepare(Care { inputs: &inputs, ..Care::default() })?;
     let out = Output::create(&args.out, Care { inputs: &inputs, edited: true, force: args.force })?;
     let bar = terminal::progress(1000, "{bar:30} {percent} %, {eta} left  fitting");
     let manner = Manner { seed: args.seed, ..Manner::default() };
@@ -73,16 +78,16 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
         at_prior: fitted.at_prior.iter().map(|(key, why)| format!("{key}: {why}")).collect(),
     });
     out.write(profile.to_commented_toml()?.as_bytes())?;
-    terminal::print(&describe(&fitted, &args.out))?;
+    prepared.write(&Told::new(describe(&fitted, &args.out), &fitted.estimated, &fitted.estimated))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(fitted: &Fitted, place: &Path) -> String {
-    let mut table = grid(&["parameter", "before", "fitted", "standard error", "90 % interval"], 1..);
+fn describe(fitted: &Fitted, place: &Path) -> Document {
+    let mut table = Grid::new(&["parameter", "before", "fitted", "standard error", "90 % interval"], 1..);
     for one in &fitted.estimated {
         let text = |value: f64| if value.abs() >= 1000.0 { format!("{value:.0}") } else { format!("{value:.4}") };
         let [low, high] = one.interval.map(text);
-        table.add_row([
+        table.row([
             one.key.to_owned(),
             text(one.value[0]),
             text(one.value[1]),
@@ -90,7 +95,7 @@ fn describe(fitted: &Fitted, place: &Path) -> String {
             format!("{low} to {high}"),
         ]);
     }
-    let mut text = format!("{table}\nin seconds, bytes, pages and shares\n");
+    let mut text = "in seconds, bytes, pages and shares\n".to_owned();
     for (key, why) in &fitted.at_prior {
         text.push_str(&format!("left as it was: {key}: {why}\n"));
     }
@@ -100,5 +105,7 @@ fn describe(fitted: &Fitted, place: &Path) -> String {
         text.push_str(&format!("left out: {count} runs: {reason}\n"));
     }
     text.push_str(&format!("fitted to {} runs: {}\n", fitted.used, place.display()));
-    text
+    let mut out = Document::default();
+    out.table(table).text(text);
+    out
 }

@@ -1,16 +1,20 @@
 //! `migcal transfer`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use migcal::fit::Manner;
 use migcal::transfer::{ENOUGH, Step, enough, study};
 use migsim::input::{InputError, profile_or_default};
+use migsim_report::document::{Document, Grid};
+use migsim_report::file::Care;
+use migsim_report::format::Told;
+use migsim_report::outputs::OutputArgs;
 use migsim_report::terminal;
 
 use super::records::{DisturbanceArgs, read};
-use super::table::{Format, percent, render};
+use super::table::percent;
 
 #[derive(Debug, Args)]
 pub(super) struct TransferArgs {
@@ -28,14 +32,16 @@ pub(super) struct TransferArgs {
     /// Of what is dealt and fitted
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    outputs: OutputArgs,
 }
 
 pub(super) fn run(args: &TransferArgs) -> anyhow::Result<ExitCode> {
     if let Some(size) = args.sizes.iter().find(|size| **size < 3) {
         return Err(InputError::new("--sizes", format!("`{size}`: a fit takes 3 runs or more")).into());
     }
+    let inputs: Vec<&Path> = args.runs.iter().chain(&args.from).map(PathBuf::as_path).collect();
+    let prepared = args.outputs.prepare(Care { inputs: &inputs, ..Care::default() })?;
     let from = profile_or_default(args.from.as_deref())?;
     let read = read(&args.runs, &args.disturbance)?;
     read.warn_of_versions(Some(&from));
@@ -47,14 +53,11 @@ pub(super) fn run(args: &TransferArgs) -> anyhow::Result<ExitCode> {
         bar.set_position((done * 1000.0) as u64);
     })?;
     bar.finish_and_clear();
-    terminal::print(&match args.format {
-        Format::Json => serde_json::to_string_pretty(&steps)? + "\n",
-        format => describe(&steps, format),
-    })?;
+    prepared.write(&Told::new(describe(&steps), &steps, &steps))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(steps: &[Step], format: Format) -> String {
+fn describe(steps: &[Step]) -> Document {
     let dash = || "-".to_owned();
     let rows: Vec<Vec<String>> = steps
         .iter()
@@ -73,13 +76,15 @@ fn describe(steps: &[Step], format: Format) -> String {
         .collect();
     let header =
         ["runs of the new hosts", "predicted", "total time: median 90 %", "downtime, ms: median 90 %", "learnt anew"];
-    let mut text = render(&header, &rows, format);
-    text.push_str(&match enough(steps) {
+    let mut table = Grid::new(&header, 1..);
+    table.rows = rows;
+    let mut out = Document::default();
+    out.table(table).text(match enough(steps) {
         Some(0) => format!("\nThe profile as it is is within {ENOUGH} times the errors of a full fit.\n"),
         Some(n) => format!("\nWith {n} runs the errors are within {ENOUGH} times those of a full fit.\n"),
         None => {
             format!("\nNone of these numbers of runs brings the errors within {ENOUGH} times those of a full fit.\n")
         }
     });
-    text
+    out
 }

@@ -8,13 +8,18 @@ use clap::Args;
 use migcal::fit::Manner;
 use migcal::hosts::replay::Trace;
 use migcal::validate::{Figures, Parts, Report, cross_validate, judge, page, pictures, report};
+use migsim::answer::shape::SCHEMA;
 use migsim::input::profile_or_default;
 use migsim_models::profile::Profile;
+use migsim_report::document::{Document, Grid};
 use migsim_report::file::{Care, Output, PictureOutput};
+use migsim_report::format::{FORMATS, Told, text};
+use migsim_report::outputs::OutputArgs;
 use migsim_report::terminal;
+use serde::Serialize;
 
 use super::records::{DisturbanceArgs, read};
-use super::table::{Format, percent, render};
+use super::table::percent;
 
 #[derive(Debug, Args)]
 pub(super) struct ValidateArgs {
@@ -32,8 +37,8 @@ pub(super) struct ValidateArgs {
     /// Of the parts and the fits
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    outputs: OutputArgs,
     /// Write everything, with pictures, into one page
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
@@ -55,6 +60,7 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let runs = read.runs;
     let inputs: Vec<&Path> = args.runs.iter().map(PathBuf::as_path).chain(args.profile.as_deref()).collect();
     let care = Care { inputs: &inputs, ..Care::default() };
+    let prepared = args.outputs.prepare(care)?;
     let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     let page_file = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let judged = match args.cross_validate {
@@ -71,10 +77,8 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let found = report(&judged);
-    terminal::print(&match args.format {
-        Format::Json => serde_json::to_string_pretty(&found)? + "\n",
-        format => describe(&found, format),
-    })?;
+    let told = Told::new(describe(&found), &found, groups(&found));
+    prepared.write(&told)?;
     let by = match args.cross_validate {
         Some(Parts::Configurations(parts)) => format!("fits to the others, in {parts} parts"),
         Some(Parts::Campaigns) => "fits to the other campaigns".to_owned(),
@@ -84,7 +88,7 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         file.write(&pictures(&judged))?;
     }
     if let Some(file) = page_file {
-        let page = page(&found, &judged, &by, &describe(&found, Format::Table), &traces(&args.runs));
+        let page = page(&found, &judged, &by, &text(&told, FORMATS[0])?, &traces(&args.runs));
         file.write(page.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
@@ -149,7 +153,26 @@ fn scatter(name: &str, elapsed_rel: f64, downtime_ms: Option<f64>, same_rounds: 
     row
 }
 
-fn describe(found: &Report, format: Format) -> String {
+/// A group of runs and its figures, for programs that read tables.
+#[derive(Debug, Serialize)]
+struct Group<'a> {
+    schema: u32,
+    of: String,
+    #[serde(flatten)]
+    figures: &'a Figures,
+}
+
+fn groups(found: &Report) -> Vec<Group<'_>> {
+    let group = |of: String, figures| Group { schema: SCHEMA, of, figures };
+    let mut all = vec![group("plain pre-copy".to_owned(), &found.top)];
+    all.extend(found.by_mode.iter().map(|(name, figures)| group(name.clone(), figures)));
+    all.extend(found.by_lever.iter().map(|(name, figures)| group((*name).to_owned(), figures)));
+    all.extend(found.models.iter().map(|(name, figures)| group(format!("model: {name}, all memory"), figures)));
+    all.extend(found.models_fair.iter().map(|(name, figures)| group(format!("model: {name}, fair inputs"), figures)));
+    all
+}
+
+fn describe(found: &Report) -> Document {
     let header = [
         "",
         "runs",
@@ -159,6 +182,7 @@ fn describe(found: &Report, format: Format) -> String {
         "syncs: exact, within one",
         "wrongly completed, not",
     ];
+    let mut table = Grid::new(&header, 1..);
     let mut all = rows("plain pre-copy", &found.top);
     all.extend(found.by_mode.iter().flat_map(|(name, figures)| rows(name, figures)));
     all.extend(found.by_lever.iter().flat_map(|(name, figures)| rows(name, figures)));
@@ -218,6 +242,8 @@ fn describe(found: &Report, format: Format) -> String {
         ));
     }
     lines.extend(found.left_out.iter().map(|(why, count)| format!("Left out: {count} runs: {why}.")));
-    let gap = if format == Format::Markdown { "\n\n" } else { "\n" };
-    format!("{}{gap}{}\n", render(&header, &all, format).trim_end(), lines.join(gap))
+    table.rows = all;
+    let mut out = Document::default();
+    out.table(table).text(lines.join("\n") + "\n");
+    out
 }

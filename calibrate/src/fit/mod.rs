@@ -17,6 +17,7 @@ use migsim_models::units::SimTime;
 use nalgebra::DVector;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
 use statrs::statistics::{Data, OrderStatistics, Statistics};
 
 use crate::validate::{Judged, Parts, cross_validate, is_plain};
@@ -66,7 +67,7 @@ pub enum FitError {
 }
 
 /// An estimated parameter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Estimated {
     /// Its key in the profile.
     pub key: &'static str,

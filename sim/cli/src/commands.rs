@@ -8,10 +8,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use migsim::engine::Fidelity;
 use migsim::input::profile_or_default;
+use migsim::schema;
 use migsim_models::profile::{ASSUMED_TOML, DEFAULT_TOML, Profile};
+use migsim_report::file::Care;
+use migsim_report::outputs::OutputArgs;
+use migsim_report::predict::Published;
 use migsim_report::terminal;
 
 #[derive(Debug, Parser)]
@@ -48,8 +53,17 @@ enum Command {
         #[arg(value_enum)]
         which: WhichProfile,
     },
+    /// Print the JSON Schema of what a command writes
+    Schema {
+        /// Which; without it, they are listed
+        #[arg(value_parser = PossibleValuesParser::new(schema::NAMES.map(|(name, _)| name)))]
+        name: Option<String>,
+    },
     /// List the published models that --model takes
-    Models,
+    Models {
+        #[command(flatten)]
+        outputs: OutputArgs,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -83,13 +97,6 @@ enum FidelityName {
     Page,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-    Csv,
-}
-
 impl Manner {
     fn fidelity(&self) -> Fidelity {
         match self.fidelity {
@@ -115,7 +122,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Fleet(args) => fleet::fleet(&args),
         Command::Inventory { command } => fleet::inventory(&command),
         Command::Profile { which } => profile(which),
-        Command::Models => models(),
+        Command::Schema { name } => schema(name.as_deref()),
+        Command::Models { outputs } => models(&outputs),
     };
     terminal::exit_status(result)
 }
@@ -130,7 +138,16 @@ fn profile(which: WhichProfile) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn models() -> anyhow::Result<ExitCode> {
-    terminal::print(&migsim_report::table::published())?;
+fn models(outputs: &OutputArgs) -> anyhow::Result<ExitCode> {
+    outputs.prepare(Care::default())?.write(&Published)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn schema(name: Option<&str>) -> anyhow::Result<ExitCode> {
+    let text = match name {
+        Some(name) => schema::of(name).map(|schema| format!("{:#}\n", schema.to_value())).unwrap_or_default(),
+        None => schema::NAMES.map(|(name, of)| format!("{name:<12} {of}\n")).concat(),
+    };
+    terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

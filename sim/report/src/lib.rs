@@ -2,8 +2,10 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`table`], [`fleet`], [`sweep`], [`explain`] | text for a terminal |
-//! | [`json`], [`csv`] | the same for programs |
+//! | [`document`] | what is said to people, before it is known how it will look |
+//! | [`predict`], [`sweep`], [`fleet`], [`explain`] | the documents of answers |
+//! | [`format`](mod@format) | tables, JSON, CSV, Markdown: one file each, behind one trait |
+//! | [`outputs`] | `--format` and `--export` |
 //! | [`chart`], [`plot`], [`html`] | pictures and pages |
 //! | [`file`](mod@file) | files that people ask for: whole, and nothing lost |
 //! | [`terminal`] | output, progress, Ctrl-C and exit statuses |
@@ -11,13 +13,14 @@
 #![forbid(unsafe_code)]
 
 pub mod chart;
-pub mod csv;
+pub mod document;
 pub mod explain;
 pub mod file;
 pub mod fleet;
+pub mod format;
 pub mod html;
-pub mod json;
+pub mod outputs;
 pub mod plot;
+pub mod predict;
 pub mod sweep;
-pub mod table;
 pub mod terminal;

@@ -1,74 +1,68 @@
-//! A sweep as table and JSON.
+//! Sweeps: a line for each point.
 
-use migsim_models::units::{SimTime, human_bytes, human_time};
-use serde_json::{Map, Value as Json, json};
-
-use super::json::{outcome, pretty, quantiles};
-use super::table::grid;
-use migsim::answer::sweep::{Point, Range, Value};
-use migsim::answer::{ending_word, outcome_word, why_not};
+use migsim::answer::sweep::{Point, Range, SweepAnswer, Value};
+use migsim::answer::{ending_word, outcome_word, shape};
 use migsim::input::Kind;
+use migsim_models::units::{SimTime, human_bytes, human_time};
+use serde_json::{Map, Value as Json};
 
-/// A value as a plain number, or a word.
-pub(super) fn plain(value: &Value) -> String {
-    match value {
-        Value::Number(number) => number.to_string(),
-        Value::Word(word) => word.clone(),
+use crate::document::{Document, Grid};
+use crate::format::{Answered, value};
+
+/// A sweep whose points are at hand.
+#[derive(Debug, Clone, Copy)]
+pub struct Swept<'a> {
+    /// The points, in their order.
+    pub points: &'a [Point],
+    /// What was varied.
+    pub ranges: &'a [Range],
+}
+
+impl Answered for Swept<'_> {
+    fn document(&self) -> Document {
+        document(self.points, self.ranges)
+    }
+
+    fn value(&self) -> Json {
+        let results = self.points.iter().map(|point| point.shape(self.ranges)).collect();
+        value(SweepAnswer { schema: shape::SCHEMA, results })
+    }
+
+    fn each_row(&self, take: &mut dyn FnMut(Json) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        self.points.iter().try_for_each(|point| take(row(point, self.ranges)))
+    }
+
+    fn columns(&self) -> Vec<String> {
+        columns(self.ranges)
     }
 }
 
-/// For each point the values varied and the answer without its iterations.
-pub fn sweep_json(points: &[Point], ranges: &[Range]) -> String {
-    let points: Vec<Json> = points
-        .iter()
-        .map(|point| {
-            let mut map = match &point.found {
-                Ok(found) => {
-                    let mut map = outcome(&found.outcome);
-                    map.remove("rounds");
-                    map.insert("passes".to_owned(), json!(found.outcome.passes));
-                    map.insert("median_of_phase_offsets".to_owned(), json!(found.offsets));
-                    if !found.outcome.completed() {
-                        map.insert("reason".to_owned(), json!(why_not(&found.case, &found.outcome)));
-                    }
-                    if let Some(sure) = &found.quantiles {
-                        map.insert("quantiles".to_owned(), quantiles(sure));
-                        map.insert("p_converge".to_owned(), json!(sure.p_converge));
-                    }
-                    map
-                }
-                Err(why) => Map::from_iter(
-                    [("outcome", json!("failed")), ("ending", json!("refused")), ("reason", json!(why))]
-                        .map(|(key, value)| (key.to_owned(), value)),
-                ),
-            };
-            let varied: Map<String, Json> = ranges
-                .iter()
-                .zip(&point.values)
-                .map(|(range, value)| {
-                    let value = match value {
-                        Value::Number(number) => json!(number),
-                        Value::Word(word) => json!(word),
-                    };
-                    (range.quantity.column(), value)
-                })
-                .collect();
-            map.insert("varied".to_owned(), Json::Object(varied));
-            Json::Object(map)
-        })
-        .collect();
-    pretty(&json!({"results": points}))
+/// The columns of a sweep's table: what is varied, and the figures.
+pub fn columns(ranges: &[Range]) -> Vec<String> {
+    ranges.iter().map(|range| range.quantity.column()).chain(crate::predict::figures()).collect()
+}
+
+/// A point as a row: what is varied stands beside the figures.
+pub fn row(point: &Point, ranges: &[Range]) -> Json {
+    let mut row = Map::new();
+    if let Json::Object(mut shape) = value(point.shape(ranges)) {
+        if let Some(Json::Object(varied)) = shape.remove("varied") {
+            row.extend(varied);
+        }
+        row.extend(shape);
+    }
+    Json::Object(row)
 }
 
 /// A line for each point.
-pub fn sweep_table(points: &[Point], ranges: &[Range]) -> String {
+fn document(points: &[Point], ranges: &[Range]) -> Document {
     let names: Vec<&str> = ranges.iter().map(|range| range.quantity.name()).collect();
     let sure = points.iter().any(|point| point.found.as_ref().is_ok_and(|found| found.quantiles.is_some()));
     let mut header = [&names[..], &["outcome", "total", "downtime", "iterations", "on the wire"]].concat();
     if sure {
         header.extend(["total, 90 % interval", "converges with"]);
     }
-    let mut table = grid(&header, 0..);
+    let mut table = Grid::new(&header, 0..);
     for point in points {
         let mut row: Vec<String> = ranges.iter().zip(&point.values).map(|(r, v)| rounded(r, v)).collect();
         match &point.found {
@@ -91,7 +85,7 @@ pub fn sweep_table(points: &[Point], ranges: &[Range]) -> String {
             }
             Err(why) => row.push(format!("cannot be: {why}")),
         }
-        table.add_row(row);
+        table.row(row);
     }
     let mut notes = String::new();
     let offsets = points.iter().filter_map(|point| point.found.as_ref().ok()).map(|found| found.offsets).max();
@@ -103,7 +97,9 @@ pub fn sweep_table(points: &[Point], ranges: &[Range]) -> String {
             "rate: all terms' writes together, in their proportion; a measured curve counts with the writes of the classes that fit it.\n",
         );
     }
-    format!("{table}\n{notes}")
+    let mut out = Document::default();
+    out.table(table).text(notes);
+    out
 }
 
 /// A value of a range for people: four digits in the unit of its axis.

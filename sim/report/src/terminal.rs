@@ -138,3 +138,12 @@ pub fn progress(length: u64, template: &str) -> ProgressBar {
     }
     bar
 }
+
+/// The same for work of which nobody knows how much there is.
+pub fn progress_of_unknown(template: &str) -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -17,6 +17,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, Normal};
 use statrs::statistics::{Data, OrderStatistics, Statistics};
 
@@ -62,8 +63,9 @@ pub struct Scatter {
     pub p_converge: f64,
 }
 
-/// Percentiles of a figure, in ms.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Percentiles of a figure, in the unit of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Percentiles {
     /// The 5th: with the 95th the bounds of the 90 % interval.
     pub p5: f64,
@@ -269,6 +271,13 @@ fn percentiles(
 }
 
 impl Percentiles {
+    /// Each of them by `of`.
+    #[must_use]
+    pub fn map(self, of: impl Fn(f64) -> f64) -> Percentiles {
+        let Percentiles { p5, p25, p50, p75, p95 } = self;
+        Percentiles { p5: of(p5), p25: of(p25), p50: of(p50), p75: of(p75), p95: of(p95) }
+    }
+
     fn of(values: Vec<f64>) -> Percentiles {
         let mut data = Data::new(values);
         let [p5, p25, p50, p75, p95] = [0.05, 0.25, 0.5, 0.75, 0.95].map(|p| data.quantile(p));

@@ -5,6 +5,7 @@
 mod advice;
 mod interval;
 mod predict;
+pub mod shape;
 pub mod sweep;
 mod understood;
 mod verdict;

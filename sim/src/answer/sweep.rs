@@ -8,7 +8,9 @@ use migsim_models::profile::{FIELDS, Field, Profile, Slot};
 use migsim_models::units::{BitRate, Bytes, PageRate, Pages, SimTime, UnitError};
 use migsim_models::workload::{Pattern, Workload};
 use rayon::prelude::*;
+use serde::Serialize;
 
+use super::shape::{Figures, QuantilesShape};
 use crate::answer::{Draws, Quantiles, commoner, median, runs};
 use crate::engine::{Fidelity, Outcome};
 use crate::input::{Case, InputError, Key, Keys, Kind, Scenario, quoted};
@@ -432,6 +434,83 @@ pub fn sweep(
         done().then_some(Point { values, found })
     };
     Ok(cases.into_par_iter().filter_map(answer).collect())
+}
+
+/// A point of a sweep as programs read it; names and units are those of [`super::shape`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PointShape {
+    /// The values that are varied, by the name of their column.
+    pub varied: BTreeMap<String, ValueShape>,
+    /// What comes of them.
+    #[serde(flatten)]
+    pub found: FoundShape,
+    /// As `intervals`, in milliseconds: its shape of before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantiles: Option<QuantilesShape>,
+}
+
+/// A value that is varied.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum ValueShape {
+    /// In the unit of its name.
+    Number(f64),
+    /// As a scenario has it.
+    Word(String),
+}
+
+/// What comes of a point.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum FoundShape {
+    /// An answer.
+    Found(Box<Figures>),
+    /// The question cannot be.
+    Refused {
+        /// failed.
+        outcome: &'static str,
+        /// refused.
+        ending: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A sweep.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SweepAnswer {
+    /// Version of this shape.
+    pub schema: u32,
+    /// One for each point.
+    pub results: Vec<PointShape>,
+}
+
+impl Point {
+    /// As programs read it.
+    pub fn shape(&self, ranges: &[Range]) -> PointShape {
+        let value = |value: &Value| match value {
+            Value::Number(number) => ValueShape::Number(*number),
+            Value::Word(word) => ValueShape::Word(word.clone()),
+        };
+        let varied = ranges.iter().zip(&self.values).map(|(range, at)| (range.quantity.column(), value(at)));
+        PointShape {
+            varied: varied.collect(),
+            found: match &self.found {
+                Ok(found) => FoundShape::Found(Box::new(Figures::new(
+                    &found.case,
+                    &found.outcome,
+                    found.offsets,
+                    found.quantiles.as_ref(),
+                ))),
+                Err(why) => FoundShape::Refused { outcome: "failed", ending: "refused", reason: why.clone() },
+            },
+            quantiles: self.found.as_ref().ok().and_then(|found| found.quantiles.as_ref()).map(QuantilesShape::from),
+        }
+    }
 }
 
 impl Display for Range {

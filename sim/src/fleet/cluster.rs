@@ -129,6 +129,26 @@ pub enum Line {
 }
 
 impl Cluster {
+    /// What was assumed of its guests that decides what comes of moving them.
+    pub fn notes(&self) -> Vec<String> {
+        let count = self.vms.len();
+        let mut notes = Vec::new();
+        let idle = self.vms.iter().filter(|vm| !vm.given[0]).count();
+        if idle > 0 {
+            notes.push(format!(
+                "{idle} of {count} guests have no workload and are taken to write nothing: they move as fast as a guest can; one that writes takes \
+                 longer, is down for longer, or does not arrive"
+            ));
+        }
+        let single = self.vms.iter().filter(|vm| !vm.given[1] && vm.given[0]).count();
+        if single > 0 {
+            notes.push(format!(
+                "{single} of {count} guests have a workload and no vcpus and are taken to have one, which holds fast writers back"
+            ));
+        }
+        notes
+    }
+
     /// Bytes of memory that no guest has, by host.
     pub fn free(&self) -> Vec<i128> {
         let mut free: Vec<i128> = self.hosts.iter().map(|host| host.memory.0.into()).collect();

@@ -14,6 +14,7 @@ mod moves;
 mod processors;
 mod replicate;
 mod run;
+pub mod shape;
 mod task;
 mod totals;
 

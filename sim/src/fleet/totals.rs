@@ -7,6 +7,7 @@ use super::run::Fleeted;
 
 /// The sums over all moves.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Totals {
     /// When the last guest that arrives has arrived, s.
     pub makespan_s: f64,

@@ -3,12 +3,14 @@
 //! Begin with [`Scenario::read`] for a file and [`Case::from_toml`] for a text.
 
 mod error;
+mod json;
 mod keys;
 mod profile;
 mod scenario;
 mod text;
 
 pub use error::{InputError, Mistakes};
+pub use json::JsonQuestion;
 pub use keys::{Flag, GuestKeys, Key, Keys, Kind, LinkKeys, MigrationKeys, Table, ThrottleKeys};
 pub use migsim_models::text::{quoted, shown};
 pub use profile::{profile_or_default, read_profile};

@@ -2,6 +2,10 @@
 //!
 //! The schema is the project's interchange format (docs/run-record.md). Columns may stand in any order; unknown ones are kept.
 
+mod batch;
+
+pub use batch::{BatchAnswer, BatchFound, BatchReport, predict_batch};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::io::{Read, Write};

@@ -4,17 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use migsim::answer::Hosts;
+use migsim::fleet::shape::Findings;
 use migsim::fleet::{Chance, Fleet, Fleeted, Shape, generate, missing, read, replicate, run, totals};
 use migsim::input::{InputError, profile_or_default};
 use migsim_models::profile::Profile;
 use migsim_report::file::{Care, Output, PictureOutput};
-use migsim_report::fleet::{AtOnce, Report, at_once_csv, at_once_json, at_once_picture, at_once_table, notes};
+use migsim_report::fleet::{Checked, Compared, Report, at_once, at_once_picture};
+use migsim_report::outputs::{OutputArgs, Prepared};
 use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, interruptible};
-
-use super::Format;
 
 /// Replications times moves that are kept in memory: 12 bytes each.
 const MOST_KEPT: usize = 50_000_000;
@@ -24,8 +23,8 @@ pub(super) struct FleetArgs {
     /// Hosts, lines, guests and what is to be moved
     #[arg(value_name = "FILE.toml")]
     file: PathBuf,
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    outputs: OutputArgs,
     /// Draw when each guest moves and stops, and how busy lines and hosts are
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
@@ -53,6 +52,8 @@ pub(super) enum InventoryCommand {
         /// The fleet's file, which names the inventory
         #[arg(value_name = "FILE.toml")]
         file: PathBuf,
+        #[command(flatten)]
+        outputs: OutputArgs,
     },
     /// Make up a fleet: SHAPE.toml and SHAPE.csv
     Generate {
@@ -95,8 +96,9 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     let care = Care { inputs: &inputs, ..Care::default() };
     let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
+    let prepared = args.outputs.prepare(care)?;
     if !args.at_once.is_empty() {
-        return at_once(args, fleet, &profile, picture, &interrupted);
+        return compare(args, fleet, &profile, (picture, prepared), &interrupted);
     }
     let page = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let expected = || -> Option<Fleeted> {
@@ -121,12 +123,9 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     terminal::finishing();
     let hosts = Hosts { profile: &profile, given: args.profile.is_some() };
-    let report = Report { cluster: &fleet.cluster, hosts, found: &found, missing: &missing, likely: likely.as_ref() };
-    terminal::print(&match args.format {
-        Format::Table => report.table(),
-        Format::Json => serde_json::to_string_pretty(&report.json())? + "\n",
-        Format::Csv => report.csv().context("writing CSV")?,
-    })?;
+    let report =
+        Report(Findings { cluster: &fleet.cluster, hosts, found: &found, missing: &missing, likely: likely.as_ref() });
+    prepared.write(&report)?;
     if let Some(picture) = picture {
         picture.write(&report.picture())?;
     }
@@ -143,11 +142,11 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn at_once(
+fn compare(
     args: &FleetArgs,
     mut fleet: Fleet,
     profile: &Profile,
-    picture: Option<PictureOutput>,
+    (picture, prepared): (Option<PictureOutput>, Prepared),
     interrupted: &AtomicBool,
 ) -> anyhow::Result<ExitCode> {
     let mut found = Vec::new();
@@ -158,16 +157,13 @@ fn at_once(
         }
         fleet.limits.at_once = Some(most);
         let Some(moved) = run(&fleet, profile, Chance::none(), interrupted, |_| {}) else { break };
-        found.push(AtOnce { most, totals: totals(&moved) });
+        found.push((most, totals(&moved)));
         bar.inc(1);
     }
     bar.finish_and_clear();
     terminal::finishing();
-    terminal::print(&match args.format {
-        Format::Table => at_once_table(&found),
-        Format::Json => serde_json::to_string_pretty(&at_once_json(&found))? + "\n",
-        Format::Csv => at_once_csv(&found).context("writing CSV")?,
-    })?;
+    let found = at_once(found);
+    prepared.write(&Compared(&found))?;
     if let Some(picture) = picture {
         picture.write(&at_once_picture(&fleet.cluster.name, &found))?;
     }
@@ -177,18 +173,10 @@ fn at_once(
 
 pub(super) fn inventory(command: &InventoryCommand) -> anyhow::Result<ExitCode> {
     match command {
-        InventoryCommand::Check { file } => {
+        InventoryCommand::Check { file, outputs } => {
             let fleet = read(file)?;
-            let notes = notes(&fleet.cluster);
-            let verdict = if notes.is_empty() { "nothing wrong" } else { "no mistakes, but:" };
-            let notes: String = notes.iter().map(|note| format!("- {note}.\n")).collect();
-            terminal::print(&format!(
-                "{}: {} hosts, {} guests, {} moves: {verdict}\n{notes}",
-                file.display(),
-                fleet.cluster.hosts.len(),
-                fleet.cluster.vms.len(),
-                fleet.moves.len()
-            ))?;
+            let (file, moves) = (file.display().to_string(), fleet.moves.len());
+            outputs.prepare(Care::default())?.write(&Checked { file, cluster: &fleet.cluster, moves })?;
         }
         InventoryCommand::Generate { shape, hosts, guests, seed, out, force } => {
             let place = |ending: &str| out.join(format!("{shape}.{ending}"));

@@ -1,37 +1,43 @@
 //! `migsim predict`: one guest, several, or a file of records.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use migsim::answer::{Answer, Draws, Hosts, Understood};
 use migsim::input::{InputError, Keys, Scenario};
-use migsim::record::{Job, Report, predict_records};
+use migsim::record::{BatchReport, Job, Report, predict_batch, predict_records};
 use migsim_models::profile::Profile;
 use migsim_models::published::{MODELS, Model, model};
-use migsim_report::{csv, explain, json, plot, table};
+use migsim_report::outputs::OutputArgs;
+use migsim_report::plot;
+use migsim_report::predict::Predicted;
 
 use crate::keys::KeyFlags;
 
-use super::{Format, Manner};
+use super::Manner;
 use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, UNUSABLE, interruptible};
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
     /// A scenario: guests, link and migration; flags go over what it says
-    #[arg(value_name = "FILE.toml", conflicts_with = "records")]
+    #[arg(value_name = "FILE.toml", conflicts_with_all = ["records", "batch"])]
     file: Option<PathBuf>,
     /// A file of run records: one prediction a row
     #[arg(long, value_name = "RUNS.csv")]
     records: Option<PathBuf>,
-    /// Where the predicted records go [default: standard output]
-    #[arg(long, value_name = "FILE.csv", requires = "records")]
+    /// Questions as JSON Lines, `-` for standard input: one answer a line (docs/outputs.md)
+    #[arg(long, value_name = "QUESTIONS.jsonl", conflicts_with = "records")]
+    batch: Option<PathBuf>,
+    /// Where predicted records or answers of a batch go [default: standard output]
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    outputs: OutputArgs,
     /// Draw the rounds over time
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
@@ -41,8 +47,8 @@ pub(super) struct PredictArgs {
     /// Say in words which rule QEMU applied after each iteration, and with what figures
     #[arg(long)]
     explain: bool,
-    /// With --records: say how sure each prediction is, in some sixty times the time
-    #[arg(long, requires = "records")]
+    /// With --records or --batch: say how sure each prediction is, in some sixty times the time
+    #[arg(long)]
     intervals: bool,
     #[command(flatten)]
     manner: Manner,
@@ -51,9 +57,21 @@ pub(super) struct PredictArgs {
 }
 
 impl PredictArgs {
+    /// Refuses what has no effect where the questions stand in a file.
+    fn nothing_beside(&self, flag: &str) -> anyhow::Result<()> {
+        let asked = self.keys.0 != Keys::default() || self.plot.is_some() || !self.model.is_empty();
+        if asked || self.explain || self.outputs.is_given() {
+            bail!(InputError::new(
+                flag,
+                "takes --out, --intervals, --profile, --fidelity and --seed beside it; what is asked stands in the file"
+            ));
+        }
+        Ok(())
+    }
+
     /// The files that it reads.
     fn inputs(&self) -> Vec<&std::path::Path> {
-        let files = [&self.file, &self.records, &self.manner.profile];
+        let files = [&self.file, &self.records, &self.batch, &self.manner.profile];
         files.into_iter().filter_map(|file| file.as_deref()).collect()
     }
 }
@@ -62,6 +80,12 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     let profile = args.manner.profile()?;
     if let Some(file) = &args.records {
         return records(args, file, &profile);
+    }
+    if let Some(file) = &args.batch {
+        return batch(args, file, &profile);
+    }
+    if args.out.is_some() || args.intervals {
+        bail!(InputError::new("--out and --intervals", "go with --records or --batch; a single answer has --export"));
     }
     let models = models(&args.model)?;
     let scenario = match &args.file {
@@ -72,12 +96,13 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     for case in &cases {
         args.manner.fidelity().check(&case.guest).map_err(|why| InputError::new("--fidelity", why))?;
     }
-    if args.explain && args.format != Format::Table {
+    if args.explain && !args.outputs.is_table() {
         bail!(InputError::new(
             "--explain",
             "is text beside a table; in JSON each iteration has its threshold and decision"
         ));
     }
+    let prepared = args.outputs.prepare(Care { inputs: &args.inputs(), ..Care::default() })?;
     let picture = match &args.plot {
         Some(_) if cases.len() > 1 => {
             bail!(InputError::new("--plot", format!("the file has {} guests; a plot shows one", cases.len())))
@@ -98,38 +123,11 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
             answer
         })
         .collect();
-    terminal::print(&match args.format {
-        Format::Table => text(&answers, args.explain),
-        Format::Json => json::answers(&answers),
-        Format::Csv => csv::answers(&answers).context("writing CSV")?,
-    })?;
+    prepared.write(&Predicted { answers: &answers, explain: args.explain })?;
     if let Some(picture) = picture {
         picture.write(&plot::rounds(&answers[0]))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn text(answers: &[Answer], explain: bool) -> String {
-    let mut out = match answers {
-        [one] => table::answer(one),
-        several => {
-            let verdicts: String = several.iter().map(|one| table::question(one) + &table::verdict(one)).collect();
-            format!("{verdicts}\n{}", table::overview(several))
-        }
-    };
-    for answer in answers.iter().filter(|answer| answer.offsets > 1) {
-        let (name, offsets) = (&answer.case.guest.name, answer.offsets);
-        out.push_str(&format!(
-            "{name}: when in a phase the migration starts is not known; shown is the median of {offsets} offsets.\n"
-        ));
-    }
-    for answer in answers.iter().filter(|_| explain) {
-        out.push_str(&format!("\n{}:\n{}", answer.case.guest.name, explain::explain(answer)));
-    }
-    for warning in answers.iter().flat_map(|answer| &answer.understood.warnings) {
-        out.push_str(&format!("Note: {warning}.\n"));
-    }
-    out
 }
 
 fn models(names: &[String]) -> anyhow::Result<Vec<&'static Model>> {
@@ -151,12 +149,7 @@ fn models(names: &[String]) -> anyhow::Result<Vec<&'static Model>> {
 }
 
 fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Result<ExitCode> {
-    if args.keys.0 != Keys::default() || args.plot.is_some() || !args.model.is_empty() || args.format != Format::Table {
-        bail!(InputError::new(
-            "--records",
-            "takes --out, --profile, --fidelity and --seed beside it; what is asked stands in the file"
-        ));
-    }
+    args.nothing_beside("--records")?;
     let name = file.display().to_string();
     let input = File::open(file).map_err(|e| InputError::new(&name, e))?;
     let length = input.metadata().map_or(0, |m| m.len());
@@ -198,5 +191,44 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
         Report { summary, .. } if summary.predicted == 0 => ExitCode::from(UNUSABLE),
         Report { summary, .. } if summary.failed > 0 => ExitCode::from(SOME_FAILED),
         Report { .. } => ExitCode::SUCCESS,
+    })
+}
+
+fn batch(args: &PredictArgs, file: &Path, profile: &Profile) -> anyhow::Result<ExitCode> {
+    args.nothing_beside("--batch")?;
+    let name = file.display().to_string();
+    let stdin = file == Path::new("-");
+    let input: Box<dyn Read> = match stdin {
+        true => Box::new(std::io::stdin()),
+        false => Box::new(File::open(file).map_err(|e| InputError::new(&name, e))?),
+    };
+    let interrupted = interruptible()?;
+    let bar = terminal::progress_of_unknown("{spinner} {pos} questions, {per_sec}");
+    let (fidelity, intervals) = (args.manner.fidelity(), args.intervals);
+    let file = if stdin { "standard input" } else { &name };
+    let job = Job { file, profile, fidelity, intervals, interrupted: &interrupted };
+    let go = |out: &mut dyn Write| predict_batch(&job, input, out, |lines| bar.set_position(lines));
+    let report = match &args.out {
+        Some(place) => {
+            let mut whole = Output::create(place, Care { inputs: &args.inputs(), ..Care::default() })?;
+            let report = go(&mut *whole.writer()?)?;
+            if report.interrupted {
+                terminal::complain(&format!("interrupted: {} was not written", place.display()));
+            } else {
+                whole.finish()?;
+            }
+            report
+        }
+        None => go(&mut std::io::stdout().lock())?,
+    };
+    bar.finish_and_clear();
+    if report.refused > 0 || report.interrupted {
+        terminal::complain(&format!("{} answered, {} refused", report.answered, report.refused));
+    }
+    Ok(match report {
+        BatchReport { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
+        BatchReport { answered: 0, refused: 1.., .. } => ExitCode::from(UNUSABLE),
+        BatchReport { refused: 1.., .. } => ExitCode::from(SOME_FAILED),
+        BatchReport { .. } => ExitCode::SUCCESS,
     })
 }

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use migsim::answer::sweep::{Manner, Range, sweep};
 use migsim::input::{InputError, Scenario};
-use migsim_report::sweep::{sweep_json, sweep_table};
-use migsim_report::{csv, plot};
+use migsim_report::outputs::OutputArgs;
+use migsim_report::plot;
+use migsim_report::sweep::Swept;
 
 use crate::keys::KeyFlags;
 
-use super::Format;
 use migsim_report::file::{Care, PictureOutput};
 use migsim_report::terminal::{self, INTERRUPTED, interruptible};
 
@@ -26,8 +26,8 @@ pub(super) struct SweepArgs {
     /// `rate` (all terms' writes together; of a curve, those of the classes that fit it)
     #[arg(long, required = true, value_name = "KEY=FROM..TO:N")]
     vary: Vec<Range>,
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    outputs: OutputArgs,
     /// Draw total time and downtime, with the border of convergence
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
@@ -56,6 +56,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         [&args.file, &args.manner.profile].into_iter().filter_map(|file| file.as_deref()).collect();
     let care = Care { inputs: &inputs, ..Care::default() };
     let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
+    let prepared = args.outputs.prepare(care)?;
     let count = args.vary.iter().map(|range| range.values.len() as u64).fold(1, u64::saturating_mul);
     let bar = terminal::progress(count, "{bar:40} {pos}/{len} points, {eta} left");
     let manner = Manner {
@@ -75,11 +76,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         terminal::complain(&format!("interrupted: nothing is printed of {} points of {count}", points.len()));
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    terminal::print(&match args.format {
-        Format::Table => sweep_table(&points, &args.vary),
-        Format::Json => sweep_json(&points, &args.vary),
-        Format::Csv => csv::sweep(&points, &args.vary).context("writing CSV")?,
-    })?;
+    prepared.write(&Swept { points: &points, ranges: &args.vary })?;
     if let Some(picture) = picture {
         picture.write(&plot::sweep(&points, &args.vary))?;
     }

@@ -1,15 +1,18 @@
-//! Answers as text: a verdict first, then the terms, then the rounds.
+//! Predictions: a verdict first, then the terms, then the iterations.
 
 use std::fmt::Write;
 
-use comfy_table::presets::UTF8_BORDERS_ONLY;
-use comfy_table::{CellAlignment, Table};
 use migsim_models::published::{MODELS, Prediction, SYMBOLS};
 use migsim_models::spec::{Mode, OnTimeout};
 use migsim_models::units::{SimTime, human_bytes, human_time};
 
-use migsim::answer::{Advice, Answer, Asked, Lever, bound_words, contributors, largest, why_not};
+use migsim::answer::{Advice, Answer, Asked, Lever, bound_words, contributors, largest, shape, why_not};
 use migsim::engine::{Ending, Outcome};
+use serde_json::Value;
+
+use crate::document::{Document, Grid};
+use crate::explain::explain;
+use crate::format::{Answered, places, value};
 
 /// Rounds shown at the start and at the end of a long list.
 const ROUNDS_SHOWN: (usize, usize) = (12, 5);
@@ -18,18 +21,75 @@ fn ms(time: SimTime) -> String {
     format!("{:.1} ms", time.as_millis_f64())
 }
 
-/// An empty table; its columns from `right.start` on are figures.
-pub fn grid(header: &[&str], right: std::ops::RangeFrom<usize>) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY).set_header(header);
-    for column in table.column_iter_mut().skip(right.start) {
-        column.set_cell_alignment(CellAlignment::Right);
+/// Answers to questions of one guest or several.
+#[derive(Debug, Clone, Copy)]
+pub struct Predicted<'a> {
+    /// One for each guest.
+    pub answers: &'a [Answer],
+    /// Whether it is told which rule QEMU applied after each iteration.
+    pub explain: bool,
+}
+
+impl Answered for Predicted<'_> {
+    fn document(&self) -> Document {
+        let mut out = Document::default();
+        match self.answers {
+            [one] => answer(one, &mut out),
+            several => {
+                let verdicts: String = several.iter().map(|one| question(one) + &verdict(one)).collect();
+                out.text(verdicts + "\n").table(overview(several)).text("\n");
+            }
+        }
+        for answer in self.answers.iter().filter(|answer| answer.offsets > 1) {
+            let (name, offsets) = (&answer.case.guest.name, answer.offsets);
+            out.text(format!(
+                "{name}: when in a phase the migration starts is not known; shown is the median of {offsets} offsets.\n"
+            ));
+        }
+        for answer in self.answers.iter().filter(|_| self.explain) {
+            out.text(format!("\n{}:\n{}", answer.case.guest.name, explain(answer)));
+        }
+        for warning in self.answers.iter().flat_map(|answer| &answer.understood.warnings) {
+            out.text(format!("Note: {warning}.\n"));
+        }
+        out
     }
-    table
+
+    fn value(&self) -> Value {
+        match self.answers {
+            [one] => value(shape::Prediction::from(one)),
+            several => value(shape::Predictions {
+                schema: shape::SCHEMA,
+                results: several.iter().map(shape::Prediction::from).collect(),
+            }),
+        }
+    }
+
+    fn each_row(&self, take: &mut dyn FnMut(Value) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        self.answers.iter().try_for_each(|one| take(value(shape::Prediction::from(one))))
+    }
+
+    fn columns(&self) -> Vec<String> {
+        let mut columns: Vec<String> = std::iter::once("name".to_owned()).chain(figures()).collect();
+        for (model, asked) in self.answers.iter().flat_map(|answer| &answer.models) {
+            let figures = ["tmt_s", "downtime_s", "fair.tmt_s", "fair.downtime_s"];
+            let of = figures.map(|figure| format!("models.{}.{figure}", model.name));
+            if asked.is_some() && !columns.contains(&of[0]) {
+                columns.extend(of);
+            }
+        }
+        columns.extend(["question_line", "defaults", "warnings"].map(str::to_owned));
+        columns
+    }
+}
+
+/// The columns of a migration's figures.
+pub(crate) fn figures() -> Vec<String> {
+    places(&value(shape::Figures::full()))
 }
 
 /// One answer in full.
-pub fn answer(answer: &Answer) -> String {
+fn answer(answer: &Answer, document: &mut Document) {
     let mut out = question(answer);
     out.push_str(&verdict(answer));
     let outcome = &answer.outcome;
@@ -71,21 +131,23 @@ pub fn answer(answer: &Answer) -> String {
         outcome.dirty_syncs
     );
     if !outcome.rounds.is_empty() {
-        let _ = write!(out, "\n{}\n", rounds(outcome));
+        out.push('\n');
+        document.text(std::mem::take(&mut out)).table(rounds(outcome));
     }
+    document.text(out);
     if !answer.models.is_empty() {
-        let _ = write!(out, "\n{}\n", models(answer));
+        document.text("\n");
+        models(answer, document);
     }
-    out
 }
 
 /// The question as it was understood.
-pub fn question(answer: &Answer) -> String {
+fn question(answer: &Answer) -> String {
     format!("{}: {}.\n", answer.case.guest.name, answer.understood.line())
 }
 
 /// The verdict: whether it converges, how long it takes, and what makes it so.
-pub fn verdict(answer: &Answer) -> String {
+fn verdict(answer: &Answer) -> String {
     let (case, outcome) = (&answer.case, &answer.outcome);
     let name = &case.guest.name;
     let mut out = String::new();
@@ -209,19 +271,19 @@ fn lever_words(lever: Lever) -> &'static str {
     }
 }
 
-fn rounds(outcome: &Outcome) -> Table {
+fn rounds(outcome: &Outcome) -> Grid {
     let mut table =
-        grid(&["iteration", "from", "for", "normal", "zero", "on the wire", "dirty after it", "throttle"], 0..);
+        Grid::new(&["iteration", "from", "for", "normal", "zero", "on the wire", "dirty after it", "throttle"], 0..);
     let count = outcome.rounds.len();
     let (head, tail) = ROUNDS_SHOWN;
     for (index, round) in outcome.rounds.iter().enumerate() {
         if count > head + tail && index >= head && index < count - tail {
             if index == head {
-                table.add_row([format!("... {} more", count - head - tail)]);
+                table.row([format!("... {} more", count - head - tail)]);
             }
             continue;
         }
-        table.add_row([
+        table.row([
             match round.passes {
                 1 => round.n.to_string(),
                 passes => format!("{} to {}", round.n + 1 - passes, round.n),
@@ -239,21 +301,37 @@ fn rounds(outcome: &Outcome) -> Table {
 }
 
 /// The published models, what they compute and where they come from.
-pub fn published() -> String {
-    let mut out = String::new();
-    for model in MODELS {
-        let doi = model.doi.map_or(String::new(), |doi| format!(", doi:{doi}"));
-        let (mode, known) = (model.mode, model.known.words());
-        let _ = writeln!(out, "{} ({mode}, {known})\n  {}\n  {}{doi}\n", model.name, model.formula, model.reference);
+#[derive(Debug, Clone, Copy)]
+pub struct Published;
+
+impl Answered for Published {
+    fn document(&self) -> Document {
+        let mut out = Document::default();
+        for model in MODELS {
+            let doi = model.doi.map_or(String::new(), |doi| format!(", doi:{doi}"));
+            let (mode, known) = (model.mode, model.known.words());
+            out.text(format!("{} ({mode}, {known})\n  {}\n  {}{doi}\n\n", model.name, model.formula, model.reference));
+        }
+        out.text(SYMBOLS.to_owned() + "\n");
+        out
     }
-    out + SYMBOLS + "\n"
+
+    fn value(&self) -> Value {
+        value(shape::Published::default())
+    }
+
+    fn each_row(&self, take: &mut dyn FnMut(Value) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        shape::Published::default().models.iter().try_for_each(|model| take(value(model)))
+    }
+
+    fn columns(&self) -> Vec<String> {
+        shape::Published::default().models.first().map_or(Vec::new(), |model| places(&value(model)))
+    }
 }
 
-fn models(answer: &Answer) -> String {
-    let mut table = grid(&["model", "total", "downtime", "fair total", "fair downtime", "formula"], 1..);
-    for column in table.column_iter_mut().skip(5) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
+fn models(answer: &Answer, document: &mut Document) {
+    let mut table =
+        Grid::new(&["model", "total", "downtime", "fair total", "fair downtime", "formula"], 1..).words_from(5);
     let figures = |p: &Prediction| {
         let text = |s: Option<f64>| s.map_or("-".to_owned(), |s| human_time(SimTime::from_secs_f64(s)));
         match p.converges {
@@ -269,7 +347,7 @@ fn models(answer: &Answer) -> String {
     let ours = Asked { as_printed: ours, fair: ours };
     let mut row = |name: &str, asked: &Asked, known: &str| {
         let ([total, down], [fair_total, fair_down]) = (figures(&asked.as_printed), figures(&asked.fair));
-        table.add_row([name, &total, &down, &fair_total, &fair_down, known]);
+        table.row([name, &total, &down, &fair_total, &fair_down, known]);
     };
     row("migsim", &ours, "this simulation");
     for (model, asked) in answer.models.iter().filter_map(|(model, asked)| Some((model, asked.as_ref()?))) {
@@ -280,20 +358,20 @@ fn models(answer: &Answer) -> String {
         [] => String::new(),
         names => format!("Of other modes, and not asked: {}.\n", names.join(", ")),
     };
-    format!(
-        "{table}\n{other}`migsim models` says what each computes, and where it was published.\nfair: on what is not zero instead of all memory, with the headers of pages and the start of QEMU, of which most models do not speak."
-    )
+    document.table(table).text(format!(
+        "{other}`migsim models` says what each computes, and where it was published.\nfair: on what is not zero instead of all memory, with the headers of pages and the start of QEMU, of which most models do not speak.\n"
+    ));
 }
 
 /// Several answers, a line each.
-pub fn overview(answers: &[Answer]) -> String {
+fn overview(answers: &[Answer]) -> Grid {
     let mut table =
-        grid(&["guest", "mode", "outcome", "total", "downtime", "TI", "OV", "DM", "VS", "on the wire"], 3..);
+        Grid::new(&["guest", "mode", "outcome", "total", "downtime", "TI", "OV", "DM", "VS", "on the wire"], 3..);
     for answer in answers {
         let outcome = &answer.outcome;
         let t = &outcome.terms;
         let total = |time: Option<SimTime>| time.map_or("-".to_owned(), human_time);
-        table.add_row([
+        table.row([
             answer.case.guest.name.clone(),
             answer.case.policy.mode.to_string(),
             migsim::answer::outcome_word(outcome).to_owned(),
@@ -306,5 +384,5 @@ pub fn overview(answers: &[Answer]) -> String {
             human_bytes(outcome.wire_bytes as f64),
         ]);
     }
-    format!("{table}\n")
+    table
 }

@@ -1,0 +1,69 @@
+//! What is said to people, before it is known how it will look: text and tables in their order.
+
+use std::fmt::Display;
+
+/// Text and tables in the order in which they are read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Document {
+    /// Its parts.
+    pub blocks: Vec<Block>,
+}
+
+/// A part of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    /// Lines, each with its own end; an indented one belongs to the one before, `-` begins an item.
+    Text(String),
+    /// A table.
+    Table(Grid),
+}
+
+/// A table: cells as text, figures to the right.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Grid {
+    /// The names of its columns.
+    pub header: Vec<String>,
+    /// Its rows, none longer than the header.
+    pub rows: Vec<Vec<String>>,
+    /// Columns that hold figures.
+    pub figures: std::ops::Range<usize>,
+}
+
+impl Document {
+    /// Goes on with text; nothing if it is empty.
+    pub fn text(&mut self, text: impl Into<String>) -> &mut Document {
+        let text = text.into();
+        match self.blocks.last_mut() {
+            _ if text.is_empty() => {}
+            Some(Block::Text(before)) => before.push_str(&text),
+            _ => self.blocks.push(Block::Text(text)),
+        }
+        self
+    }
+
+    /// Goes on with a table.
+    pub fn table(&mut self, table: Grid) -> &mut Document {
+        self.blocks.push(Block::Table(table));
+        self
+    }
+}
+
+impl Grid {
+    /// An empty table; its columns from `figures` on hold figures.
+    pub fn new(header: &[impl AsRef<str>], figures: std::ops::RangeFrom<usize>) -> Grid {
+        let header: Vec<String> = header.iter().map(|name| name.as_ref().to_owned()).collect();
+        Grid { figures: figures.start..header.len(), header, rows: Vec::new() }
+    }
+
+    /// Its columns from that one on hold words again.
+    #[must_use]
+    pub fn words_from(mut self, column: usize) -> Grid {
+        self.figures.end = column;
+        self
+    }
+
+    /// Adds a row.
+    pub fn row<T: Display>(&mut self, cells: impl IntoIterator<Item = T>) {
+        self.rows.push(cells.into_iter().map(|cell| cell.to_string()).collect());
+    }
+}

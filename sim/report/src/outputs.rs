@@ -1,0 +1,83 @@
+//! Where an answer goes, and in which formats: `--format` and `--export`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::file::{Care, Output};
+use crate::format::{Answered, FORMATS, Format, by_ending, by_name, text};
+use crate::terminal;
+
+/// The flags of commands that answer in any format.
+#[derive(Clone, Args)]
+pub struct OutputArgs {
+    /// What is printed
+    #[arg(long, value_name = "FORMAT", default_value = "table", value_parser = parser())]
+    format: Printed,
+    /// Write the answer to a file too, in the format of its ending: .txt, .json, .jsonl, .csv or .md; may be given several times
+    #[arg(long, value_name = "FILE")]
+    export: Vec<PathBuf>,
+}
+
+impl std::fmt::Debug for OutputArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutputArgs").field("format", &self.format.0.name()).field("export", &self.export).finish()
+    }
+}
+
+/// The format that is printed.
+#[derive(Clone, Copy)]
+struct Printed(&'static dyn Format);
+
+fn parser() -> impl TypedValueParser<Value = Printed> {
+    let names = PossibleValuesParser::new(FORMATS.map(Format::name));
+    names.map(|name| Printed(by_name(&name).unwrap_or(FORMATS[0])))
+}
+
+/// Files that are to be written, known to be writable.
+pub struct Prepared {
+    format: &'static dyn Format,
+    files: Vec<(&'static dyn Format, Output)>,
+}
+
+impl OutputArgs {
+    /// Prepares the files, before the work.
+    ///
+    /// # Errors
+    /// An ending says no format, or a file may not be written.
+    pub fn prepare(&self, care: Care) -> anyhow::Result<Prepared> {
+        let file = |place: &PathBuf| Ok((by_ending(place)?, Output::create(place, care)?));
+        Ok(Prepared { format: self.format.0, files: self.export.iter().map(file).collect::<anyhow::Result<_>>()? })
+    }
+
+    /// Whether people read what is printed.
+    pub fn is_table(&self) -> bool {
+        self.format.0.name() == FORMATS[0].name()
+    }
+
+    /// Whether it is asked for more than the table.
+    pub fn is_given(&self) -> bool {
+        !self.is_table() || !self.export.is_empty()
+    }
+
+    /// Files that are written.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.export.iter().map(PathBuf::as_path)
+    }
+}
+
+impl Prepared {
+    /// Prints the answer and writes the files.
+    ///
+    /// # Errors
+    /// One of them cannot be written.
+    pub fn write(self, answer: &dyn Answered) -> anyhow::Result<()> {
+        terminal::print(&text(answer, self.format)?)?;
+        for (format, mut file) in self.files {
+            format.write(answer, &mut *file.writer()?)?;
+            file.finish()?;
+        }
+        Ok(())
+    }
+}
