@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use migsim_models::units::{BitRate, PageRate, Pages, SimTime};
-use migsim_models::workload::{CatchUp, Pattern, Term, Workload, fit_classes};
+use migsim_models::workload::{self, CatchUp, Pattern, Term, Workload};
 use virt::connect::Connect;
 use virt::domain::Domain;
 use virt::sys;
@@ -443,12 +443,12 @@ impl Curve {
         if self.points.iter().all(|(_, pages)| pages.0 == 0) {
             return Workload::idle();
         }
-        Workload { terms: vec![term(Pattern::Curve { points: self.points.clone(), pace: 1.0 })] }
+        Workload { terms: vec![term(Pattern::Curve { curve: workload::Curve::new(self.points.clone()), pace: 1.0 })] }
     }
 
     /// As a sum of uniform classes.
     pub fn fitted(&self) -> Workload {
-        let classes = fit_classes(&self.points, self.memory.0);
+        let classes = workload::Curve::new(self.points.clone()).classes(self.memory.0);
         let terms = classes.into_iter().filter_map(|(pages, rate)| {
             let rate = PageRate::new(crate::record::round(rate, 1))?;
             Some(term(Pattern::Uniform { wss: Pages(pages), rate }))

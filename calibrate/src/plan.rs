@@ -323,6 +323,14 @@ impl RunPlan {
             zero_head: Pages(0),
             delta_bytes: self.delta,
         };
+        // What libvirt takes in whole units would be cut to them in silence.
+        if !self.policy.downtime_limit.0.is_multiple_of(SimTime::from_millis(1).0) {
+            let limit = self.policy.downtime_limit;
+            return refuse(
+                "downtime_limit",
+                format!("{limit} is no whole number of milliseconds, which libvirt takes"),
+            );
+        }
         if let Err(error) = guest.check() {
             return refuse(error.key, error.message);
         }
@@ -399,6 +407,16 @@ mod tests {
 
     fn keys(text: &str) -> RunKeys {
         toml::from_str(text).unwrap()
+    }
+
+    /// A limit of 0.5 ms became one of 0, which is another rule.
+    #[test]
+    fn what_libvirt_would_cut_to_whole_units_is_refused() {
+        let refused = |text: &str| keys(text).plan(Some(Link::default())).unwrap_err().to_string();
+        let limit = refused("memory = \"64MiB\"\ndowntime_limit = \"500us\"");
+        assert!(limit.contains("downtime_limit: 500us is no whole number of milliseconds"), "{limit}");
+        let cap = refused("memory = \"64MiB\"\nbandwidth_cap = \"1500KiB/s\"");
+        assert!(cap.contains("whole MiB/s"), "{cap}");
     }
 
     #[test]

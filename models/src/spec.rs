@@ -68,7 +68,7 @@ pub struct CapacityChange {
 }
 
 /// What carries the migration stream; each has its own usable share of the path in the profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transport {
     /// QEMU's own TCP connection.
@@ -210,6 +210,11 @@ macro_rules! words {
             }
         }
     };
+}
+
+impl Transport {
+    /// All of them.
+    pub const ALL: [Transport; 4] = [Transport::Tcp, Transport::Tls, Transport::Tunnelled, Transport::Ssh];
 }
 
 words!(Layout, "layout", "mixed, front, back", "mixed" => Mixed, "front" => Front, "back" => Back);

@@ -40,7 +40,12 @@ struct Grammar {
     accepted: &'static str,
     /// Name, multiple of the base unit, and whether `Display` may choose it. Larger units first.
     units: &'static [(&'static str, u128, bool)],
+    /// Whether there is a word for no limit, the largest value.
+    unlimited: bool,
 }
+
+/// How no limit is written.
+const UNLIMITED: &str = "unlimited";
 
 const SIZE: Grammar = Grammar {
     quantity: "a size",
@@ -57,6 +62,7 @@ const SIZE: Grammar = Grammar {
         ("p", PAGE_BYTES as u128, false),
         ("B", 1, true),
     ],
+    unlimited: true,
 };
 
 const BIT_RATE: Grammar = Grammar {
@@ -76,6 +82,7 @@ const BIT_RATE: Grammar = Grammar {
         ("kB/s", 8_000, false),
         ("B/s", 8, false),
     ],
+    unlimited: true,
 };
 
 const DURATION: Grammar = Grammar {
@@ -90,6 +97,7 @@ const DURATION: Grammar = Grammar {
         ("µs", 1_000, false),
         ("ns", 1, true),
     ],
+    unlimited: false,
 };
 
 const PAGE_RATE: Grammar = Grammar {
@@ -107,6 +115,7 @@ const PAGE_RATE: Grammar = Grammar {
         ("kB/s", 1_000, false),
         ("B/s", 1, false),
     ],
+    unlimited: false,
 };
 
 impl Grammar {
@@ -136,6 +145,9 @@ impl Grammar {
 
     /// The value in base units, rounded half up.
     fn parse_whole(&self, input: &str) -> Result<u64, UnitError> {
+        if self.unlimited && input.trim() == UNLIMITED {
+            return Ok(u64::MAX);
+        }
         let (number, multiple) = self.split(input)?;
         let too_large = || self.error(input, "is too large");
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -157,6 +169,9 @@ impl Grammar {
 
     /// The largest unit that keeps `value` whole.
     fn write(&self, value: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.unlimited && value == u64::MAX {
+            return f.pad(UNLIMITED);
+        }
         for (name, multiple, display) in self.units {
             if *display && u128::from(value).is_multiple_of(*multiple) && (value > 0 || *multiple == 1) {
                 return f.pad(&format!("{}{name}", u128::from(value) / multiple));
@@ -279,6 +294,9 @@ serde_by_text!(Pages, SIZE);
 serde_by_text!(PageRate, PAGE_RATE);
 
 impl Bytes {
+    /// No limit, written `unlimited`.
+    pub const UNLIMITED: Bytes = Bytes(u64::MAX);
+
     /// The number of bytes as a float, for rates and ratios.
     pub fn as_f64(self) -> f64 {
         self.0 as f64
@@ -321,6 +339,9 @@ impl Display for Pages {
 }
 
 impl BitRate {
+    /// No limit, written `unlimited`.
+    pub const UNLIMITED: BitRate = BitRate(u64::MAX);
+
     /// Bytes per second.
     pub fn bytes_per_s(self) -> f64 {
         self.0 as f64 / 8.0

@@ -42,6 +42,11 @@ fn bench(c: &mut Criterion) {
         ("uniform", "uniform(wss=100000p, rate=RATE)"),
         ("sweep", "sweep(wss=100000p, rate=RATE)"),
         ("two classes", "uniform(wss=20000p, rate=RATE) + uniform(wss=200000p, rate=800p/s)"),
+        (
+            "five classes",
+            "uniform(wss=20000p, rate=RATE) + uniform(wss=40000p, rate=4000p/s) + uniform(wss=60000p, rate=2000p/s) + uniform(wss=80000p, rate=1000p/s) + uniform(wss=100000p, rate=500p/s)",
+        ),
+        ("curve", "curve(1s:9000p, 2s:15000p, 5s:28000p, 10s:43000p, 30s:80000p)"),
         ("zipf", "zipf(wss=100000p, rate=RATE, s=0.99)"),
     ] {
         let questions = questions(workload);

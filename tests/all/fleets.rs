@@ -289,6 +289,22 @@ fn replications_are_the_same_on_any_number_of_threads_and_spread_around_what_is_
     assert_eq!((interrupted.wanted, interrupted.totals.len()), (24, 0));
 }
 
+/// They were read and ignored.
+#[test]
+fn what_a_fleet_has_no_use_for_is_refused_by_name() {
+    let text = format!(
+        "{PAIR}[[vm]]\non = [\"a\"]\nguest = {{ name = \"v\", memory = \"1GiB\", link = {{ rtt = \"1ms\" }} }}\n\
+         [link]\ntransport = \"tls\"\ncapacity = \"1Gbit/s\"\nrtt = \"5ms\"\nchanges = [{{ at = \"1s\", capacity = \"1bit/s\" }}]\n"
+    );
+    let said = parse(Path::new("f.toml"), &text).unwrap_err().to_string();
+    let line = |key: &str| 1 + text.lines().position(|line| line.starts_with(key)).unwrap();
+    for key in ["capacity", "rtt", "changes"] {
+        let expected = format!("f.toml:{}: link.{key} has no effect in a fleet, whose links are nic", line(key));
+        assert!(said.contains(&expected), "{said}\nlacks {expected}");
+    }
+    assert!(said.contains(&format!("f.toml:{}: link.rtt has no effect", line("[[vm]]"))), "{said}");
+}
+
 #[test]
 fn mistakes_are_all_named_each_with_its_line() {
     let text = "name = \"bad\"\ninventory = \"bad-inventory.csv\"\n\

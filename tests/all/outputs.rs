@@ -86,7 +86,10 @@ fn csv_and_json_lines_say_what_json_says() {
 #[test]
 fn markdown_has_the_tables_and_sentences_of_the_terminal() {
     let text = says(&["predict", "scenarios/paper/live.toml", "--format", "markdown"]);
-    assert!(text.contains("| guest | mode | outcome | total |") && text.contains("| --- | --- | --- | --: |"), "{text}");
+    assert!(
+        text.contains("| guest | mode | outcome | total |") && text.contains("| --- | --- | --- | --: |"),
+        "{text}"
+    );
     let rows: Vec<usize> =
         text.lines().filter(|line| line.starts_with('|')).map(|line| line.matches(" |").count()).collect();
     assert!(rows.len() > 5 && rows.iter().all(|cells| *cells == rows[0]), "{text}");

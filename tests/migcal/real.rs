@@ -495,7 +495,8 @@ fn the_guest_dirties_what_it_was_asked_to_by_qemus_own_measure() {
         let line = said.lines().find_map(|line| line.strip_prefix("as measured:  --workload '")).unwrap();
         let measured: Workload = line.trim_end_matches('\'').parse().unwrap();
         let asked: Workload = notation.parse().unwrap();
-        let Pattern::Curve { points, .. } = &measured.terms[0].pattern else { panic!("{said}") };
+        let Pattern::Curve { curve, .. } = &measured.terms[0].pattern else { panic!("{said}") };
+        let points = curve.points();
         for (window, pages) in points {
             let expected = asked.distinct(*window, SimTime::ZERO);
             let off = pages.0 as f64 / expected - 1.0;

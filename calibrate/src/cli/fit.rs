@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use migcal::fit::{Fitted, Manner, fit};
-use migsim::input::profile_or_default;
 use migsim_models::profile::Provenance;
 use migsim_report::document::{Document, Grid};
 use migsim_report::file::{Care, Output};
@@ -44,7 +43,7 @@ pub(super) struct FitArgs {
 }
 
 pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
-    let prior = profile_or_default(Some(&args.from))?;
+    let prior = terminal::profile(Some(&args.from))?;
     let read = read(&args.runs, &args.disturbance)?;
     read.warn_of_versions(None);
     let seen: Vec<&str> = prior.fit.iter().flat_map(|fit| &fit.campaigns).map(String::as_str).collect();

@@ -27,6 +27,9 @@ use migsim_report::terminal;
 #[derive(Debug, Parser)]
 #[command(name = "migcal", version, about, after_help = EXAMPLES)]
 struct Cli {
+    /// Say more: what a profile leaves to its base
+    #[arg(long, global = true)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -75,6 +78,7 @@ enum Command {
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
+    terminal::be_verbose(cli.verbose);
     terminal::exit_status(match cli.command {
         Command::Lab { command } => lab::run(&command),
         #[cfg(feature = "libvirt")]

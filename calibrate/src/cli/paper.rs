@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use migcal::paper::{document, means, pictures};
 use migcal::validate::judge;
-use migsim::input::profile_or_default;
 use migsim_report::file::{Care, PictureOutput};
 use migsim_report::format::Told;
 use migsim_report::outputs::OutputArgs;
+use migsim_report::terminal;
 
 use super::records::{DisturbanceArgs, read};
 
@@ -30,7 +30,7 @@ pub(super) struct PaperArgs {
 }
 
 pub(super) fn run(args: &PaperArgs) -> anyhow::Result<ExitCode> {
-    let profile = profile_or_default(args.profile.as_deref())?;
+    let profile = terminal::profile(args.profile.as_deref())?;
     let prepared = args.outputs.prepare(Care { inputs: &[&args.runs], ..Care::default() })?;
     let read = read(&[&args.runs], &args.disturbance)?;
     read.warn_of_versions(Some(&profile));

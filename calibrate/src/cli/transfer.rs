@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use migcal::fit::Manner;
 use migcal::transfer::{ENOUGH, Step, enough, study};
-use migsim::input::{InputError, profile_or_default};
+use migsim::input::InputError;
 use migsim_report::document::{Document, Grid};
 use migsim_report::file::Care;
 use migsim_report::format::Told;
@@ -42,7 +42,7 @@ pub(super) fn run(args: &TransferArgs) -> anyhow::Result<ExitCode> {
     }
     let inputs: Vec<&Path> = args.runs.iter().chain(&args.from).map(PathBuf::as_path).collect();
     let prepared = args.outputs.prepare(Care { inputs: &inputs, ..Care::default() })?;
-    let from = profile_or_default(args.from.as_deref())?;
+    let from = terminal::profile(args.from.as_deref())?;
     let read = read(&args.runs, &args.disturbance)?;
     read.warn_of_versions(Some(&from));
     let runs = read.runs;

@@ -9,7 +9,6 @@ use migcal::fit::Manner;
 use migcal::hosts::replay::Trace;
 use migcal::validate::{Figures, Parts, Report, cross_validate, judge, page, pictures, report};
 use migsim::answer::shape::SCHEMA;
-use migsim::input::profile_or_default;
 use migsim_models::profile::Profile;
 use migsim_report::document::{Document, Grid};
 use migsim_report::file::{Care, Output, PictureOutput};
@@ -51,7 +50,7 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     // A cross-validation starts where fits start.
     let profile = match (&args.profile, args.cross_validate) {
         (None, Some(_)) => Profile::assumed(),
-        (file, _) => profile_or_default(file.as_deref())?,
+        (file, _) => terminal::profile(file.as_deref())?,
     };
     let read = read(&args.runs, &args.disturbance)?;
     if args.cross_validate.is_none() {

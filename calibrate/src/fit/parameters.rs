@@ -30,9 +30,9 @@ const FACTOR_OF_TWO: Prior = Prior::Log(0.7);
 const FITTED: [(&str, Prior); 27] = [
     ("software.prepare", FACTOR_OF_TWO),
     ("software.round", FACTOR_OF_TWO),
-    ("network.share_tcp", Prior::Linear(0.02)),
-    ("network.share_tunnelled", Prior::Linear(0.03)),
-    ("network.share_ssh", Prior::Linear(0.03)),
+    ("network.share.tcp", Prior::Linear(0.02)),
+    ("network.share.tunnelled", Prior::Linear(0.03)),
+    ("network.share.ssh", Prior::Linear(0.03)),
     ("network.queue_fixed", Prior::Log(0.5)),
     ("network.queue_time", Prior::Log(0.5)),
     ("network.queue_bytes", Prior::Log(0.3)),

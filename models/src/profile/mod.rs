@@ -1,16 +1,18 @@
 //! The parameters of a pair of hosts and their software, each with room for its uncertainty.
 //!
 //! A profile is a TOML file. Two are embedded: [`DEFAULT_TOML`], fitted to the project's own recorded runs, and [`ASSUMED_TOML`],
-//! set by hand, which a fit starts from. Every key of them is needed in every profile, so that a profile says all that a
-//! prediction depends on.
+//! set by hand, which a fit starts from. A key that a file lacks has the value of its base profile, so that a new key breaks no
+//! file; which those are is told by [`Profile::parse_noting`].
 
 mod slot;
 
 pub use slot::{FIELDS, Field, Slot};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use crate::qemu::Version;
 use crate::spec::{Mode, Transport};
@@ -44,6 +46,12 @@ impl<T> Param<T> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
+    /// The version of the file's format.
+    #[serde(default = "first_format")]
+    pub format: u32,
+    /// The profile whose values stand for keys that the file lacks.
+    #[serde(default)]
+    pub base: Base,
     /// What reports call it.
     pub name: String,
     /// What the management layer and QEMU spend around and between the rounds.
@@ -65,6 +73,41 @@ pub struct Profile {
     /// The runs that it was fitted to; `None`: it was set by hand.
     #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
     pub fit: Option<Provenance>,
+}
+
+/// The version of the format of profiles that is written; older ones are read.
+pub const FORMAT: u32 = 1;
+
+fn first_format() -> u32 {
+    FORMAT
+}
+
+/// A profile that others rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Base {
+    /// Fitted to the project's own lab.
+    #[default]
+    Lab,
+    /// What is assumed before any run is seen.
+    Assumed,
+}
+
+impl Base {
+    /// Its name, as `--profile` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Base::Lab => "lab",
+            Base::Assumed => "assumed",
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Base::Lab => DEFAULT_TOML,
+            Base::Assumed => ASSUMED_TOML,
+        }
+    }
 }
 
 /// Where a fitted profile comes from.
@@ -116,14 +159,8 @@ pub struct Software {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// Usable share of the capacity over plain TCP, above 0 to 1.
-    pub share_tcp: Param<f64>,
-    /// The same with TLS.
-    pub share_tls: Param<f64>,
-    /// The same through libvirt's daemons.
-    pub share_tunnelled: Param<f64>,
-    /// The same through SSH.
-    pub share_ssh: Param<f64>,
+    /// Usable share of the capacity by what carries the stream, above 0 to 1.
+    pub share: BTreeMap<Transport, Param<f64>>,
     /// Bytes that stand between QEMU and the far end when QEMU is faster than the link, however slow that is ...
     pub queue_fixed: Param<Bytes>,
     /// ... and for how long at the link's rate more do.
@@ -132,13 +169,6 @@ pub struct Network {
     pub queue_bytes: Param<Bytes>,
     /// The part of what the socket holds that is payload: Linux counts its own bookkeeping into a socket's buffer. Above 0 to 1.
     pub queue_share: Param<f64>,
-}
-
-impl Network {
-    /// The usable shares of all transports.
-    pub fn shares(&mut self) -> [&mut Param<f64>; 4] {
-        [&mut self.share_tcp, &mut self.share_tls, &mut self.share_tunnelled, &mut self.share_ssh]
-    }
 }
 
 /// How fast the processors handle pages.
@@ -198,11 +228,9 @@ pub struct Offline {
     /// Fixed part of resuming.
     pub resume: Param<SimTime>,
     /// So much of an image the host's memory takes before its disk holds the writing up (Linux, `mm/page-writeback.c`,
-    /// `balance_dirty_pages`); 0 where a file does not say ...
-    #[serde(default = "nothing_cached")]
+    /// `balance_dirty_pages`) ...
     pub cache_bytes: Param<Bytes>,
     /// ... and how fast.
-    #[serde(default = "unbounded")]
     pub cache_rate: Param<BitRate>,
     /// How fast the disk writes the rest.
     pub write_rate: Param<BitRate>,
@@ -220,14 +248,6 @@ pub struct GuestExtras {
     pub firmware_pages: Param<u64>,
     /// How many of them are zero.
     pub firmware_zero_pages: Param<u64>,
-}
-
-fn nothing_cached() -> Param<Bytes> {
-    Param::exact(Bytes(0))
-}
-
-fn unbounded() -> Param<BitRate> {
-    Param::exact(BitRate(u64::MAX))
 }
 
 impl GuestExtras {
@@ -309,6 +329,62 @@ impl Noise {
     }
 }
 
+/// What a file said before files had a version, as it is said today.
+fn before_versions(given: &mut DeTable) {
+    if given.contains_key("format") {
+        return;
+    }
+    // Where an image was written nothing was cached, and a file that knows the rest of it means that.
+    if let Some(DeValue::Table(offline)) = given.get_mut("offline").map(Spanned::get_mut) {
+        for (key, exact) in [("cache_bytes", "0B"), ("cache_rate", "unlimited")] {
+            let value = Spanned::new(0..0, DeValue::String(exact.into()));
+            let param = DeTable::from_iter([(Spanned::new(0..0, "value".into()), value)]);
+            let param = Spanned::new(0..0, DeValue::Table(param));
+            offline.entry(Spanned::new(0..0, key.into())).or_insert(param);
+        }
+    }
+    let Some(DeValue::Table(network)) = given.get_mut("network").map(Spanned::get_mut) else { return };
+    for transport in Transport::ALL {
+        let Some(share) = network.remove(format!("share_{transport}").as_str()) else { continue };
+        let span = share.span();
+        let name = Spanned::new(span.clone(), transport.to_string().into());
+        let shares = Spanned::new(span.clone(), "share".into());
+        let entry = network.entry(shares).or_insert_with(|| Spanned::new(span, DeValue::Table(DeTable::default())));
+        if let DeValue::Table(shares) = entry.get_mut() {
+            shares.entry(name).or_insert(share);
+        }
+    }
+}
+
+/// Adds what `given` lacks of the parameters of `base`, and notes their keys.
+fn fill<'a>(given: &mut DeTable<'a>, base: &DeTable<'a>, at: &str, missing: &mut Vec<String>) {
+    for (key, value) in base {
+        let name = key.get_ref();
+        let place = if at.is_empty() { name.to_string() } else { format!("{at}.{name}") };
+        if OF_THE_FILE.contains(&place.as_str()) {
+            continue;
+        }
+        match value.get_ref() {
+            // A parameter is a table as well, of a value and its error: that is no place for keys of another's.
+            DeValue::Table(section) if !section.contains_key("value") => {
+                let empty = || Spanned::new(value.span(), DeValue::Table(DeTable::default()));
+                if let DeValue::Table(own) = given.entry(key.clone()).or_insert_with(empty).get_mut() {
+                    fill(own, section, &place, missing);
+                }
+            }
+            _ => {
+                given.entry(key.clone()).or_insert_with(|| {
+                    missing.push(place);
+                    value.clone()
+                });
+            }
+        }
+    }
+}
+
+/// What a file says of itself alone.
+const OF_THE_FILE: [&str; 5] = ["format", "base", "name", "fit", "noise.intervals"];
+
 impl Default for Profile {
     /// The embedded default profile.
     fn default() -> Profile {
@@ -334,15 +410,48 @@ pub enum ProfileError {
     },
 }
 
+/// The key of a transport's share.
+fn share_key(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Tcp => "network.share.tcp",
+        Transport::Tls => "network.share.tls",
+        Transport::Tunnelled => "network.share.tunnelled",
+        Transport::Ssh => "network.share.ssh",
+    }
+}
+
 impl Profile {
     /// Reads a profile.
     ///
     /// # Errors
     /// What is wrong with it, and what is accepted; for a syntax error with line and column.
     pub fn parse(text: &str) -> Result<Profile, ProfileError> {
-        let profile: Profile = toml::from_str(text)?;
+        Ok(Profile::parse_noting(text)?.0)
+    }
+
+    /// Reads a profile; beside it the keys that it lacks, which have the values of its base.
+    ///
+    /// # Errors
+    /// Those of [`Profile::parse`].
+    pub fn parse_noting(text: &str) -> Result<(Profile, Vec<String>), ProfileError> {
+        let mut given = DeTable::parse(text)?;
+        before_versions(given.get_mut());
+        let base = match given.get_ref().get("base").and_then(|base| base.get_ref().as_str()) {
+            Some("assumed") => Base::Assumed,
+            _ => Base::Lab,
+        };
+        let mut missing = Vec::new();
+        for source in [base.file(), ASSUMED_TOML] {
+            let base = DeTable::parse(source)?;
+            fill(given.get_mut(), base.get_ref(), "", &mut missing);
+        }
+        let read = Profile::deserialize(toml::Deserializer::from(given));
+        let profile = read.map_err(|mut error| {
+            error.set_input(Some(text));
+            error
+        })?;
         profile.check()?;
-        Ok(profile)
+        Ok((profile, missing))
     }
 
     /// A note where runs are of versions of QEMU that the profile was not fitted to: rules are of the version, but what hosts take is of
@@ -379,10 +488,10 @@ impl Profile {
                 text.push_str(&format!("{key} = {value}\n"));
                 continue;
             }
-            if let Some(toml::Value::Table(found)) =
-                line.strip_prefix('[').and_then(|l| values.get(l.trim_end_matches(']')))
-            {
-                section = found;
+            if let Some(name) = line.strip_prefix('[') {
+                let mut parts = name.trim_end_matches(']').split('.');
+                let found = parts.try_fold(&values, |table, part| table.get(part)?.as_table());
+                section = found.unwrap_or(section);
             }
             text.push_str(line);
             text.push('\n');
@@ -414,13 +523,16 @@ impl Profile {
     /// Names the first parameter that is out of its range, and what it takes.
     pub fn check(&self) -> Result<(), ProfileError> {
         let n = &self.network;
-        for (key, share) in [
-            ("network.share_tcp", &n.share_tcp),
-            ("network.share_tls", &n.share_tls),
-            ("network.share_tunnelled", &n.share_tunnelled),
-            ("network.share_ssh", &n.share_ssh),
-            ("network.queue_share", &n.queue_share),
-        ] {
+        if self.format > FORMAT {
+            return Err(ProfileError::Range {
+                key: "format",
+                value: self.format.to_string(),
+                accepted: "1: the file is of a newer version of the program",
+            });
+        }
+        let shares = Transport::ALL.map(|transport| (share_key(transport), n.share.get(&transport)));
+        let shares = shares.into_iter().filter_map(|(key, share)| Some((key, share?)));
+        for (key, share) in shares.chain([("network.queue_share", &n.queue_share)]) {
             if !(share.value > 0.0 && share.value <= 1.0) {
                 return Err(ProfileError::Range {
                     key,
@@ -484,7 +596,10 @@ impl Profile {
         let fast = Param::exact(PageRate::new(1e15).unwrap_or_default());
         let all = Param::exact(1.0);
         let none = Param::exact(0.0);
+        let unlimited = Param::exact(BitRate::UNLIMITED);
         Profile {
+            format: FORMAT,
+            base: Base::Lab,
             name: "ideal: no overheads".to_owned(),
             software: Software {
                 prepare: NO_TIME,
@@ -494,13 +609,10 @@ impl Profile {
                 sync_per_gib: NO_TIME,
             },
             network: Network {
-                share_tcp: all,
-                share_tls: all,
-                share_tunnelled: all,
-                share_ssh: all,
+                share: Transport::ALL.map(|transport| (transport, all)).into(),
                 queue_fixed: Param::exact(Bytes(0)),
                 queue_time: NO_TIME,
-                queue_bytes: Param::exact(Bytes(u64::MAX)),
+                queue_bytes: Param::exact(Bytes::UNLIMITED),
                 queue_share: all,
             },
             cpu: Cpu { page_rate: fast, zero_page_rate: fast, xbzrle_page_rate: fast, writer_rate: fast },
@@ -518,11 +630,11 @@ impl Profile {
                 suspend: NO_TIME,
                 copy: NO_TIME,
                 resume: NO_TIME,
-                cache_bytes: nothing_cached(),
-                cache_rate: unbounded(),
-                write_rate: unbounded(),
-                copy_read_rate: unbounded(),
-                read_rate: unbounded(),
+                cache_bytes: Param::exact(Bytes(0)),
+                cache_rate: unlimited,
+                write_rate: unlimited,
+                copy_read_rate: unlimited,
+                read_rate: unlimited,
             },
             guest: GuestExtras { firmware_pages: Param::exact(0), firmware_zero_pages: Param::exact(0) },
             noise: Noise {
@@ -539,14 +651,7 @@ impl Profile {
 
     /// Usable share of the path's capacity.
     pub fn share(&self, transport: Transport) -> f64 {
-        let n = &self.network;
-        match transport {
-            Transport::Tcp => n.share_tcp,
-            Transport::Tls => n.share_tls,
-            Transport::Tunnelled => n.share_tunnelled,
-            Transport::Ssh => n.share_ssh,
-        }
-        .value
+        self.network.share.get(&transport).map_or(1.0, |share| share.value)
     }
 }
 
@@ -558,7 +663,6 @@ mod tests {
     fn the_default_profile_is_read_and_written() {
         assert_eq!(Profile::assumed().software.prepare.error, Some(SimTime::from_millis(150)));
         assert!(Profile::default().fit.is_some() && Profile::default().noise.intervals.is_some());
-        // A size of u64::MAX bytes, in the ideal one, has no exact TOML integer, but sizes are text.
         for profile in [Profile::default(), Profile::assumed(), Profile::ideal()] {
             let written = profile.to_commented_toml().unwrap();
             assert_eq!(Profile::parse(&written).unwrap(), profile, "{written}");
@@ -572,17 +676,47 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_a_profile_lacks_has_the_value_of_its_base_and_is_told() {
+        let short = "name = \"mine\"\n[network.share]\ntcp = { value = 0.9 }\n";
+        let (mine, missing) = Profile::parse_noting(short).unwrap();
+        let lab = Profile::default();
+        assert_eq!((mine.share(Transport::Tcp), mine.share(Transport::Ssh)), (0.9, lab.share(Transport::Ssh)));
+        assert_eq!((mine.cpu, mine.offline, mine.noise.intervals, mine.fit), (lab.cpu, lab.offline, None, None));
+        assert!(
+            missing.contains(&"network.share.ssh".to_owned()) && missing.contains(&"cpu.page_rate".to_owned()),
+            "{missing:?}"
+        );
+        assert!(!missing.contains(&"network.share.tcp".to_owned()));
+        let (mine, _) = Profile::parse_noting(&format!("base = \"assumed\"\n{short}")).unwrap();
+        assert_eq!(mine.software, Profile::assumed().software);
+        assert_eq!(Profile::parse_noting(DEFAULT_TOML).unwrap().1, Vec::<String>::new());
+    }
+
+    /// Yesterday's files are read as they were meant.
+    #[test]
+    fn profiles_of_earlier_versions_are_read() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/profiles");
+        for (name, now) in [("lab", Profile::default()), ("assumed", Profile::assumed()), ("ideal", Profile::ideal())] {
+            let text = std::fs::read_to_string(format!("{folder}/v0-{name}.toml")).unwrap();
+            let (then, missing) = Profile::parse_noting(&text).unwrap();
+            assert_eq!((then, missing), (now, Vec::new()), "{name}");
+        }
+        let read = |file: &str| {
+            let text = std::fs::read_to_string(format!("{folder}/../../../{file}")).unwrap();
+            Profile::parse_noting(&text).unwrap()
+        };
+        assert_eq!(read("tests/data/profiles/v0-paper.toml"), read("scenarios/paper/profile.toml"));
+    }
+
+    #[test]
     fn mistakes_in_a_profile_are_named() {
         for (from, to, message) in [
-            (
-                "share_tcp = { value = 0.956, error = 0.003 }",
-                "share_tcp = { value = 1.5 }",
-                "network.share_tcp is 1.5; it takes",
-            ),
-            ("share_tls = { value = 0.95 }", "share_tls = { value = nan }", "network.share_tls is NaN; it takes"),
+            ("tcp = { value = 0.956, error = 0.003 }", "tcp = { value = 1.5 }", "network.share.tcp is 1.5; it takes"),
+            ("tls = { value = 0.95 }", "tls = { value = nan }", "network.share.tls is NaN; it takes"),
             ("\"900ms\"", "900", "`900` has no unit; a duration is written like"),
             ("value = \"4MiB\"", "value = \"4MiB\", typo = 1", "unknown field `typo`"),
-            ("round = { value = \"1ms\" }", "", "missing field `round`"),
+            ("format = 1", "format = 2", "format is 2; it takes 1: the file is of a newer version"),
+            ("tls = { value = 0.95 }", "quic = { value = 0.95 }", "unknown variant `quic`"),
             ("\"245000p/s\"", "\"0p/s\"", "cpu.page_rate is 0p/s; it takes a rate above zero"),
             ("[software]", "[software", "TOML parse error"),
         ] {

@@ -1,6 +1,7 @@
 //! Every parameter of a profile by its key, as a number: for a fit that changes them and a draw that varies them.
 
 use super::{Param, Profile};
+use crate::spec::Transport;
 use crate::units::{BitRate, Bytes, PageRate, SimTime};
 
 /// A parameter in its place, whatever its unit. As a number it is in seconds, pages per second, bytes per second, bytes, or itself.
@@ -85,13 +86,15 @@ pub struct Field {
 }
 
 macro_rules! fields {
-    ($($kind:ident $table:ident . $field:ident;)+) => {
+    ($($kind:ident $table:ident . $field:ident $([$transport:ident] $name:literal)?;)+) => {
         /// All parameters but the noise, in the order of the file.
         pub const FIELDS: &[Field] = &[$(Field {
-            key: concat!(stringify!($table), ".", stringify!($field)),
-            slot: |profile| Slot::$kind(&mut profile.$table.$field),
+            key: concat!(stringify!($table), ".", stringify!($field) $(, ".", $name)?),
+            slot: |profile| Slot::$kind(fields!(@ profile.$table.$field $(, $transport)?)),
         }),+];
     };
+    (@ $place:expr) => { &mut $place };
+    (@ $place:expr, $transport:ident) => { $place.entry(Transport::$transport).or_insert(Param::exact(1.0)) };
 }
 
 fields! {
@@ -100,10 +103,10 @@ fields! {
     Time software.qemu_setup_per_gib;
     Time software.round;
     Time software.sync_per_gib;
-    Share network.share_tcp;
-    Share network.share_tls;
-    Share network.share_tunnelled;
-    Share network.share_ssh;
+    Share network.share[Tcp] "tcp";
+    Share network.share[Tls] "tls";
+    Share network.share[Tunnelled] "tunnelled";
+    Share network.share[Ssh] "ssh";
     Bytes network.queue_fixed;
     Time network.queue_time;
     Bytes network.queue_bytes;
@@ -154,15 +157,19 @@ mod tests {
 
     #[test]
     fn every_parameter_of_the_file_has_its_field() {
-        let table: toml::Table = crate::profile::ASSUMED_TOML.parse().unwrap();
-        let mut keys = Vec::new();
-        for (name, value) in &table {
-            if let toml::Value::Table(inner) = value
-                && name != "noise"
-            {
-                keys.extend(inner.keys().map(|key| format!("{name}.{key}")));
+        fn walk(table: &toml::Table, at: &str, keys: &mut Vec<String>) {
+            for (name, value) in table {
+                match value {
+                    toml::Value::Table(inner) if name == "noise" || inner.contains_key("value") => {
+                        keys.extend((name != "noise").then(|| format!("{at}{name}")));
+                    }
+                    toml::Value::Table(inner) => walk(inner, &format!("{at}{name}."), keys),
+                    _ => {}
+                }
             }
         }
+        let mut keys = Vec::new();
+        walk(&crate::profile::ASSUMED_TOML.parse().unwrap(), "", &mut keys);
         keys.sort();
         let mut known: Vec<String> = FIELDS.iter().map(|field| field.key.to_owned()).collect();
         known.sort();

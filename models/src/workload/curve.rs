@@ -1,6 +1,7 @@
 //! A measured curve of distinct pages as a sum of uniform classes.
 
 use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
 
 use crate::units::{Pages, SimTime};
 
@@ -8,51 +9,77 @@ use crate::units::{Pages, SimTime};
 const CONSTANTS: usize = 24;
 /// Rounds of coordinate descent; the fit changes by less than 1e-6 long before.
 const SWEEPS: usize = 3000;
+/// The longest time constant over the longest window: the first whose classes need no more pages than there are.
+const REACHES: [f64; 7] = [16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25];
 
-/// So many fits are remembered by each thread.
+/// So many curves are remembered by each thread: the rows of a file have the same one again and again.
 const REMEMBERED: usize = 16;
 
-/// A fit that was made: points, limit, and what came of it.
-type Fit = (Vec<(SimTime, Pages)>, u64, Vec<(u64, f64)>);
-
 thread_local! {
-    /// A fit takes milliseconds, and a guest is asked about again and again: with every draw, every change that might help it.
-    static MADE: RefCell<Vec<Fit>> = const { RefCell::new(Vec::new()) };
+    static MADE: RefCell<Vec<Curve>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Fits `D(t) = sum of n_j (1 - exp(-t / T_j))` with `n_j >= 0` to the points, the relative errors in least squares.
+/// How many distinct pages were dirtied within windows of several lengths, and the uniform classes that fit them.
 ///
-/// Any stationary writer whose pages are written at random has such a curve: a mixture of pages by how often they are written. The time
-/// constants are a geometric grid from a quarter of the shortest window to sixteen times the longest, or less where the slow classes would
-/// need more pages than `limit`. Returns pages and writes per second of each class, the hottest first.
-pub fn fit_classes(points: &[(SimTime, Pages)], limit: u64) -> Vec<(u64, f64)> {
-    MADE.with_borrow_mut(|made| {
-        if let Some((.., classes)) = made.iter().find(|(of, within, _)| *within == limit && of == points) {
-            return classes.clone();
-        }
-        let classes = fitted(points, limit);
-        if made.len() == REMEMBERED {
-            made.remove(0);
-        }
-        made.push((points.to_vec(), limit, classes.clone()));
-        classes
-    })
+/// A fit takes milliseconds. It is made once, when it is first needed, and shared by all copies.
+#[derive(Debug, Clone)]
+pub struct Curve(Arc<Measured>);
+
+#[derive(Debug)]
+struct Measured {
+    points: Vec<(SimTime, Pages)>,
+    /// Pages and time constant of each class, by reach.
+    fits: [OnceLock<Vec<(f64, f64)>>; REACHES.len()],
 }
 
-fn fitted(points: &[(SimTime, Pages)], limit: u64) -> Vec<(u64, f64)> {
-    let points: Vec<(f64, f64)> =
-        points.iter().map(|(t, pages)| (t.as_secs_f64(), pages.as_f64())).filter(|(_, pages)| *pages > 0.0).collect();
-    let (Some(first), Some(last)) = (points.first(), points.last()) else {
-        return Vec::new();
-    };
-    let mut reach = 16.0;
-    loop {
-        let fitted = least_squares(&points, first.0 / 4.0, last.0 * reach);
-        let pages: f64 = fitted.iter().map(|(n, _)| n).sum();
-        if pages <= limit as f64 || reach < 0.5 {
-            return whole_pages(&fitted, limit);
-        }
-        reach /= 2.0;
+impl PartialEq for Curve {
+    fn eq(&self, other: &Curve) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.points() == other.points()
+    }
+}
+
+impl Curve {
+    /// A curve by lengths of windows and their distinct pages; lengths rise, pages do not fall.
+    pub fn new(points: Vec<(SimTime, Pages)>) -> Curve {
+        MADE.with_borrow_mut(|made| {
+            if let Some(known) = made.iter().find(|curve| curve.points() == points) {
+                return known.clone();
+            }
+            let curve = Curve(Arc::new(Measured { points, fits: Default::default() }));
+            if made.len() == REMEMBERED {
+                made.remove(0);
+            }
+            made.push(curve.clone());
+            curve
+        })
+    }
+
+    /// Lengths of windows and their distinct pages.
+    pub fn points(&self) -> &[(SimTime, Pages)] {
+        &self.0.points
+    }
+
+    /// Fits `D(t) = sum of n_j (1 - exp(-t / T_j))` with `n_j >= 0` to the points, the relative errors in least squares.
+    ///
+    /// Any stationary writer whose pages are written at random has such a curve: a mixture of pages by how often they are written. The
+    /// time constants are a geometric grid from a quarter of the shortest window to sixteen times the longest, or less where the slow
+    /// classes would need more pages than `limit`. Returns pages and writes per second of each class, the hottest first.
+    pub fn classes(&self, limit: u64) -> Vec<(u64, f64)> {
+        let mut points = self.points().iter().filter(|(_, pages)| pages.0 > 0);
+        let Some(first) = points.next() else { return Vec::new() };
+        let last = points.next_back().unwrap_or(first);
+        let mut fits = self.0.fits.iter().zip(REACHES).map(|(fit, reach)| {
+            fit.get_or_init(|| {
+                let (shortest, longest) = (first.0.as_secs_f64() / 4.0, last.0.as_secs_f64() * reach);
+                let dirtied = self.points().iter().filter(|(_, pages)| pages.0 > 0);
+                let points: Vec<(f64, f64)> = dirtied.map(|(t, pages)| (t.as_secs_f64(), pages.as_f64())).collect();
+                least_squares(&points, shortest, longest)
+            })
+        });
+        let last = REACHES.len() - 1;
+        let within = |fit: &[(f64, f64)]| fit.iter().map(|(pages, _)| pages).sum::<f64>() <= limit as f64;
+        let fit = fits.by_ref().take(last).find(|fit| within(fit));
+        fit.or_else(|| fits.next()).map_or(Vec::new(), |fit| whole_pages(fit, limit))
     }
 }
 
@@ -103,18 +130,32 @@ mod tests {
             .iter()
             .map(|t| (SimTime::from_secs_f64(*t), Pages(truth(*t) as u64)))
             .collect();
-        let classes = fit_classes(&points, 1 << 20);
+        let classes = Curve::new(points.clone()).classes(1 << 20);
         for t in [0.3, 1.5, 6.0, 30.0] {
             let fitted: f64 =
                 classes.iter().map(|(n, rate)| *n as f64 * (1.0 - libm::exp(-rate / *n as f64 * t))).sum();
             assert!((fitted / truth(t) - 1.0).abs() < 0.02, "{t} s: {fitted}, not {}", truth(t));
         }
-        let pages: u64 = fit_classes(&points, 20_000).iter().map(|c| c.0).sum();
+        let pages: u64 = Curve::new(points.clone()).classes(20_000).iter().map(|c| c.0).sum();
         assert!(pages <= 20_000);
+    }
+
+    /// Fits take milliseconds: a prediction with its intervals asks some sixty times.
+    #[test]
+    fn a_curve_is_fitted_once_for_all_its_copies() {
+        let curve = Curve::new(vec![(SimTime::from_secs(1), Pages(3000)), (SimTime::from_secs(4), Pages(9100))]);
+        let copy = curve.clone();
+        curve.classes(1 << 20);
+        let made = || copy.0.fits.iter().filter(|fit| fit.get().is_some()).count();
+        assert_eq!(made(), 1);
+        copy.classes(1 << 21);
+        assert_eq!(made(), 1);
+        copy.classes(9200);
+        assert!(made() > 1, "where pages are short the slow classes have to be others");
     }
 
     #[test]
     fn a_curve_of_no_pages_has_no_classes() {
-        assert!(fit_classes(&[(SimTime::from_secs(1), Pages(0))], 100).is_empty());
+        assert!(Curve::new(vec![(SimTime::from_secs(1), Pages(0))]).classes(100).is_empty());
     }
 }

@@ -18,7 +18,7 @@ mod curve;
 mod notation;
 
 pub use clock::WriterClock;
-pub use curve::fit_classes;
+pub use curve::Curve;
 pub use notation::NotationError;
 
 use crate::units::{PageRate, Pages, SimTime};
@@ -96,7 +96,7 @@ pub enum Pattern {
     /// Measured: how many distinct pages were dirtied within a window of each length. Lengths rise, pages do not fall.
     Curve {
         /// Lengths of windows and their distinct pages.
-        points: Vec<(SimTime, Pages)>,
+        curve: Curve,
         /// So many times as fast as it was measured, above 0.
         pace: f64,
     },
@@ -154,8 +154,8 @@ impl Pattern {
                 out.push(Class { term, pages: wss.0, rate: rate.pages_per_s(), order: Order::Sequential });
             }
             Pattern::Zipf { wss, rate, exponent } => zipf_classes(term, wss.0, rate.pages_per_s(), *exponent, out),
-            Pattern::Curve { points, pace } => {
-                out.extend(fit_classes(points, limit).into_iter().map(|(pages, rate)| Class {
+            Pattern::Curve { curve, pace } => {
+                out.extend(curve.classes(limit).into_iter().map(|(pages, rate)| Class {
                     term,
                     pages,
                     rate: rate * pace,
@@ -168,17 +168,17 @@ impl Pattern {
     /// Pages that it is known to dirty: the working set, or the most that a curve was seen to.
     fn reach(&self) -> u64 {
         match self {
-            Pattern::Curve { points, .. } => points.last().map_or(0, |point| point.1.0),
+            Pattern::Curve { curve, .. } => curve.points().last().map_or(0, |point| point.1.0),
             pattern => pattern.wss().map_or(0, |wss| wss.0),
         }
     }
 
     /// A curve's windows and their pages, at its pace; `None` for what is no curve.
     pub fn measured(&self) -> Option<impl Iterator<Item = (SimTime, Pages)>> {
-        let Pattern::Curve { points, pace } = self else { return None };
+        let Pattern::Curve { curve, pace } = self else { return None };
         // At the pace that it was measured at it is what was given, to the nanosecond.
         let at_pace = move |t: SimTime| if *pace == 1.0 { t } else { SimTime::from_secs_f64(t.as_secs_f64() / pace) };
-        Some(points.iter().map(move |(t, pages)| (at_pace(*t), *pages)))
+        Some(curve.points().iter().map(move |(t, pages)| (at_pace(*t), *pages)))
     }
 
     /// The pages of the working set as given; `None` for a curve, which does not say.
@@ -282,7 +282,7 @@ impl Workload {
                 Pattern::Zipf { wss, rate, exponent } => {
                     Pattern::Zipf { wss: *wss, rate: scale(rate)?, exponent: *exponent }
                 }
-                Pattern::Curve { points, pace } => Pattern::Curve { points: points.clone(), pace: pace * factor },
+                Pattern::Curve { curve, pace } => Pattern::Curve { curve: curve.clone(), pace: pace * factor },
             };
             Some(Term { pattern, ..term.clone() })
         });

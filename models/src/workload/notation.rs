@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{CatchUp, Pattern, Phase, Term, Workload};
+use super::{CatchUp, Curve, Pattern, Phase, Term, Workload};
 use crate::text::quoted;
 use crate::units::{PageRate, Pages, SimTime};
 
@@ -154,7 +154,7 @@ fn parse_term(text: &str) -> Result<Term, String> {
             }
             Pattern::Zipf { wss, rate, exponent }
         }
-        "curve" => Pattern::Curve { points: curve_points(&mut arguments)?, pace: 1.0 },
+        "curve" => Pattern::Curve { curve: Curve::new(curve_points(&mut arguments)?), pace: 1.0 },
         _ => return Err(format!("unknown term `{}`", quoted(kind))),
     };
     arguments.finish()?;

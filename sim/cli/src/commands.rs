@@ -11,7 +11,6 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use migsim::engine::Fidelity;
-use migsim::input::profile_or_default;
 use migsim::schema;
 use migsim_models::profile::{ASSUMED_TOML, DEFAULT_TOML, Profile};
 use migsim_report::file::Care;
@@ -22,6 +21,9 @@ use migsim_report::terminal;
 #[derive(Debug, Parser)]
 #[command(name = "migsim", version, about, after_help = EXAMPLES)]
 struct Cli {
+    /// Say more: what a profile leaves to its base
+    #[arg(long, global = true)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -106,13 +108,14 @@ impl Manner {
     }
 
     fn profile(&self) -> anyhow::Result<Profile> {
-        Ok(profile_or_default(self.profile.as_deref())?)
+        Ok(terminal::profile(self.profile.as_deref())?)
     }
 }
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
+    terminal::be_verbose(cli.verbose);
     if let Err(error) = terminal::interruptible_at_once() {
         return terminal::exit_status(Err(error));
     }

@@ -1,6 +1,7 @@
 //! What the project's programs share towards the person at the terminal: output, progress, Ctrl-C and exit statuses.
 
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,7 +12,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use migsim::input::shown;
+use migsim::input::{InputError, profile_or_default, read_profile_noting, shown};
+use migsim_models::profile::Profile;
 
 /// Some of the work failed, though the rest was done.
 pub const SOME_FAILED: u8 = 1;
@@ -123,6 +125,37 @@ pub fn complain(text: &str) {
     let text: Vec<String> = text.lines().map(shown).collect();
     // Nobody is left to be told if this fails.
     let _ = writeln!(std::io::stderr().lock(), "{}", text.join("\n"));
+}
+
+/// Whether more is told than what was asked: `--verbose`.
+static VERBOSE: AtomicBool = AtomicBool::new(false);
+
+/// From now on what [`explain`] is given is told.
+pub fn be_verbose(verbose: bool) {
+    VERBOSE.store(verbose, Ordering::Relaxed);
+}
+
+/// Says something to a person who wants to know more.
+pub fn explain(text: impl FnOnce() -> String) {
+    if VERBOSE.load(Ordering::Relaxed) {
+        complain(&text());
+    }
+}
+
+/// The host profile of a file or a name, or the default one; of a file, what it leaves to its base is explained.
+///
+/// # Errors
+/// Those of [`profile_or_default`].
+pub fn profile(file: Option<&Path>) -> Result<Profile, InputError> {
+    if let Some(file) = file.filter(|file| file.exists()) {
+        let (profile, missing) = read_profile_noting(file)?;
+        if !missing.is_empty() {
+            let base = profile.base.name();
+            explain(|| format!("note: {}: as in the profile `{base}`: {}", file.display(), missing.join(", ")));
+        }
+        return Ok(profile);
+    }
+    profile_or_default(file)
 }
 
 /// Whether the reader of our output has gone away, which is no error of ours.

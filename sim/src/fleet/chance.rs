@@ -69,7 +69,7 @@ impl Chance {
         let mut hosts = luck.hosts.clone();
         let noise = &profile.noise;
         let link = libm::exp(noise.elapsed_relative.value * normal());
-        for share in hosts.network.shares() {
+        for share in hosts.network.share.values_mut() {
             share.value = (share.value * link).min(1.0);
         }
         late(&mut hosts, noise.elapsed.value.as_secs_f64() * normal());

@@ -171,8 +171,8 @@ impl Cluster {
     pub fn capacity(&self, line: Line) -> BitRate {
         match line {
             Line::Out(host) | Line::In(host) => self.hosts[host].nic,
-            Line::Up(rack) | Line::Down(rack) => self.racks[rack].uplink.unwrap_or(BitRate(u64::MAX)),
-            Line::Core(site) => self.sites[site].core.unwrap_or(BitRate(u64::MAX)),
+            Line::Up(rack) | Line::Down(rack) => self.racks[rack].uplink.unwrap_or(BitRate::UNLIMITED),
+            Line::Core(site) => self.sites[site].core.unwrap_or(BitRate::UNLIMITED),
             Line::There(wan) | Line::Back(wan) => self.wans[wan].capacity,
         }
     }
@@ -260,7 +260,7 @@ impl Cluster {
     pub fn path(&self, vm: &Vm, lines: &[Line], rtt: SimTime) -> Path {
         let capacity = lines.iter().map(|line| self.capacity(*line)).min_by_key(|rate| rate.0);
         Path {
-            capacity: capacity.unwrap_or(BitRate(u64::MAX)),
+            capacity: capacity.unwrap_or(BitRate::UNLIMITED),
             rtt,
             transport: vm.transport,
             send_buffer: vm.send_buffer,

@@ -9,9 +9,12 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::cluster::{Cluster, Host, MOST_GUESTS, MOST_HOSTS, Rack, Site, Wan};
+use super::inventory::NO_EFFECT;
 use super::moves::{Limits, Move, Order, Placement};
 use super::task::{Fleet, Traffic};
-use crate::input::{GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, quoted, read_file, shown};
+use crate::input::{
+    GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, line_of_key, quoted, read_file, shown,
+};
 
 /// The fewest and the most cores of a host.
 const CORES: std::ops::RangeInclusive<f64> = 0.01..=1e6;
@@ -38,8 +41,8 @@ struct File {
     vm: Vec<Spanned<VmKeys>>,
     #[serde(default = "Option::default")]
     inventory: Option<Spanned<String>>,
-    #[serde(default)]
-    link: LinkKeys,
+    #[serde(default = "Option::default")]
+    link: Option<Spanned<LinkKeys>>,
     #[serde(default)]
     migration: MigrationKeys,
     #[serde(default)]
@@ -249,7 +252,8 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
     };
     let hosts = places(&keys, &mut cluster, &mut reader);
     let mut vms = BTreeMap::new();
-    let defaults = Keys { link: keys.link.clone(), migration: keys.migration.clone(), ..Keys::default() };
+    let link = keys.link.as_ref().map(|table| link(table, &mut reader)).unwrap_or_default();
+    let defaults = Keys { link, migration: keys.migration.clone(), ..Keys::default() };
     for table in &keys.vm {
         guests(table, &defaults, &hosts, &mut cluster, &mut vms, &mut reader);
     }
@@ -299,6 +303,23 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
     } else {
         Err(Mistakes(reader.mistakes))
     }
+}
+
+/// The keys of `[link]` that a fleet has a use for; the others are mistakes.
+fn link(table: &Spanned<LinkKeys>, reader: &mut Reader) -> LinkKeys {
+    let mut keys = table.get_ref().clone();
+    for (key, given) in [
+        ("capacity", keys.capacity.take().is_some()),
+        ("rtt", keys.rtt.take().is_some()),
+        ("changes", keys.changes.take().is_some()),
+    ] {
+        if given {
+            let end = reader.text[table.span().end..].find("\n[").map_or(reader.text.len(), |at| table.span().end + at);
+            let offset = line_of_key(reader.text, table.span().start..end, key);
+            reader.mistake(offset..offset, format!("link.{key} {NO_EFFECT}"));
+        }
+    }
+    keys
 }
 
 /// Sites, racks, lines and hosts; returns the hosts by name.

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path as FilePath;
 use std::str::FromStr;
 
+use migsim_models::spec::SpecError;
 use migsim_models::units::Pages;
 
 use super::cluster::MOST_GUESTS;
@@ -16,6 +17,10 @@ const NEEDED: [&str; 3] = ["name", "host", "memory"];
 /// And those that it may have.
 const OPTIONAL: [&str; 9] =
     ["touched", "workload", "vcpus", "cpu", "layout", "delta_bytes", "mode", "downtime_limit", "auto_converge"];
+
+/// Why a fleet takes no link of a scenario.
+pub(super) const NO_EFFECT: &str =
+    "has no effect in a fleet, whose links are nic, uplink, core and wan; [link] takes transport and send_buffer";
 
 /// Reads an inventory: each guest with the line of its row. `defaults` are the file's `[link]` and `[migration]`.
 ///
@@ -159,22 +164,32 @@ impl Row<'_> {
 /// # Errors
 /// What does not fit together.
 pub(super) fn vm(keys: &Keys, host: usize, cpu: Option<f64>) -> Result<Vm, String> {
-    // A path is found for each move; a question of one guest wants some capacity.
-    let mut keys = keys.clone();
-    keys.link.capacity.get_or_insert(migsim_models::units::BitRate(u64::MAX));
-    let case = Case::build(&keys).map_err(|error| error.to_string())?;
-    let vcpus = f64::from(case.guest.vcpus);
+    // A path is found for each move: what a link of its own would say has no effect.
+    let link = &keys.link;
+    for (key, given) in
+        [("capacity", link.capacity.is_some()), ("rtt", link.rtt.is_some()), ("changes", link.changes.is_some())]
+    {
+        if given {
+            return Err(format!("link.{key} {NO_EFFECT}"));
+        }
+    }
+    let said = |error: SpecError| error.to_string();
+    let guest = Case::guest(&keys.guest).map_err(said)?;
+    guest.check().map_err(said)?;
+    let transport = link.transport.unwrap_or_default();
+    let (policy, dirty_log) = Case::migration(&keys.migration, transport, &guest).map_err(said)?;
+    let vcpus = f64::from(guest.vcpus);
     // A guest that is not said to do nothing is taken to keep one of its processors busy.
-    let cpu = cpu.unwrap_or(if case.guest.workload.terms.is_empty() { 0.0 } else { 1.0 });
+    let cpu = cpu.unwrap_or(if guest.workload.terms.is_empty() { 0.0 } else { 1.0 });
     if !(0.0..=vcpus).contains(&cpu) {
         return Err(format!("cpu is {cpu}; a guest of {vcpus} vCPUs uses 0 to {vcpus}"));
     }
     Ok(Vm {
-        guest: case.guest,
-        policy: case.policy,
-        dirty_log: case.dirty_log,
-        transport: case.path.transport,
-        send_buffer: case.path.send_buffer,
+        guest,
+        policy,
+        dirty_log,
+        transport,
+        send_buffer: link.send_buffer,
         host,
         cpu,
         given: [keys.guest.workload.is_some(), keys.guest.vcpus.is_some()],

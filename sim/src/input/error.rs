@@ -41,7 +41,7 @@ pub(super) fn toml_error(file: &FilePath, text: &str, error: &toml::de::Error) -
 const MOST_LINE: usize = 200;
 
 /// Where a table's line for `key` starts; the table itself if there is none.
-pub(super) fn line_of_key(text: &str, table: Range<usize>, key: &str) -> usize {
+pub(crate) fn line_of_key(text: &str, table: Range<usize>, key: &str) -> usize {
     let mut offset = table.start;
     for line in text[table.clone()].split_inclusive('\n') {
         let rest = line.trim_start().strip_prefix(key);

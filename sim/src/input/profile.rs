@@ -28,8 +28,16 @@ pub fn profile_or_default(file: Option<&FilePath>) -> Result<Profile, InputError
 /// # Errors
 /// Names the file, the line and what is accepted.
 pub fn read_profile(file: &FilePath) -> Result<Profile, InputError> {
+    Ok(read_profile_noting(file)?.0)
+}
+
+/// Like [`read_profile`]; beside it the keys that the file lacks, which have the values of its base.
+///
+/// # Errors
+/// Those of [`read_profile`].
+pub fn read_profile_noting(file: &FilePath) -> Result<(Profile, Vec<String>), InputError> {
     let text = read_file(file)?;
-    Profile::parse(&text).map_err(|error| match &error {
+    Profile::parse_noting(&text).map_err(|error| match &error {
         ProfileError::Toml(e) => toml_error(file, &text, e),
         ProfileError::Range { key, .. } => {
             let key = key.rsplit('.').next().unwrap_or(key);

@@ -5,7 +5,7 @@ use std::path::Path as FilePath;
 
 use migsim_models::profile::Profile;
 use migsim_models::qemu::{self, AutoConverge};
-use migsim_models::spec::{Guest, Path, Policy, SpecError, Switch};
+use migsim_models::spec::{Guest, Path, Policy, SpecError, Switch, Transport};
 use migsim_models::text::shown;
 use migsim_models::units::{Bytes, Pages, SimTime};
 use serde::Deserialize;
@@ -42,14 +42,33 @@ impl Case {
     /// # Errors
     /// A needed key is missing, or keys contradict each other.
     pub fn build(keys: &Keys) -> Result<Case, SpecError> {
-        let (g, l, m) = (&keys.guest, &keys.link, &keys.migration);
-        let memory = g.memory.ok_or_else(|| {
-            missing("memory", "the guest lacks `memory`, like `memory = \"4GiB\"` or `--memory 4GiB`")
-        })?;
+        let l = &keys.link;
+        let guest = Case::guest(&keys.guest)?;
         let capacity = l.capacity.ok_or_else(|| {
             missing("capacity", "the link lacks its capacity, like `capacity = \"1Gbit/s\"` or `--link 1Gbit/s`")
         })?;
-        let guest = Guest {
+        let path = Path {
+            capacity,
+            rtt: l.rtt.unwrap_or(SimTime(200_000)),
+            transport: l.transport.unwrap_or_default(),
+            send_buffer: l.send_buffer,
+            changes: l.changes.clone().unwrap_or_default(),
+        };
+        guest.check()?;
+        path.check()?;
+        let (policy, dirty_log) = Case::migration(&keys.migration, path.transport, &guest)?;
+        Ok(Case { guest, path, policy, dirty_log })
+    }
+
+    /// The guest of its keys, not yet checked.
+    ///
+    /// # Errors
+    /// It lacks its memory.
+    pub(crate) fn guest(g: &GuestKeys) -> Result<Guest, SpecError> {
+        let memory = g.memory.ok_or_else(|| {
+            missing("memory", "the guest lacks `memory`, like `memory = \"4GiB\"` or `--memory 4GiB`")
+        })?;
+        Ok(Guest {
             name: g.name.as_deref().map_or_else(|| "guest".to_owned(), shown),
             memory,
             touched: g.touched.unwrap_or(memory),
@@ -59,32 +78,34 @@ impl Case {
             layout: g.layout.unwrap_or_default(),
             zero_head: g.zero_head.unwrap_or(Pages(0)),
             delta_bytes: g.delta_bytes.unwrap_or(256),
-        };
-        let path = Path {
-            capacity,
-            rtt: l.rtt.unwrap_or(SimTime(200_000)),
-            transport: l.transport.unwrap_or_default(),
-            send_buffer: l.send_buffer,
-            changes: l.changes.clone().unwrap_or_default(),
-        };
+        })
+    }
+
+    /// How a guest is moved over a transport, and how its dirty log is read, checked.
+    ///
+    /// # Errors
+    /// Keys contradict each other.
+    pub(crate) fn migration(
+        m: &MigrationKeys,
+        transport: Transport,
+        guest: &Guest,
+    ) -> Result<(Policy, DirtyLog), SpecError> {
         let policy = Self::policy(m);
-        guest.check()?;
-        path.check()?;
-        policy.check_over(path.transport)?;
-        let chunk = match m.log_chunk.map(|size| size.pages().0) {
+        policy.check_over(transport)?;
+        let dirty_log = match m.log_chunk.map(|size| size.pages().0) {
             None => DirtyLog::default(),
             Some(0) => DirtyLog::Eager,
             Some(pages) => {
-                let least = qemu::LEAST_LOG_CHUNK.0.max(memory.0.div_ceil(MOST_LOG_CHUNKS));
+                let least = qemu::LEAST_LOG_CHUNK.0.max(guest.memory.0.div_ceil(MOST_LOG_CHUNKS));
                 if pages < least {
-                    let least = Pages(least).bytes();
-                    let message = format!("log_chunk takes 0B, or {least} or more for a guest of {}", memory.bytes());
+                    let (least, memory) = (Pages(least).bytes(), guest.memory.bytes());
+                    let message = format!("log_chunk takes 0B, or {least} or more for a guest of {memory}");
                     return Err(SpecError { key: "log_chunk", message });
                 }
                 DirtyLog::Chunked { pages }
             }
         };
-        Ok(Case { guest, path, policy, dirty_log: chunk })
+        Ok((policy, dirty_log))
     }
 
     fn policy(m: &MigrationKeys) -> Policy {

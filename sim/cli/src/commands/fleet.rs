@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use migsim::answer::Hosts;
 use migsim::fleet::shape::Findings;
 use migsim::fleet::{Chance, Fleet, Fleeted, Shape, generate, missing, read, replicate, run, totals};
-use migsim::input::{InputError, profile_or_default};
+use migsim::input::InputError;
 use migsim_models::profile::Profile;
 use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::fleet::{Checked, Compared, Report, at_once, at_once_picture};
@@ -84,7 +84,7 @@ fn inputs(args: &FleetArgs, fleet: &Fleet) -> Vec<PathBuf> {
 }
 
 pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
-    let profile = profile_or_default(args.profile.as_deref())?;
+    let profile = terminal::profile(args.profile.as_deref())?;
     let fleet = read(&args.file)?;
     if args.replications.saturating_mul(fleet.moves.len()) > MOST_KEPT {
         let most = MOST_KEPT / fleet.moves.len().max(1);
