@@ -534,3 +534,33 @@ fn the_single_run_of_a_fleet_lies_within_its_own_replications() {
         assert!((low..=high).contains(&of(&single)), "{name}: {}, replications {low} to {high}", of(&single));
     }
 }
+
+/// Of very many guests on one link each is told of its share only now and then; what comes of them all is the same.
+#[test]
+fn a_large_fleet_ends_when_it_would_if_every_share_were_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let out = folder.path().display().to_string();
+    says(&["inventory", "generate", "rack", "--hosts", "100", "--guests", "700", "--out", &out]);
+    let alike = "[[rack]]\nname = \"r\"\nuplink = \"200Gbit/s\"\n[[rack]]\nname = \"s\"\nuplink = \"200Gbit/s\"\n\
+        [[host]]\nname = \"a\"\ncount = 200\nrack = [\"r\"]\nmemory = \"64GiB\"\ncores = 64\nnic = \"10Gbit/s\"\n\
+        [[host]]\nname = \"b\"\ncount = 200\nrack = [\"s\"]\nmemory = \"64GiB\"\ncores = 64\nnic = \"10Gbit/s\"\n\
+        [[vm]]\non = [\"a*\"]\ncount = 200\nguest = { memory = \"2GiB\", touched = \"1GiB\", vcpus = 4, workload = \"sweep(wss=60000p, rate=5000p/s)\" }\n\
+        [moves]\noff = [\"a*\"]\nto = [\"b*\"]\n";
+    std::fs::write(place("alike.toml"), alike).unwrap();
+    let go_on = std::sync::atomic::AtomicBool::new(false);
+    for name in ["rack.toml", "alike.toml"] {
+        let mut fleet = read(&place(name)).unwrap();
+        let mut moved = |tolerance: f64| {
+            fleet.tolerance = tolerance;
+            totals(&run(&fleet, &Profile::default(), Chance::none(), &go_on, |_| {}).unwrap())
+        };
+        let (nearly, exact) = (moved(0.001), moved(0.0));
+        assert!(exact.most_at_once > 180, "{name} is no crowd");
+        let off = |of: fn(&migsim::fleet::Totals) -> f64| (of(&nearly) / of(&exact) - 1.0).abs();
+        assert!(off(|t| t.makespan_s) < 0.002, "{name}: {} and {}", nearly.makespan_s, exact.makespan_s);
+        assert!(off(|t| t.migration_s) < 0.002, "{name}: {} and {}", nearly.migration_s, exact.migration_s);
+        assert!(off(|t| t.wire_bytes) < 0.001, "{name}: {} and {}", nearly.wire_bytes, exact.wire_bytes);
+        assert_eq!(nearly.arrived, exact.arrived);
+    }
+}

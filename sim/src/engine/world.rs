@@ -7,6 +7,7 @@ use migsim_models::profile::Profile;
 use migsim_models::spec::{Guest, Path, Policy};
 use migsim_models::units::{BitRate, Pages, SimTime};
 
+use super::network::DRIFT;
 use crate::engine::{
     EventId, EventQueue, FlowId, FlowMemory, GuestMemory, LinkId, Migration, Network, Outcome, PageMemory, Workplace,
 };
@@ -118,6 +119,8 @@ pub struct World<M> {
     rates: Option<Vec<RateChange>>,
     /// By migration: bytes on the wire that the far end has, as of its last wake or change.
     carried: Vec<f64>,
+    /// Shares of links may be off by so much; 0: all are exact.
+    tolerance: f64,
     // Kept between moments, so that none allocates: flows whose share has changed, machines whose plan is to be made anew.
     changed: Vec<FlowId>,
     stale: Vec<usize>,
@@ -134,6 +137,7 @@ impl<M> Default for World<M> {
             finished: Vec::with_capacity(1),
             rates: None,
             carried: Vec::with_capacity(1),
+            tolerance: 0.0,
             changed: Vec::with_capacity(1),
             stale: Vec::with_capacity(2),
         }
@@ -141,6 +145,12 @@ impl<M> Default for World<M> {
 }
 
 impl<M: GuestMemory> World<M> {
+    /// From now on a migration among very many on a link need not know at once that its share has changed by so much, see [`Network`].
+    pub fn set_tolerance(&mut self, tolerance: f64) {
+        self.tolerance = tolerance;
+        self.network.set_tolerance(tolerance);
+    }
+
     /// A link of that capacity.
     pub fn add_link(&mut self, capacity: BitRate) -> LinkId {
         self.network.add_link(capacity.bytes_per_s())
@@ -182,6 +192,7 @@ impl<M: GuestMemory> World<M> {
 
     /// What the processors of its hosts leave a migration, and its guest.
     pub fn set_cpu(&mut self, index: usize, migration: f64, guest: f64) {
+        self.amend(index);
         if let Some(machine) = &mut self.machines[index] {
             machine.migration.set_cpu(self.now.since(machine.started), migration, guest);
             self.network.set_demand(FlowId(index), machine.migration.demand());
@@ -214,7 +225,18 @@ impl<M: GuestMemory> World<M> {
         true
     }
 
+    /// Lets a machine know what it has really got of its link since it was planned.
+    fn amend(&mut self, index: usize) {
+        if self.tolerance > 0.0
+            && let Some(machine) = &mut self.machines[index]
+        {
+            let average = self.network.average(FlowId(index), self.now);
+            machine.migration.amend(self.now.since(machine.started), average);
+        }
+    }
+
     fn wake(&mut self, index: usize) {
+        self.amend(index);
         let Some(machine) = &mut self.machines[index] else { return };
         machine.wake = None;
         machine.migration.wake(self.now - machine.started);
@@ -230,9 +252,11 @@ impl<M: GuestMemory> World<M> {
     /// Shares the links anew and makes the plans anew that this, or a machine's own decision, has changed. [`World::step`] does so
     /// before time goes on; who watches the shares, to answer to them, does so before.
     pub fn settle(&mut self) {
-        self.network.settle(&mut self.changed);
-        for flow in self.changed.drain(..) {
+        self.network.settle(self.now, &mut self.changed);
+        let mut changed = std::mem::take(&mut self.changed);
+        for flow in changed.drain(..) {
             let rate = self.network.rate(flow);
+            self.amend(flow.0);
             if let Some(machine) = &mut self.machines[flow.0] {
                 machine.migration.set_rate(self.now - machine.started, rate);
                 self.carried[flow.0] = machine.migration.carried();
@@ -242,10 +266,25 @@ impl<M: GuestMemory> World<M> {
                 rates.push(RateChange { at: self.now, migration: flow.0, rate, carried: self.carried[flow.0] });
             }
         }
+        self.changed = changed;
         self.stale.sort_unstable();
         self.stale.dedup();
         for index in self.stale.drain(..) {
             let Some(machine) = &mut self.machines[index] else { continue };
+            if self.tolerance > 0.0 {
+                let flow = FlowId(index);
+                let rate = self.network.rate(flow);
+                // In a crowd it wakes a little early, sees what it really got, and is the nearer each time.
+                let crowded = self.network.is_in_crowd(flow);
+                let planned = if crowded { rate * (1.0 + DRIFT * self.tolerance) } else { rate };
+                machine.migration.expect(planned);
+                self.network.tell(flow, self.now, planned);
+                if let Some(rates) = &mut self.rates
+                    && crowded
+                {
+                    rates.push(RateChange { at: self.now, migration: index, rate, carried: self.carried[index] });
+                }
+            }
             // One that has not started yet is planned from its start on.
             machine.migration.plan(self.now.since(machine.started));
             let next = machine.migration.next_wake().map(|at| machine.started + at);
@@ -266,6 +305,7 @@ impl<M: GuestMemory> World<M> {
     /// Nothing is left to happen: what waits for a link that carries nothing any more has its outcome too.
     pub fn abandon(&mut self) {
         let now = self.now;
+        (0..self.machines.len()).for_each(|index| self.amend(index));
         for (index, machine) in self.machines.iter_mut().enumerate() {
             if let Some(machine) = machine.take() {
                 self.finished.push((index, machine.migration.into_outcome(now - machine.started)));

@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::cluster::{Cluster, Host, MOST_GUESTS, MOST_HOSTS, Rack, Site, Wan};
 use super::inventory::NO_EFFECT;
 use super::moves::{Limits, Move, Order, Placement};
-use super::task::{Fleet, Traffic};
+use super::task::{Fleet, TOLERANCE, Traffic};
 use crate::input::{
     GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, line_of_key, quoted, read_file, shown,
 };
@@ -299,7 +299,7 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
     }
     if reader.mistakes.is_empty() {
         let inventory = keys.inventory.as_ref().map(|name| file.with_file_name(name.get_ref()));
-        Ok(Fleet { cluster, moves, limits, traffic, inventory })
+        Ok(Fleet { cluster, moves, limits, traffic, tolerance: TOLERANCE, inventory })
     } else {
         Err(Mistakes(reader.mistakes))
     }

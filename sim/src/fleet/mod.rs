@@ -28,5 +28,5 @@ pub use missing::{Missing, missing};
 pub use moves::{Limits, Move, Order, Placement, evacuate};
 pub use replicate::{Likely, LikelyMove, PERCENTILES, Replicated, replicate};
 pub use run::{Fleeted, Moved, alone, run};
-pub use task::{Fleet, Traffic};
+pub use task::{Fleet, TOLERANCE, Traffic};
 pub use totals::{Totals, totals};

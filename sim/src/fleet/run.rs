@@ -169,6 +169,7 @@ impl<'a> Run<'a> {
         busy(fleet, &lines, &mut world);
         let carried = Meter::new(lines.len());
         world.watch_rates();
+        world.set_tolerance(fleet.tolerance);
         let free = cluster.free();
         Run {
             fleet,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, Subcommand};
 use migsim::answer::Hosts;
 use migsim::fleet::shape::Findings;
-use migsim::fleet::{Chance, Fleet, Fleeted, Shape, generate, missing, read, replicate, run, totals};
+use migsim::fleet::{Chance, Fleet, Fleeted, Shape, TOLERANCE, generate, missing, read, replicate, run, totals};
 use migsim::input::InputError;
 use migsim_models::profile::Profile;
 use migsim_report::file::{Care, Output, PictureOutput};
@@ -40,6 +40,9 @@ pub(super) struct FleetArgs {
     /// Compare so many migrations at once, like 1,2,4,8
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with_all = ["report", "replications"])]
     at_once: Vec<usize>,
+    /// Of very many migrations on a link, one need not know at once that its share has changed by so much; 0: all are exact
+    #[arg(long, value_name = "SHARE", default_value_t = TOLERANCE, value_parser = tolerance)]
+    tolerance: f64,
     /// Parameters of the hosts [default: the embedded profile]
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
@@ -77,6 +80,13 @@ pub(super) enum InventoryCommand {
     },
 }
 
+fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=0.01).contains(&share) => Ok(share),
+        _ => Err("it takes a share from 0 to 0.01, as 0.001".to_owned()),
+    }
+}
+
 /// The files that a run reads.
 fn inputs(args: &FleetArgs, fleet: &Fleet) -> Vec<PathBuf> {
     let own = std::iter::once(args.file.clone()).chain(args.profile.clone());
@@ -85,7 +95,7 @@ fn inputs(args: &FleetArgs, fleet: &Fleet) -> Vec<PathBuf> {
 
 pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     let profile = terminal::profile(args.profile.as_deref())?;
-    let fleet = read(&args.file)?;
+    let fleet = Fleet { tolerance: args.tolerance, ..read(&args.file)? };
     if args.replications.saturating_mul(fleet.moves.len()) > MOST_KEPT {
         let most = MOST_KEPT / fleet.moves.len().max(1);
         let why = format!("{} moves take at most {most} replications", fleet.moves.len());

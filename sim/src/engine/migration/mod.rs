@@ -37,6 +37,8 @@ const MOST_ROUNDS: u64 = 50_000;
 const MOST_EFFORT: u64 = 12_000_000;
 /// What a write that is replayed costs.
 const EFFORT_OF_WRITE: u64 = 8;
+/// Of a migration among very many on a link: what is that near has come.
+const MOMENT: SimTime = SimTime(20_000);
 /// Rounds go on as they do when so little of what they send stays in the socket.
 const STEADY: f64 = 0.01;
 /// Before 1.3 a round is but one quota of the rate limit. Where so many lie before QEMU could stop, one look stands for several.
@@ -293,6 +295,29 @@ impl<M: GuestMemory> Migration<M> {
         self.rate = rate * self.settings.share;
         if rate > 0.0 && !matches!(self.stage, Stage::Copying) {
             self.last_rate = self.rate;
+        }
+    }
+
+    /// It is planned with a share of the link of so many bytes per second on the wire, a little more than it has.
+    pub(in crate::engine) fn expect(&mut self, rate: f64) {
+        self.rate = rate * self.settings.share;
+    }
+
+    /// Since it was planned it has really got so many bytes per second on the wire, on average: what was planned is laid out anew from
+    /// there. What would end in a moment ends now.
+    pub(in crate::engine) fn amend(&mut self, now: SimTime, average: f64) {
+        let rate = average * self.settings.share;
+        if self.plan.is_empty() || rate == self.rate {
+            return;
+        }
+        self.rate = rate;
+        if rate > 0.0 && self.stage != Stage::Copying {
+            self.last_rate = rate;
+        }
+        let queue_bytes = if self.stage == Stage::Copying { f64::INFINITY } else { self.settings.queue(rate) };
+        self.plan.lay_out_again(rate, queue_bytes, queue_bytes * self.settings.wake);
+        if self.plan.end.since(now) <= MOMENT {
+            self.plan.end = self.plan.end.min(now);
         }
     }
 

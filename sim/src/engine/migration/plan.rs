@@ -88,6 +88,8 @@ pub(super) struct Window {
     idle: f64,
     /// For so long the current round has been sending: its iterations are counted from there. Below zero before it does.
     pub(super) sending: f64,
+    /// How long an iteration of its loop takes while a full socket lets it sleep; zero before the first.
+    slice: f64,
     /// QEMU has little enough left, and will find so when it looks after so long.
     look_in: Option<f64>,
 }
@@ -132,6 +134,15 @@ impl Window {
         self.busy(now, sync);
         self.sending = -self.idle;
         self.look_in = None;
+    }
+
+    /// From now on an iteration of QEMU's loop takes so long. Where it stands in the one under way stays as it is: what it would be, were
+    /// all iterations of the round as long, changes by many of them with each small change of the rate.
+    fn keep_phase(&mut self, slice: f64) {
+        let before = std::mem::replace(&mut self.slice, slice);
+        if before > 0.0 && before != slice && self.sending > 0.0 {
+            self.sending = libm::fmod(self.sending, before).min(slice * (1.0 - 1e-9));
+        }
     }
 
     /// Lets the queue drain for a while at `rate`, with nothing coming in. Returns how much has drained.
@@ -249,6 +260,8 @@ pub(super) struct Plan {
     first: Window,
     last: Window,
     downtime_limit: SimTime,
+    /// What it was laid out from.
+    from: Option<(Speeds, Request)>,
 }
 
 impl Plan {
@@ -264,6 +277,7 @@ impl Plan {
             first: Window::default(),
             last: Window::default(),
             downtime_limit: SimTime::ZERO,
+            from: None,
         }
     }
 
@@ -285,6 +299,10 @@ impl Plan {
         self.first = *window;
         self.first.pass(now);
         self.downtime_limit = request.downtime_limit;
+        self.from = Some((*speeds, *request));
+        if request.wake_bytes > 0.0 && request.rate > 0.0 {
+            self.first.keep_phase(qemu::iteration_seconds(request.wake_bytes / request.rate));
+        }
         let mut layout = Layout {
             legs: &mut self.legs,
             request,
@@ -299,6 +317,13 @@ impl Plan {
         self.held_back = layout.held_back;
         self.crossed = end == End::Crossed;
         self.end = if end == End::Never { SimTime::MAX } else { now + SimTime::from_secs_f64(elapsed) };
+    }
+
+    /// Lays out the same from the same time on, at another rate.
+    pub(super) fn lay_out_again(&mut self, rate: f64, queue_bytes: f64, wake_bytes: f64) {
+        let Some((speeds, request)) = self.from else { return };
+        let (start, window) = (self.start, self.first);
+        self.lay_out(start, &window, &speeds, &Request { rate, queue_bytes, wake_bytes, ..request });
     }
 
     /// What happened by `now`: calls `send` for each stretch of which something was sent, with its share, first and last moment.
