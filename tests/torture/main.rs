@@ -44,6 +44,9 @@ struct Arguments {
     /// Ask this question alone
     #[arg(long)]
     show: Option<u64>,
+    /// Print the first so many questions that can be, as JSON Lines, and answer none
+    #[arg(long)]
+    print: Option<u64>,
 }
 
 /// Work that is made between two notes of how far it has come.
@@ -64,6 +67,14 @@ fn watched<T>(what: String, work: impl FnOnce() -> T) -> T {
 
 fn main() {
     let arguments = Arguments::parse();
+    if let Some(count) = arguments.print {
+        let profiles = questions::Profiles::new();
+        let questions = (0..).filter_map(|index| questions::question(&profiles, arguments.seed, index).ok());
+        for question in questions.take(count as usize) {
+            println!("{}", serde_json::to_string(&question.keys).unwrap());
+        }
+        return;
+    }
     let Arguments { seed, questions, fleets, thorough, .. } = arguments;
     let profiles = questions::Profiles::new();
     if let Some(index) = arguments.show {

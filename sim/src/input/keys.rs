@@ -12,7 +12,7 @@ use migsim_models::spec::{CapacityChange, Layout, Mode, OnTimeout, Transport};
 use migsim_models::text::quoted;
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
 use migsim_models::workload::Workload;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What the values of a key are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,11 +172,11 @@ macro_rules! layered {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         #[non_exhaustive]
         pub struct $name {
-            $($(#[doc = $doc])+ pub $field: Option<$type>,)*
+            $($(#[doc = $doc])+ #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$type>,)*
         }
 
         impl $name {
@@ -290,7 +290,7 @@ layered! {
 }
 
 /// How auto-converge throttles, in percent; QEMU's defaults where a key is left out.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThrottleKeys {
     /// cpu-throttle-initial.
@@ -303,8 +303,8 @@ pub struct ThrottleKeys {
     pub trigger: Option<u32>,
 }
 
-/// All keys of one question.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// All keys of one question; as JSON what [`super::JsonQuestion`] reads.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Keys {
     /// The guest's.
     pub guest: GuestKeys,
