@@ -459,9 +459,9 @@ fn ends_the_guest(trial: &Trial, lab: &Lab) -> bool {
     !at_both || moved == (side == Side::Destination) || trial.subject == Subject::Run(Mode::Postcopy)
 }
 
-/// What `virsh` says at a host.
+/// What `virsh` says at a host, within a minute: a QEMU that answers nothing is a fault, and not waited for.
 fn virsh(lab: &Lab, side: Side, words: &[&str]) -> anyhow::Result<String> {
-    Reach::Here.run(&[&["virsh", "-c", &lab.uri(side)], words].concat())
+    Reach::Here.run(&[&["timeout", "60", "virsh", "-c", &lab.uri(side)], words].concat())
 }
 
 /// The guest's state at a host, by `virsh`; empty: it is not there.

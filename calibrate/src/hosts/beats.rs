@@ -29,6 +29,13 @@ pub(super) struct Beats {
 /// How soon an ear notices that it is to close.
 const NOTICES: Duration = Duration::from_millis(20);
 
+/// What fills the receiver of the guest's serial port, from which nobody reads: QEMU then asks its socket for nothing more.
+///
+/// When nobody listens any more the kernel tells QEMU that its beats are refused. That wakes its main loop to read (`chardev/char-udp.c`,
+/// `udp_chr_read`); but the next beat, sent by a vCPU's thread, may take the error away first, and then the read waits for ever, and
+/// with it everything that QEMU's main loop does (seen: a guest that ran and answered nothing).
+const STOPPER: [u8; 64] = [0; 64];
+
 impl Beats {
     /// Listens at `port`: in each of the network namespaces, or on this machine if there are none.
     pub(super) fn listen(namespaces: &[PathBuf], port: u16) -> anyhow::Result<Beats> {
@@ -62,9 +69,14 @@ impl Beats {
         let (heard, ended) = (Arc::clone(&self.heard), Arc::clone(&self.ended));
         self.ears.push(std::thread::spawn(move || {
             let mut buffer = [0; 64];
+            let mut speaks = None;
             while !ended.load(Ordering::Relaxed) {
-                if socket.recv(&mut buffer).is_ok() {
+                if let Ok((_, from)) = socket.recv_from(&mut buffer) {
                     let now = Instant::now();
+                    if speaks.replace(from) != Some(from) {
+                        // Once is enough; if it does not arrive, it is as it was.
+                        let _ = socket.send_to(&STOPPER, from);
+                    }
                     let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
                     if let Some(last) = heard.last {
                         heard.longest = heard.longest.max(Some(now - last));
@@ -94,5 +106,27 @@ impl Drop for Beats {
         for ear in self.ears.drain(..) {
             let _ = ear.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_speaks_is_answered_once_so_that_qemu_reads_no_more() {
+        let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let beats = Beats::listen(&[], free).unwrap();
+        let guest = UdpSocket::bind("127.0.0.1:0").unwrap();
+        guest.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        guest.connect(("127.0.0.1", free)).unwrap();
+        let mut answer = [0; 128];
+        guest.send(b".").unwrap();
+        // More than the FIFO of a serial port holds.
+        assert_eq!(guest.recv(&mut answer).unwrap(), 64);
+        guest.send(b".").unwrap();
+        guest.set_read_timeout(Some(NOTICES)).unwrap();
+        assert!(guest.recv(&mut answer).is_err(), "it is answered once");
+        drop(beats);
     }
 }
