@@ -308,6 +308,17 @@ impl Guest {
 }
 
 impl Path {
+    /// Checks what the sender's socket buffer holds at most, which is also known where a path is not yet.
+    ///
+    /// # Errors
+    /// No socket has such a buffer.
+    pub fn check_send_buffer(most: Option<Bytes>) -> Result<(), SpecError> {
+        if most.is_some_and(|most| !(4096..=MAX_BUFFER).contains(&most.0)) {
+            return Err(SpecError::new("send_buffer", "the send buffer takes 4KiB to 1TiB"));
+        }
+        Ok(())
+    }
+
     /// Checks the path's quantities.
     ///
     /// # Errors
@@ -319,9 +330,7 @@ impl Path {
                 "the link's capacity is 0; it takes a rate above zero like `1Gbit/s`",
             ));
         }
-        if self.send_buffer.is_some_and(|most| !(4096..=MAX_BUFFER).contains(&most.0)) {
-            return Err(SpecError::new("send_buffer", "the send buffer takes 4KiB to 1TiB"));
-        }
+        Path::check_send_buffer(self.send_buffer)?;
         if self.rtt > MAX_RTT {
             return Err(SpecError::new("rtt", format!("rtt is {}; it takes up to {MAX_RTT}", self.rtt)));
         }

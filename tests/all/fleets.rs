@@ -289,6 +289,16 @@ fn replications_are_the_same_on_any_number_of_threads_and_spread_around_what_is_
     assert_eq!((interrupted.wanted, interrupted.totals.len()), (24, 0));
 }
 
+#[test]
+fn a_send_buffer_that_no_socket_has_is_refused_in_a_fleet_too() {
+    let guest = "[[vm]]\non = [\"a\"]\nguest = { name = \"v\", memory = \"1GiB\" }\n";
+    for size in ["1B", "2TiB"] {
+        let text = format!("{PAIR}{guest}[link]\nsend_buffer = \"{size}\"\n");
+        let said = parse(Path::new("f.toml"), &text).unwrap_err().to_string();
+        assert!(said.contains("the send buffer takes 4KiB to 1TiB"), "{size}: {said}");
+    }
+}
+
 /// They were read and ignored.
 #[test]
 fn what_a_fleet_has_no_use_for_is_refused_by_name() {

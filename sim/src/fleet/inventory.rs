@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path as FilePath;
 use std::str::FromStr;
 
-use migsim_models::spec::SpecError;
+use migsim_models::spec::{Path, SpecError};
 use migsim_models::units::Pages;
 
 use super::cluster::MOST_GUESTS;
@@ -176,6 +176,7 @@ pub(super) fn vm(keys: &Keys, host: usize, cpu: Option<f64>) -> Result<Vm, Strin
     let said = |error: SpecError| error.to_string();
     let guest = Case::guest(&keys.guest).map_err(said)?;
     guest.check().map_err(said)?;
+    Path::check_send_buffer(link.send_buffer).map_err(said)?;
     let transport = link.transport.unwrap_or_default();
     let (policy, dirty_log) = Case::migration(&keys.migration, transport, &guest).map_err(said)?;
     let vcpus = f64::from(guest.vcpus);
