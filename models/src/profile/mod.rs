@@ -9,6 +9,7 @@ mod slot;
 pub use slot::{FIELDS, Field, Slot};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -385,10 +386,16 @@ fn fill<'a>(given: &mut DeTable<'a>, base: &DeTable<'a>, at: &str, missing: &mut
 /// What a file says of itself alone.
 const OF_THE_FILE: [&str; 5] = ["format", "base", "name", "fit", "noise.intervals"];
 
+/// An embedded profile, read once.
+fn embedded(text: &str) -> Profile {
+    Profile::parse(text).unwrap_or_else(|e| unreachable!("the embedded profile is tested: {e}"))
+}
+
 impl Default for Profile {
     /// The embedded default profile.
     fn default() -> Profile {
-        Profile::parse(DEFAULT_TOML).unwrap_or_else(|e| unreachable!("the embedded profile is tested: {e}"))
+        static LAB: LazyLock<Profile> = LazyLock::new(|| embedded(DEFAULT_TOML));
+        LAB.clone()
     }
 }
 
@@ -471,7 +478,8 @@ impl Profile {
 
     /// What is assumed before any run is seen.
     pub fn assumed() -> Profile {
-        Profile::parse(ASSUMED_TOML).unwrap_or_else(|e| unreachable!("the embedded profile is tested: {e}"))
+        static ASSUMED: LazyLock<Profile> = LazyLock::new(|| embedded(ASSUMED_TOML));
+        ASSUMED.clone()
     }
 
     /// The profile as a file with what each parameter means.

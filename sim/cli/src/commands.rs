@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use migsim::engine::Fidelity;
-use migsim::schema;
+use migsim::schema::SCHEMAS;
 use migsim_models::profile::{ASSUMED_TOML, DEFAULT_TOML, Profile};
 use migsim_report::file::Care;
 use migsim_report::outputs::OutputArgs;
@@ -58,7 +58,7 @@ enum Command {
     /// Print the JSON Schema of what a command writes
     Schema {
         /// Which; without it, they are listed
-        #[arg(value_parser = PossibleValuesParser::new(schema::NAMES.map(|(name, _)| name)))]
+        #[arg(value_parser = PossibleValuesParser::new(SCHEMAS.map(|(name, ..)| name)))]
         name: Option<String>,
     },
     /// List the published models that --model takes
@@ -146,11 +146,12 @@ fn models(outputs: &OutputArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn schema(name: Option<&str>) -> anyhow::Result<ExitCode> {
-    let text = match name {
-        Some(name) => schema::of(name).map(|schema| format!("{:#}\n", schema.to_value())).unwrap_or_default(),
-        None => schema::NAMES.map(|(name, of)| format!("{name:<12} {of}\n")).concat(),
-    };
-    terminal::print(&text)?;
+fn schema(wanted: Option<&str>) -> anyhow::Result<ExitCode> {
+    let text = SCHEMAS.iter().map(|(name, of, made)| match wanted {
+        None => format!("{name:<12} {of}\n"),
+        Some(wanted) if wanted == *name => format!("{:#}\n", made().to_value()),
+        Some(_) => String::new(),
+    });
+    terminal::print(&text.collect::<String>())?;
     Ok(ExitCode::SUCCESS)
 }

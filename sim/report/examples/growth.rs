@@ -31,9 +31,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         points.push((guests as f64, took));
     }
     let each = |points: &[(f64, f64)]| points.iter().map(|(guests, s)| (*guests, s / guests * 1e3)).collect::<Vec<_>>();
-    let panel = Panel::new("Time of a fleet, by guest", "guests that leave their rack at once", "ms a guest")
-        .line("migsim", BLUE, each(&points))
-        .line("SimGrid 3.32", ORANGE, each(&SIMGRID));
+    let panel =
+        Panel::new("Time to simulate a fleet, for each of its guests", "guests that leave their rack at once", "ms")
+            .line("migsim", BLUE, each(&points))
+            .line("SimGrid 3.32", ORANGE, each(&SIMGRID));
     std::fs::write(Path::new(&picture), draw_at(1, [760.0, 320.0], &[panel]).svg())?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Where an answer goes, and in which formats: `--format` and `--export`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -10,7 +10,7 @@ use crate::format::{Answered, FORMATS, Format, by_ending, by_name, text};
 use crate::terminal;
 
 /// The flags of commands that answer in any format.
-#[derive(Clone, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct OutputArgs {
     /// What is printed
     #[arg(long, value_name = "FORMAT", default_value = "table", value_parser = parser())]
@@ -20,15 +20,15 @@ pub struct OutputArgs {
     export: Vec<PathBuf>,
 }
 
-impl std::fmt::Debug for OutputArgs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OutputArgs").field("format", &self.format.0.name()).field("export", &self.export).finish()
-    }
-}
-
 /// The format that is printed.
 #[derive(Clone, Copy)]
 struct Printed(&'static dyn Format);
+
+impl std::fmt::Debug for Printed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
 
 fn parser() -> impl TypedValueParser<Value = Printed> {
     let names = PossibleValuesParser::new(FORMATS.map(Format::name));
@@ -59,11 +59,6 @@ impl OutputArgs {
     /// Whether it is asked for more than the table.
     pub fn is_given(&self) -> bool {
         !self.is_table() || !self.export.is_empty()
-    }
-
-    /// Files that are written.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.export.iter().map(PathBuf::as_path)
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::document::{Document, Grid};
 use crate::format::{Answered, value};
+use crate::predict::figures;
 
 /// A sweep whose points are at hand.
 #[derive(Debug, Clone, Copy)]
@@ -33,17 +34,12 @@ impl Answered for Swept<'_> {
     }
 
     fn columns(&self) -> Vec<String> {
-        columns(self.ranges)
+        self.ranges.iter().map(|range| range.quantity.column()).chain(figures()).collect()
     }
 }
 
-/// The columns of a sweep's table: what is varied, and the figures.
-pub fn columns(ranges: &[Range]) -> Vec<String> {
-    ranges.iter().map(|range| range.quantity.column()).chain(crate::predict::figures()).collect()
-}
-
 /// A point as a row: what is varied stands beside the figures.
-pub fn row(point: &Point, ranges: &[Range]) -> Json {
+fn row(point: &Point, ranges: &[Range]) -> Json {
     let mut row = Map::new();
     if let Json::Object(mut shape) = value(point.shape(ranges)) {
         if let Some(Json::Object(varied)) = shape.remove("varied") {

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use migsim::input::{InputError, profile_or_default, read_profile_noting, shown};
+use migsim::input::{InputError, profile_or_default, shown};
 use migsim_models::profile::Profile;
 
 /// Some of the work failed, though the rest was done.
@@ -147,15 +147,12 @@ pub fn explain(text: impl FnOnce() -> String) {
 /// # Errors
 /// Those of [`profile_or_default`].
 pub fn profile(file: Option<&Path>) -> Result<Profile, InputError> {
-    if let Some(file) = file.filter(|file| file.exists()) {
-        let (profile, missing) = read_profile_noting(file)?;
-        if !missing.is_empty() {
-            let base = profile.base.name();
-            explain(|| format!("note: {}: as in the profile `{base}`: {}", file.display(), missing.join(", ")));
-        }
-        return Ok(profile);
+    let (profile, missing) = profile_or_default(file)?;
+    if let Some(file) = file.filter(|_| !missing.is_empty()) {
+        let base = profile.base.name();
+        explain(|| format!("note: {}: as in the profile `{base}`: {}", file.display(), missing.join(", ")));
     }
-    profile_or_default(file)
+    Ok(profile)
 }
 
 /// Whether the reader of our output has gone away, which is no error of ours.
@@ -165,16 +162,15 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// A progress bar on a terminal, nothing elsewhere.
 pub fn progress(length: u64, template: &str) -> ProgressBar {
-    let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
+    drawn(ProgressBar::new(length), template)
 }
 
 /// The same for work of which nobody knows how much there is.
 pub fn progress_of_unknown(template: &str) -> ProgressBar {
-    let bar = ProgressBar::no_length();
+    drawn(ProgressBar::no_length(), template)
+}
+
+fn drawn(bar: ProgressBar, template: &str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

@@ -13,7 +13,7 @@ mod verdict;
 pub use advice::{Advice, Lever, Remedy, Setting, advise, first_remedy};
 pub use interval::{DRAWS, Draws, Percentiles, Quantiles, Scatter, Times};
 pub(crate) use interval::{WRITERS, drawn};
-pub use predict::{OFFSETS, commoner, median, predict, runs, together};
+pub use predict::{OFFSETS, commoner, median, median_run, predict, runs, together};
 pub use understood::{Hosts, Quantity, Understood};
 pub use verdict::{bound_word, bound_words, contributors, ending_word, largest, outcome_word, why_not};
 
@@ -61,9 +61,7 @@ impl Answer {
         fidelity: Fidelity,
         understood: Understood,
     ) -> Answer {
-        let all = runs(&case, profile, fidelity);
-        let offsets = all.len();
-        let outcome = median(commoner(all));
+        let (outcome, offsets) = median_run(&case, profile, fidelity);
         let advisable = !outcome.completed() && case.policy.mode != Mode::Offline;
         let advice = advisable.then(|| advise(&case, profile, &outcome));
         let quantiles = draws.and_then(|draws| draws.quantiles(&case, profile, &outcome));

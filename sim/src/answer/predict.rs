@@ -65,7 +65,14 @@ pub fn together(cases: &[(&Case, SimTime)], profile: &Profile) -> Vec<Outcome> {
     world.run()
 }
 
+/// The run that stands for a case, and over how many offsets into its phases it is the median.
+pub fn median_run(case: &Case, profile: &Profile, fidelity: Fidelity) -> (Outcome, usize) {
+    let all = runs(case, profile, fidelity);
+    let offsets = all.len();
+    (median(commoner(all)), offsets)
+}
+
 /// The answer to a case.
 pub fn predict(case: &Case, profile: &Profile, fidelity: Fidelity) -> Outcome {
-    median(commoner(runs(case, profile, fidelity)))
+    median_run(case, profile, fidelity).0
 }

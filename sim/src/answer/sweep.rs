@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::shape::{Figures, QuantilesShape};
-use crate::answer::{Draws, Quantiles, commoner, median, runs};
+use crate::answer::{Draws, Quantiles, median_run};
 use crate::engine::{Fidelity, Outcome};
 use crate::input::{Case, InputError, Key, Keys, Kind, Scenario, quoted};
 
@@ -422,9 +422,7 @@ pub fn sweep(
     let answer = |(values, case, own): (Vec<Value>, Result<Case, String>, Option<Profile>)| {
         let profile = own.as_ref().unwrap_or(manner.profile);
         let found = case.map(|case| {
-            let all = runs(&case, profile, manner.fidelity);
-            let offsets = all.len();
-            let mut outcome = median(commoner(all));
+            let (mut outcome, offsets) = median_run(&case, profile, manner.fidelity);
             let own_draws = (manner.intervals && varies_profile).then(|| Draws::of_fitted(profile)).flatten();
             let draws = own_draws.as_ref().or(draws.as_ref());
             let quantiles = draws.and_then(|draws| draws.quantiles(&case, profile, &outcome));

@@ -63,7 +63,7 @@ impl Crowd {
 }
 
 /// A level may move by so many times the tolerance before all shares are found anew.
-pub(super) const DRIFT: f64 = 10.0;
+const DRIFT: f64 = 10.0;
 
 impl Link {
     /// What it can give each of its open flows.
@@ -214,8 +214,16 @@ impl Network {
         self.crowd_of(flow).is_some()
     }
 
-    /// A flow is told at `now` what it gets, and plans with `rate`.
-    pub fn tell(&mut self, flow: FlowId, now: SimTime, rate: f64) {
+    /// Tells a flow at `now` what to plan with: what it gets, and in a crowd a little more, so that it wakes a little early, sees what it
+    /// really got, and is nearer each time. One that wakes late has let its links idle.
+    pub fn tell(&mut self, flow: FlowId, now: SimTime) -> f64 {
+        let early = if self.is_in_crowd(flow) { 1.0 + DRIFT * self.tolerance } else { 1.0 };
+        let planned = self.rate(flow) * early;
+        self.told(flow, now, planned);
+        planned
+    }
+
+    fn told(&mut self, flow: FlowId, now: SimTime, rate: f64) {
         let mark = self.crowd_of(flow).map(|crowd| crowd.served_by(now));
         let (mixed, mark) = (mark.is_some(), mark.unwrap_or(0.0));
         self.flows[flow.0].told = Told { rate, at: now, got: 0.0, since: now, mark, mixed };
@@ -296,12 +304,13 @@ impl Network {
     /// `changed`.
     pub fn settle(&mut self, now: SimTime, changed: &mut Vec<FlowId>) {
         self.now = now;
-        if self.tolerance > 0.0 && self.settle_in_crowds(changed) {
+        let tolerant = self.tolerance > 0.0;
+        if tolerant && self.settle_in_crowds(changed) {
             return;
         }
         while let Some(flow) = self.stopped.pop() {
             if self.flows[flow.0].cap.is_none() {
-                if self.tolerance > 0.0 {
+                if tolerant {
                     self.note(flow);
                 }
                 self.flows[flow.0].held_by = None;
@@ -324,7 +333,6 @@ impl Network {
             return;
         }
         self.join();
-        let tolerant = self.tolerance > 0.0;
         if tolerant {
             self.leave_crowds();
         }
@@ -403,7 +411,7 @@ impl Network {
                 }
                 self.flows[flow.0].held_by = lowest.filter(|(level, _)| *level < cap).map(|(_, link)| link);
                 // It has got nothing so far.
-                self.tell(flow, self.now, 0.0);
+                self.told(flow, self.now, 0.0);
                 share
             }
             (None, None) => return true,
@@ -734,8 +742,7 @@ mod tests {
                     let index = flows.iter().position(|other| other == flow).unwrap();
                     let since = network.flows[flow.0].told.at;
                     bytes[index] += network.average(*flow, now) * now.since(since).as_secs_f64();
-                    let rate = network.rate(*flow);
-                    network.tell(*flow, now, rate * if network.is_in_crowd(*flow) { 1.01 } else { 1.0 });
+                    network.tell(*flow, now);
                 }
             });
             all

@@ -7,7 +7,6 @@ use migsim_models::profile::Profile;
 use migsim_models::spec::{Guest, Path, Policy};
 use migsim_models::units::{BitRate, Pages, SimTime};
 
-use super::network::DRIFT;
 use crate::engine::{
     EventId, EventQueue, FlowId, FlowMemory, GuestMemory, LinkId, Migration, Network, Outcome, PageMemory, Workplace,
 };
@@ -119,8 +118,8 @@ pub struct World<M> {
     rates: Option<Vec<RateChange>>,
     /// By migration: bytes on the wire that the far end has, as of its last wake or change.
     carried: Vec<f64>,
-    /// Shares of links may be off by so much; 0: all are exact.
-    tolerance: f64,
+    /// Whether shares of links may be off by a little.
+    tolerant: bool,
     // Kept between moments, so that none allocates: flows whose share has changed, machines whose plan is to be made anew.
     changed: Vec<FlowId>,
     stale: Vec<usize>,
@@ -137,7 +136,7 @@ impl<M> Default for World<M> {
             finished: Vec::with_capacity(1),
             rates: None,
             carried: Vec::with_capacity(1),
-            tolerance: 0.0,
+            tolerant: false,
             changed: Vec::with_capacity(1),
             stale: Vec::with_capacity(2),
         }
@@ -147,7 +146,7 @@ impl<M> Default for World<M> {
 impl<M: GuestMemory> World<M> {
     /// From now on a migration among very many on a link need not know at once that its share has changed by so much, see [`Network`].
     pub fn set_tolerance(&mut self, tolerance: f64) {
-        self.tolerance = tolerance;
+        self.tolerant = tolerance > 0.0;
         self.network.set_tolerance(tolerance);
     }
 
@@ -227,7 +226,7 @@ impl<M: GuestMemory> World<M> {
 
     /// Lets a machine know what it has really got of its link since it was planned.
     fn amend(&mut self, index: usize) {
-        if self.tolerance > 0.0
+        if self.tolerant
             && let Some(machine) = &mut self.machines[index]
         {
             let average = self.network.average(FlowId(index), self.now);
@@ -271,17 +270,13 @@ impl<M: GuestMemory> World<M> {
         self.stale.dedup();
         for index in self.stale.drain(..) {
             let Some(machine) = &mut self.machines[index] else { continue };
-            if self.tolerance > 0.0 {
+            if self.tolerant {
                 let flow = FlowId(index);
-                let rate = self.network.rate(flow);
-                // In a crowd it wakes a little early, sees what it really got, and is the nearer each time.
-                let crowded = self.network.is_in_crowd(flow);
-                let planned = if crowded { rate * (1.0 + DRIFT * self.tolerance) } else { rate };
-                machine.migration.expect(planned);
-                self.network.tell(flow, self.now, planned);
+                machine.migration.expect(self.network.tell(flow, self.now));
                 if let Some(rates) = &mut self.rates
-                    && crowded
+                    && self.network.is_in_crowd(flow)
                 {
+                    let rate = self.network.rate(flow);
                     rates.push(RateChange { at: self.now, migration: index, rate, carried: self.carried[index] });
                 }
             }

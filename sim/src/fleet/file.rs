@@ -9,11 +9,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::cluster::{Cluster, Host, MOST_GUESTS, MOST_HOSTS, Rack, Site, Wan};
-use super::inventory::NO_EFFECT;
+use super::inventory::without_effect;
 use super::moves::{Limits, Move, Order, Placement};
 use super::task::{Fleet, TOLERANCE, Traffic};
 use crate::input::{
-    GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, line_of_key, quoted, read_file, shown,
+    GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, line_of_key, quoted, read_file, shown, whole_table,
 };
 
 /// The fewest and the most cores of a host.
@@ -308,16 +308,9 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
 /// The keys of `[link]` that a fleet has a use for; the others are mistakes.
 fn link(table: &Spanned<LinkKeys>, reader: &mut Reader) -> LinkKeys {
     let mut keys = table.get_ref().clone();
-    for (key, given) in [
-        ("capacity", keys.capacity.take().is_some()),
-        ("rtt", keys.rtt.take().is_some()),
-        ("changes", keys.changes.take().is_some()),
-    ] {
-        if given {
-            let end = reader.text[table.span().end..].find("\n[").map_or(reader.text.len(), |at| table.span().end + at);
-            let offset = line_of_key(reader.text, table.span().start..end, key);
-            reader.mistake(offset..offset, format!("link.{key} {NO_EFFECT}"));
-        }
+    for (key, why) in without_effect(&mut keys) {
+        let offset = line_of_key(reader.text, whole_table(reader.text, table.span()), key);
+        reader.mistake(offset..offset, why);
     }
     keys
 }

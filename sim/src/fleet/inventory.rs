@@ -8,9 +8,8 @@ use std::str::FromStr;
 use migsim_models::spec::{Path, SpecError};
 use migsim_models::units::Pages;
 
-use super::cluster::MOST_GUESTS;
-use super::cluster::Vm;
-use crate::input::{Case, InputError, Keys, Mistakes, Rows, quoted, shown};
+use super::cluster::{MOST_GUESTS, Vm};
+use crate::input::{Case, InputError, Keys, LinkKeys, Mistakes, Rows, quoted, shown};
 
 /// Columns that every inventory has.
 const NEEDED: [&str; 3] = ["name", "host", "memory"];
@@ -18,9 +17,19 @@ const NEEDED: [&str; 3] = ["name", "host", "memory"];
 const OPTIONAL: [&str; 9] =
     ["touched", "workload", "vcpus", "cpu", "layout", "delta_bytes", "mode", "downtime_limit", "auto_converge"];
 
-/// Why a fleet takes no link of a scenario.
-pub(super) const NO_EFFECT: &str =
-    "has no effect in a fleet, whose links are nic, uplink, core and wan; [link] takes transport and send_buffer";
+/// Takes away what a fleet has no use for in a scenario's link: a path is found for each move. Returns the keys that were there, and why
+/// each is a mistake.
+pub(super) fn without_effect(link: &mut LinkKeys) -> impl Iterator<Item = (&'static str, String)> {
+    let given = [
+        ("capacity", link.capacity.take().is_some()),
+        ("rtt", link.rtt.take().is_some()),
+        ("changes", link.changes.take().is_some()),
+    ];
+    given.into_iter().filter(|(_, given)| *given).map(|(key, _)| {
+        let links = "has no effect in a fleet, whose links are nic, uplink, core and wan; [link] takes transport and send_buffer";
+        (key, format!("link.{key} {links}"))
+    })
+}
 
 /// Reads an inventory: each guest with the line of its row. `defaults` are the file's `[link]` and `[migration]`.
 ///
@@ -164,14 +173,9 @@ impl Row<'_> {
 /// # Errors
 /// What does not fit together.
 pub(super) fn vm(keys: &Keys, host: usize, cpu: Option<f64>) -> Result<Vm, String> {
-    // A path is found for each move: what a link of its own would say has no effect.
-    let link = &keys.link;
-    for (key, given) in
-        [("capacity", link.capacity.is_some()), ("rtt", link.rtt.is_some()), ("changes", link.changes.is_some())]
-    {
-        if given {
-            return Err(format!("link.{key} {NO_EFFECT}"));
-        }
+    let mut link = keys.link.clone();
+    if let Some((_, why)) = without_effect(&mut link).next() {
+        return Err(why);
     }
     let said = |error: SpecError| error.to_string();
     let guest = Case::guest(&keys.guest).map_err(said)?;

@@ -358,11 +358,8 @@ fn busy(fleet: &Fleet, lines: &BTreeMap<Line, LinkId>, world: &mut World<FlowMem
         for (at, change) in times {
             taken += change;
             let left = i128::from(fleet.cluster.capacity(line).0) - taken;
-            world.change_capacity(
-                at,
-                lines[&line],
-                BitRate(u64::try_from(left.max(0)).unwrap_or(BitRate::UNLIMITED.0)),
-            );
+            let left = u64::try_from(left.max(0)).map_or(BitRate::UNLIMITED, BitRate);
+            world.change_capacity(at, lines[&line], left);
         }
     }
 }

@@ -40,6 +40,11 @@ pub(super) fn toml_error(file: &FilePath, text: &str, error: &toml::de::Error) -
 /// The most characters of a line of somebody's file that a message repeats.
 const MOST_LINE: usize = 200;
 
+/// Where a table lies: its span may be its header alone, and it goes on until the next table begins.
+pub(crate) fn whole_table(text: &str, span: Range<usize>) -> Range<usize> {
+    span.start..text[span.end..].find("\n[").map_or(text.len(), |at| span.end + at)
+}
+
 /// Where a table's line for `key` starts; the table itself if there is none.
 pub(crate) fn line_of_key(text: &str, table: Range<usize>, key: &str) -> usize {
     let mut offset = table.start;

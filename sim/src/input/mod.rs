@@ -9,11 +9,11 @@ mod profile;
 mod scenario;
 mod text;
 
-pub(crate) use error::line_of_key;
 pub use error::{InputError, Mistakes};
+pub(crate) use error::{line_of_key, whole_table};
 pub use json::JsonQuestion;
 pub use keys::{Flag, GuestKeys, Key, Keys, Kind, LinkKeys, MigrationKeys, Table, ThrottleKeys};
 pub use migsim_models::text::{quoted, shown};
-pub use profile::{profile_or_default, read_profile, read_profile_noting};
+pub use profile::profile_or_default;
 pub use scenario::{Case, Scenario};
 pub use text::{Rows, read_file};

@@ -11,7 +11,7 @@ use migsim_models::units::{Bytes, Pages, SimTime};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::error::{InputError, line_of_key, toml_error};
+use super::error::{InputError, line_of_key, toml_error, whole_table};
 use super::keys::{GuestKeys, Keys, LinkKeys, MigrationKeys};
 use super::text::read_file;
 use crate::engine::{DirtyLog, Question};
@@ -248,9 +248,7 @@ impl Scenario {
         };
         let tables = spans.iter().flatten();
         let found = tables.clone().find_map(|table| {
-            // A table's span may be its header alone: look until the next table begins.
-            let end = text[table.end..].find("\n[").map_or(text.len(), |at| table.end + at);
-            let offset = line_of_key(text, table.start..end, error.key);
+            let offset = line_of_key(text, whole_table(text, table.clone()), error.key);
             (offset != table.start || text[offset..].starts_with(error.key)).then_some(offset)
         });
         let start = tables.clone().next().map_or(0, |table| table.start);

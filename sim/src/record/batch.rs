@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{BATCH, Job};
 use crate::answer::shape::{Figures, SCHEMA};
-use crate::answer::{Draws, commoner, median, runs};
+use crate::answer::{Draws, median_run};
 use crate::input::{Case, InputError, JsonQuestion};
 
 /// The answer to a line.
@@ -120,9 +120,7 @@ fn answer(job: &Job, line: u64, text: &str, draws: Option<&Draws>) -> (bool, Str
     let case = question.and_then(|question| Case::build(&question.keys).map_err(|error| error.to_string()));
     let found = case.and_then(|case| {
         job.fidelity.check(&case.guest)?;
-        let all = runs(&case, job.profile, job.fidelity);
-        let offsets = all.len();
-        let outcome = median(commoner(all));
+        let (outcome, offsets) = median_run(&case, job.profile, job.fidelity);
         let sure = draws.and_then(|draws| draws.quantiles(&case, job.profile, &outcome));
         let figures = Box::new(Figures::new(&case, &outcome, offsets, sure.as_ref()));
         Ok(BatchFound::Found { name: case.guest.name, figures })

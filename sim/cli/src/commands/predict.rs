@@ -12,15 +12,14 @@ use migsim::input::{InputError, Keys, Scenario};
 use migsim::record::{BatchReport, Job, Report, predict_batch, predict_records};
 use migsim_models::profile::Profile;
 use migsim_models::published::{MODELS, Model, model};
+use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::outputs::OutputArgs;
 use migsim_report::plot;
 use migsim_report::predict::Predicted;
-
-use crate::keys::KeyFlags;
+use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, UNUSABLE, interruptible};
 
 use super::Manner;
-use migsim_report::file::{Care, Output, PictureOutput};
-use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, UNUSABLE, interruptible};
+use crate::keys::KeyFlags;
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
@@ -69,8 +68,26 @@ impl PredictArgs {
         Ok(())
     }
 
+    /// Lets `go` write to the file that was asked for, which is whole or not there, or to standard output.
+    fn written<R>(
+        &self,
+        go: impl FnOnce(&mut dyn Write) -> Result<R, InputError>,
+        interrupted: impl Fn(&R) -> bool,
+    ) -> anyhow::Result<R> {
+        let Some(place) = &self.out else { return Ok(go(&mut std::io::stdout().lock())?) };
+        let mut whole = Output::create(place, Care { inputs: &self.inputs(), ..Care::default() })?;
+        let report = go(&mut *whole.writer()?)?;
+        terminal::finishing();
+        if interrupted(&report) {
+            terminal::complain(&format!("interrupted: {} was not written", place.display()));
+        } else {
+            whole.finish()?;
+        }
+        Ok(report)
+    }
+
     /// The files that it reads.
-    fn inputs(&self) -> Vec<&std::path::Path> {
+    fn inputs(&self) -> Vec<&Path> {
         let files = [&self.file, &self.records, &self.batch, &self.manner.profile];
         files.into_iter().filter_map(|file| file.as_deref()).collect()
     }
@@ -163,35 +180,26 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
         intervals: args.intervals,
         interrupted: &interrupted,
     };
-    let go = |out: &mut dyn std::io::Write| {
+    let go = |out: &mut dyn Write| {
         predict_records(&job, std::io::BufReader::new(&input), out, complain, |bytes| bar.set_position(bytes))
     };
-    let report: Report = match &args.out {
-        Some(place) => {
-            let inputs = args.inputs();
-            let mut whole = Output::create(place, Care { inputs: &inputs, ..Care::default() })?;
-            let report = go(&mut *whole.writer()?)?;
-            terminal::finishing();
-            if report.interrupted {
-                terminal::complain(&format!("interrupted: {} was not written", place.display()));
-            } else {
-                whole.finish()?;
-            }
-            report
-        }
-        None => go(&mut std::io::stdout().lock())?,
-    };
+    let report = args.written(go, |report: &Report| report.interrupted)?;
     bar.finish_and_clear();
     terminal::complain(&report.summary.to_string());
     if let Some(note) = profile.note_of_versions(&report.summary.versions) {
         terminal::complain(&note);
     }
-    Ok(match report {
-        Report { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
-        Report { summary, .. } if summary.predicted == 0 => ExitCode::from(UNUSABLE),
-        Report { summary, .. } if summary.failed > 0 => ExitCode::from(SOME_FAILED),
-        Report { .. } => ExitCode::SUCCESS,
-    })
+    Ok(status(report.interrupted, report.summary.predicted as u64, report.summary.failed as u64))
+}
+
+/// How it ends where so many questions of a file were answered, and so many could not be.
+fn status(interrupted: bool, answered: u64, failed: u64) -> ExitCode {
+    match (interrupted, answered, failed) {
+        (true, ..) => ExitCode::from(INTERRUPTED),
+        (_, _, 0) => ExitCode::SUCCESS,
+        (_, 0, _) => ExitCode::from(UNUSABLE),
+        _ => ExitCode::from(SOME_FAILED),
+    }
 }
 
 fn batch(args: &PredictArgs, file: &Path, profile: &Profile) -> anyhow::Result<ExitCode> {
@@ -208,27 +216,10 @@ fn batch(args: &PredictArgs, file: &Path, profile: &Profile) -> anyhow::Result<E
     let file = if stdin { "standard input" } else { &name };
     let job = Job { file, profile, fidelity, intervals, interrupted: &interrupted };
     let go = |out: &mut dyn Write| predict_batch(&job, input, out, |lines| bar.set_position(lines));
-    let report = match &args.out {
-        Some(place) => {
-            let mut whole = Output::create(place, Care { inputs: &args.inputs(), ..Care::default() })?;
-            let report = go(&mut *whole.writer()?)?;
-            if report.interrupted {
-                terminal::complain(&format!("interrupted: {} was not written", place.display()));
-            } else {
-                whole.finish()?;
-            }
-            report
-        }
-        None => go(&mut std::io::stdout().lock())?,
-    };
+    let report = args.written(go, |report: &BatchReport| report.interrupted)?;
     bar.finish_and_clear();
     if report.refused > 0 || report.interrupted {
         terminal::complain(&format!("{} answered, {} refused", report.answered, report.refused));
     }
-    Ok(match report {
-        BatchReport { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
-        BatchReport { answered: 0, refused: 1.., .. } => ExitCode::from(UNUSABLE),
-        BatchReport { refused: 1.., .. } => ExitCode::from(SOME_FAILED),
-        BatchReport { .. } => ExitCode::SUCCESS,
-    })
+    Ok(status(report.interrupted, report.answered, report.refused))
 }
