@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::qemu::{AutoConverge, Version, XBZRLE_CACHE, feature as feature_of};
-use crate::units::{BitRate, Bytes, Pages, SimTime};
-use crate::workload::Workload;
+use crate::units::{BitRate, Bytes, Pages, SimTime, UnitError};
+use crate::workload::{NotationError, Workload};
 
 /// A virtual machine as migration sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -259,6 +259,59 @@ pub const MAX_TIME: SimTime = SimTime::from_secs(3653 * 86_400);
 pub const MAX_PASSES: u32 = 10_000;
 
 impl Guest {
+    /// A guest of that memory, all of it touched, with one vCPU, that writes nothing.
+    pub fn of(memory: Pages) -> Guest {
+        Guest {
+            name: "guest".to_owned(),
+            memory,
+            touched: memory,
+            vcpus: 1,
+            workload: Workload::idle(),
+            phase_offset: None,
+            layout: Layout::default(),
+            zero_head: Pages(0),
+            delta_bytes: 256,
+        }
+    }
+
+    /// The same, its memory in text.
+    ///
+    /// ```
+    /// use migsim_models::spec::Guest;
+    ///
+    /// let guest = Guest::new("4GiB")?.touched("1GiB")?.vcpus(2).workload("uniform(wss=512MiB, rate=5000p/s)")?;
+    /// assert_eq!(guest.touched.0, 262_144);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// It is no amount of memory.
+    pub fn new(memory: &str) -> Result<Guest, UnitError> {
+        Ok(Guest::of(memory.parse()?))
+    }
+
+    /// How much of it holds something other than zeros.
+    ///
+    /// # Errors
+    /// It is no amount of memory.
+    pub fn touched(self, touched: &str) -> Result<Guest, UnitError> {
+        Ok(Guest { touched: touched.parse()?, ..self })
+    }
+
+    /// So many virtual processors.
+    #[must_use]
+    pub fn vcpus(self, vcpus: u32) -> Guest {
+        Guest { vcpus, ..self }
+    }
+
+    /// What it writes, in the workload notation.
+    ///
+    /// # Errors
+    /// It is no workload.
+    pub fn workload(self, notation: &str) -> Result<Guest, NotationError> {
+        Ok(Guest { workload: notation.parse()?, ..self })
+    }
+
     /// Checks what must hold between the guest's quantities.
     ///
     /// # Errors
@@ -308,6 +361,39 @@ impl Guest {
 }
 
 impl Path {
+    /// A path of that capacity: TCP within a data centre, with nothing else on it.
+    pub fn of(capacity: BitRate) -> Path {
+        Path {
+            capacity,
+            rtt: SimTime(200_000),
+            transport: Transport::default(),
+            send_buffer: None,
+            changes: Vec::new(),
+        }
+    }
+
+    /// The same, its capacity in text.
+    ///
+    /// # Errors
+    /// It is no rate.
+    pub fn new(capacity: &str) -> Result<Path, UnitError> {
+        Ok(Path::of(capacity.parse()?))
+    }
+
+    /// Its round-trip time.
+    ///
+    /// # Errors
+    /// It is no time.
+    pub fn rtt(self, rtt: &str) -> Result<Path, UnitError> {
+        Ok(Path { rtt: rtt.parse()?, ..self })
+    }
+
+    /// What carries the stream.
+    #[must_use]
+    pub fn transport(self, transport: Transport) -> Path {
+        Path { transport, ..self }
+    }
+
     /// Checks what the sender's socket buffer holds at most, which is also known where a path is not yet.
     ///
     /// # Errors

@@ -78,3 +78,19 @@ fn migrations_that_share_no_link_do_not_touch_each_other() {
     }
     assert_eq!(world.run(), [answer(&case), answer(&case)]);
 }
+
+#[test]
+fn guests_that_leave_together_feel_the_changes_of_their_link() {
+    let profile = Profile::ideal();
+    let mut case = case("1GiB", "1GiB", "idle", "1Gbit/s");
+    let last = |case: &Case| {
+        let outcomes = migsim::answer::together(&[(case, SimTime::ZERO), (case, SimTime::ZERO)], &profile);
+        outcomes.iter().map(|outcome| outcome.tmt().unwrap().as_secs_f64()).fold(0.0, f64::max)
+    };
+    let full = last(&case);
+    case.path.changes = vec![
+        CapacityChange { at: SimTime::from_secs(2), capacity: BitRate(0) },
+        CapacityChange { at: SimTime::from_secs(7), capacity: BitRate(1_000_000_000) },
+    ];
+    assert!((last(&case) - full - 5.0).abs() < 0.01, "{} after {full}", last(&case));
+}

@@ -1,8 +1,13 @@
 //! Sweeps do what they say.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::support::{migsim, says};
+use crate::support::{migsim, says, workspace};
 use crate::torture::questions::unfit_json;
 use crate::torture::unfit::unfit;
 
@@ -107,4 +112,64 @@ fn no_format_of_a_sweep_or_a_fleet_holds_what_is_no_number() {
         assert_eq!(unfit(&std::fs::read_to_string(&page).unwrap()), None);
         check(&[&fleet[..], &["--at-once", "1,4"]].concat());
     }
+}
+
+/// What is printed row by row, and what a file at hand holds.
+#[test]
+fn a_sweep_printed_row_by_row_is_that_which_is_kept_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    for format in ["csv", "jsonl"] {
+        let file = dir.path().join(format!("kept.{format}"));
+        let ranges = ["--vary", "link=500Mbit/s..5Gbit/s:120:log", "--vary", "downtime_limit=100ms..500ms:50"];
+        let question = [&["sweep", "scenarios/first.toml"][..], &ranges].concat();
+        says(&[&question[..], &["--export", file.to_str().unwrap()]].concat());
+        let printed = says(&[&question[..], &["--format", format]].concat());
+        assert_eq!(printed, std::fs::read_to_string(file).unwrap());
+    }
+}
+
+#[test]
+fn a_sweep_of_a_hundred_million_points_begins_at_once_and_ends_when_nobody_reads_on_or_by_ctrl_c() {
+    let begin = || {
+        let ranges = ["--vary", "link=500Mbit/s..5Gbit/s:10000", "--vary", "downtime_limit=100ms..500ms:10000"];
+        let mut child = Command::new(env!("CARGO_BIN_EXE_migsim"))
+            .args(["sweep", "scenarios/first.toml", "--format", "jsonl"])
+            .args(ranges)
+            .current_dir(workspace())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.next().unwrap().unwrap().contains("\"link_bit_s\":500000000"));
+        (child, lines)
+    };
+    let (mut child, lines) = begin();
+    drop(lines);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    let (child, lines) = begin();
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    for line in lines {
+        serde_json::from_str::<Value>(&line.unwrap()).expect("rows are whole");
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("of 100000000 points were printed"), "{said}");
+}
+
+#[test]
+fn questions_by_the_thousand_end_in_peace_when_nobody_reads_on() {
+    let file = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
+    std::fs::write(file.path(), "{\"memory\": \"4GiB\", \"link\": \"1Gbit/s\"}\n".repeat(30_000)).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_migsim"))
+        .args(["predict", "--batch", file.path().to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    drop(lines);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }

@@ -22,10 +22,11 @@ mod validate;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use migsim_report::terminal;
+use clap_complete::Shell;
+use migsim_report::{program, terminal};
 
 #[derive(Debug, Parser)]
-#[command(name = "migcal", version, about, after_help = EXAMPLES)]
+#[command(name = "migcal", version = program::version(), about, after_help = EXAMPLES)]
 struct Cli {
     /// Say more: what a profile leaves to its base
     #[arg(long, global = true)]
@@ -65,6 +66,12 @@ enum Command {
     Noise(noise::NoiseArgs),
     /// Draw the study's figures from real runs, with the predictions beside them
     Paper(paper::PaperArgs),
+    /// Print what a shell needs to complete commands: `source <(migcal completions bash)`
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
     /// Say what this machine can do, and what installs what it lacks
     Doctor,
     /// Make runs in a lab with faults put in, and check that no guest is lost and none runs twice
@@ -92,6 +99,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Transfer(args) => transfer::run(&args),
         Command::Noise(args) => noise::run(&args),
         Command::Paper(args) => paper::run(&args),
+        Command::Completions { shell } => program::completions::<Cli>(shell).map(|()| ExitCode::SUCCESS),
         Command::Doctor => doctor(),
         #[cfg(feature = "libvirt")]
         Command::Faults(args) => faults::run(&args),

@@ -16,10 +16,12 @@
 mod clock;
 mod curve;
 mod notation;
+mod own;
 
 pub use clock::WriterClock;
 pub use curve::Curve;
 pub use notation::NotationError;
+pub use own::{Own, Part, Writes};
 
 use crate::units::{PageRate, Pages, SimTime};
 
@@ -100,6 +102,13 @@ pub enum Pattern {
         /// So many times as fast as it was measured, above 0.
         pace: f64,
     },
+    /// An own way of writing, which the notation has no words for.
+    Own {
+        /// What it is.
+        writes: Own,
+        /// So many times as fast as it says, above 0.
+        pace: f64,
+    },
 }
 
 /// Pages that are written alike, next to each other in memory.
@@ -162,6 +171,12 @@ impl Pattern {
                     order: Order::Random,
                 }));
             }
+            Pattern::Own { writes, pace } => out.extend(writes.writes().parts().into_iter().map(|part| Class {
+                term,
+                pages: part.pages,
+                rate: part.rate * pace,
+                order: part.order,
+            })),
         }
     }
 
@@ -185,6 +200,7 @@ impl Pattern {
     pub fn wss(&self) -> Option<Pages> {
         match self {
             Pattern::Uniform { wss, .. } | Pattern::Sweep { wss, .. } | Pattern::Zipf { wss, .. } => Some(*wss),
+            Pattern::Own { writes, .. } => Some(Pages(writes.pages())),
             Pattern::Curve { .. } => None,
         }
     }
@@ -225,6 +241,12 @@ impl Workload {
     /// A guest that writes nothing.
     pub fn idle() -> Workload {
         Workload::default()
+    }
+
+    /// A guest that writes in an own way, all the time; what it misses while it is held up it makes up for.
+    pub fn own(writes: impl Writes + 'static) -> Workload {
+        let pattern = Pattern::Own { writes: Own::new(writes), pace: 1.0 };
+        Workload { terms: vec![Term { pattern, catch_up: CatchUp::Open, phase: None }] }
     }
 
     /// The classes of all terms in the order of memory, together no more than `limit`, the pages that a guest can dirty at all, where
@@ -283,6 +305,7 @@ impl Workload {
                     Pattern::Zipf { wss: *wss, rate: scale(rate)?, exponent: *exponent }
                 }
                 Pattern::Curve { curve, pace } => Pattern::Curve { curve: curve.clone(), pace: pace * factor },
+                Pattern::Own { writes, pace } => Pattern::Own { writes: writes.clone(), pace: pace * factor },
             };
             Some(Term { pattern, ..term.clone() })
         });

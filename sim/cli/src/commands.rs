@@ -10,16 +10,17 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use migsim::engine::Fidelity;
 use migsim::schema::SCHEMAS;
 use migsim_models::profile::{ASSUMED_TOML, DEFAULT_TOML, Profile};
 use migsim_report::file::Care;
 use migsim_report::outputs::OutputArgs;
 use migsim_report::predict::Published;
-use migsim_report::terminal;
+use migsim_report::{program, terminal};
 
 #[derive(Debug, Parser)]
-#[command(name = "migsim", version, about, after_help = EXAMPLES)]
+#[command(name = "migsim", version = program::version(), about, after_help = EXAMPLES)]
 struct Cli {
     /// Say more: what a profile leaves to its base
     #[arg(long, global = true)]
@@ -60,6 +61,12 @@ enum Command {
         /// Which; without it, they are listed
         #[arg(value_parser = PossibleValuesParser::new(SCHEMAS.map(|(name, ..)| name)))]
         name: Option<String>,
+    },
+    /// Print what a shell needs to complete commands: `source <(migsim completions bash)`
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
     },
     /// List the published models that --model takes
     Models {
@@ -126,6 +133,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Inventory { command } => fleet::inventory(&command),
         Command::Profile { which } => profile(which),
         Command::Schema { name } => schema(name.as_deref()),
+        Command::Completions { shell } => program::completions::<Cli>(shell).map(|()| ExitCode::SUCCESS),
         Command::Models { outputs } => models(&outputs),
     };
     terminal::exit_status(result)

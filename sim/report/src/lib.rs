@@ -22,5 +22,6 @@ pub mod html;
 pub mod outputs;
 pub mod plot;
 pub mod predict;
+pub mod program;
 pub mod sweep;
 pub mod terminal;

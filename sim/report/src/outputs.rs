@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::file::{Care, Output};
-use crate::format::{Answered, FORMATS, Format, by_ending, by_name, text};
+use crate::format::{Answered, FORMATS, Format, Rows, by_ending, by_name, text};
 use crate::terminal;
 
 /// The flags of commands that answer in any format.
@@ -63,6 +63,11 @@ impl OutputArgs {
 }
 
 impl Prepared {
+    /// How an answer too long to be kept is printed row by row; `None`: a format, or a file beside, needs all of it.
+    pub fn rows(&self, columns: Vec<String>) -> Option<Box<dyn Rows>> {
+        self.format.rows(columns).filter(|_| self.files.is_empty())
+    }
+
     /// Prints the answer and writes the files.
     ///
     /// # Errors

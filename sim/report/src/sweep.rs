@@ -34,12 +34,17 @@ impl Answered for Swept<'_> {
     }
 
     fn columns(&self) -> Vec<String> {
-        self.ranges.iter().map(|range| range.quantity.column()).chain(figures()).collect()
+        columns(self.ranges)
     }
 }
 
+/// The columns of a sweep as a table.
+pub fn columns(ranges: &[Range]) -> Vec<String> {
+    ranges.iter().map(|range| range.quantity.column()).chain(figures()).collect()
+}
+
 /// A point as a row: what is varied stands beside the figures.
-fn row(point: &Point, ranges: &[Range]) -> Json {
+pub fn row(point: &Point, ranges: &[Range]) -> Json {
     let mut row = Map::new();
     if let Json::Object(mut shape) = value(point.shape(ranges)) {
         if let Some(Json::Object(varied)) = shape.remove("varied") {

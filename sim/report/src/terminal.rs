@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
+pub use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -157,7 +158,11 @@ pub fn profile(file: Option<&Path>) -> Result<Profile, InputError> {
 
 /// Whether the reader of our output has gone away, which is no error of ours.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|e| e.kind() == ErrorKind::BrokenPipe)
+    let kind = |e: &(dyn std::error::Error + 'static)| match e.downcast_ref::<InputError>() {
+        Some(error) => error.unwritten,
+        None => e.downcast_ref::<std::io::Error>().map(std::io::Error::kind),
+    };
+    error.chain().filter_map(kind).any(|kind| kind == ErrorKind::BrokenPipe)
 }
 
 /// A progress bar on a terminal, nothing elsewhere.

@@ -53,11 +53,12 @@ pub fn median(mut runs: Vec<Outcome>) -> Outcome {
     runs.swap_remove(middle)
 }
 
-/// What comes of guests that are moved over one link, each from its own start on: the first one's link, which they share.
+/// What comes of guests that are moved over one link, each from its own start on: the first one's link, with its
+/// changes, which they share.
 pub fn together(cases: &[(&Case, SimTime)], profile: &Profile) -> Vec<Outcome> {
     let mut world = World::default();
     let Some((first, _)) = cases.first() else { return Vec::new() };
-    let link = world.add_link(first.path.capacity);
+    let link = world.add_path(&first.path);
     for (case, start) in cases {
         let offset = case.guest.phase_offset.unwrap_or_default();
         world.add_migration_at(*start, case.question(profile).flow(offset), &[link]);

@@ -203,6 +203,7 @@ fn set_working_set(workload: Option<&mut Workload>, pages: Pages) -> Result<(), 
                 *wss = pages;
                 Ok(())
             }
+            Pattern::Own { .. } => Err("`wss` cannot be varied: the workload has its own".to_owned()),
             Pattern::Curve { .. } => Err("`wss` cannot be varied: a measured curve has none".to_owned()),
         },
         _ => Err("`wss` can be varied in a workload of one term only".to_owned()),
@@ -231,8 +232,8 @@ pub struct RangeError {
     keys: String,
 }
 
-/// The most points of a sweep.
-const MOST_POINTS: usize = 100_000;
+/// The most points of a sweep that is kept as a whole, and of one range.
+pub const MOST_POINTS: usize = 100_000;
 
 /// Splits at commas outside of parentheses: a workload has some within.
 fn split_list(text: &str) -> Vec<&str> {
@@ -352,86 +353,162 @@ pub struct Manner<'a> {
     pub touched_in_proportion: bool,
 }
 
-/// Answers the scenario's guest at every point of the ranges; `done` hears of each, and says whether to go on. Of an interrupted sweep the
-/// points that were answered are returned.
-///
-/// # Errors
-/// The scenario has more guests than one, a quantity is varied twice, or there are too many points.
-pub fn sweep(
-    scenario: &mut Scenario,
-    ranges: &[Range],
-    manner: Manner,
-    done: impl Fn() -> bool + Sync,
-) -> Result<Vec<Point>, InputError> {
-    let refused = |message: String| Err(InputError::new("--vary", message));
-    for (index, range) in ranges.iter().enumerate() {
-        if ranges[..index].contains(range) || ranges[..index].iter().any(|other| other.quantity == range.quantity) {
-            return refused(format!("`{}` is varied twice", range.quantity.name()));
+/// A sweep: its points are answered by their number, in any order and as many at a time as one likes.
+#[derive(Debug)]
+pub struct Sweep<'a> {
+    base: Keys,
+    ranges: &'a [Range],
+    manner: Manner<'a>,
+    /// The order in which the ranges' values are set.
+    turns: Vec<usize>,
+    varies_profile: bool,
+    draws: Option<Draws>,
+    count: u64,
+}
+
+/// So many points are answered together.
+const BATCH: u64 = 4096;
+
+impl<'a> Sweep<'a> {
+    /// The scenario's guest over the ranges.
+    ///
+    /// # Errors
+    /// The scenario has more guests than one, a quantity is varied twice, there are more points than can be counted, or none of
+    /// them can be, all for the same reason.
+    pub fn new(scenario: &Scenario, ranges: &'a [Range], manner: Manner<'a>) -> Result<Sweep<'a>, InputError> {
+        let refused = |message: String| Err(InputError::new("--vary", message));
+        for (index, range) in ranges.iter().enumerate() {
+            if ranges[..index].iter().any(|other| other.quantity == range.quantity) {
+                return refused(format!("`{}` is varied twice", range.quantity.name()));
+            }
         }
+        let count = ranges.iter().try_fold(1_u64, |product, range| product.checked_mul(range.values.len() as u64));
+        let Some(count) = count else { return refused("more points than can be counted".to_owned()) };
+        let bases: Vec<&Keys> = scenario.keys().collect();
+        let [base] = bases[..] else {
+            let message = format!("the file has {} guests; a sweep takes a file of one", bases.len());
+            return Err(InputError::new("sweep", message));
+        };
+        let mut turns: Vec<usize> = (0..ranges.len()).collect();
+        turns.sort_by_key(|index| ranges[*index].quantity.turn());
+        let varies_profile = ranges.iter().any(|range| matches!(range.quantity, Quantity::Parameter(_)));
+        let draws = if manner.intervals && !varies_profile { Draws::of_fitted(manner.profile) } else { None };
+        let sweep = Sweep { base: base.clone(), ranges, manner, turns, varies_profile, draws, count };
+        if let Err(why) = sweep.case(&sweep.values(0)).0
+            && (1..count).all(|index| sweep.case(&sweep.values(index)).0.is_err_and(|other| other == why))
+        {
+            // No point at all can be, all for the same reason: the question is at fault, not a point.
+            return refused(why);
+        }
+        Ok(sweep)
     }
-    let count = ranges.iter().try_fold(1_usize, |product, range| product.checked_mul(range.values.len()));
-    match count {
-        Some(count) if count <= MOST_POINTS => {}
-        Some(count) => return refused(format!("{count} points in all; it takes up to {MOST_POINTS}")),
-        None => return refused(format!("more points than can be counted; it takes up to {MOST_POINTS}")),
+
+    /// How many points it has.
+    pub fn count(&self) -> u64 {
+        self.count
     }
-    let mut grid: Vec<Vec<Value>> = vec![Vec::new()];
-    for range in ranges {
-        grid = grid
-            .into_iter()
-            .flat_map(|at| range.values.iter().map(move |value| [at.clone(), vec![value.clone()]].concat()))
-            .collect();
+
+    /// The ranges that it goes over.
+    pub fn ranges(&self) -> &'a [Range] {
+        self.ranges
     }
-    let base: Vec<Keys> = scenario.keys_mut().map(|keys| keys.clone()).collect();
-    let [base] = base.as_slice() else {
-        return Err(InputError::new(
-            "sweep",
-            format!("the file has {} guests; a sweep takes a file of one", base.len()),
-        ));
-    };
-    let mut turns: Vec<usize> = (0..ranges.len()).collect();
-    turns.sort_by_key(|index| ranges[*index].quantity.turn());
-    let varies_profile = ranges.iter().any(|range| matches!(range.quantity, Quantity::Parameter(_)));
-    let mut cases = Vec::with_capacity(grid.len());
-    for values in grid {
-        let mut keys = base.clone();
-        let mut own = varies_profile.then(|| manner.profile.clone());
-        let mut nobodys = Profile::clone(manner.profile);
-        let set: Result<(), String> = turns.iter().try_for_each(|index| {
-            ranges[*index].quantity.set(&values[*index], &mut keys, own.as_mut().unwrap_or(&mut nobodys))
+
+    /// The values at a point, in the order of the ranges; the last range's change first.
+    fn values(&self, index: u64) -> Vec<Value> {
+        let mut rest = index;
+        let mut values: Vec<Value> = Vec::with_capacity(self.ranges.len());
+        for range in self.ranges.iter().rev() {
+            let count = range.values.len() as u64;
+            values.push(range.values[(rest % count) as usize].clone());
+            rest /= count;
+        }
+        values.reverse();
+        values
+    }
+
+    /// The case at a point or why it cannot be, and its own profile where that is varied.
+    fn case(&self, values: &[Value]) -> (Result<Case, String>, Option<Profile>) {
+        let mut keys = self.base.clone();
+        let mut own = self.varies_profile.then(|| self.manner.profile.clone());
+        let mut nobodys = Profile::default();
+        let set: Result<(), String> = self.turns.iter().try_for_each(|index| {
+            self.ranges[*index].quantity.set(&values[*index], &mut keys, own.as_mut().unwrap_or(&mut nobodys))
         });
-        if manner.touched_in_proportion
-            && let (Some(was), Some(touched), Some(memory)) = (base.guest.memory, base.guest.touched, keys.guest.memory)
+        let base = &self.base.guest;
+        if self.manner.touched_in_proportion
+            && let (Some(was), Some(touched), Some(memory)) = (base.memory, base.touched, keys.guest.memory)
         {
             let share = touched.as_f64() / was.as_f64().max(1.0);
             keys.guest.touched = Some(Pages((memory.as_f64() * share) as u64));
         }
         let case = set.and_then(|()| Case::build(&keys).map_err(|error| error.to_string())).and_then(|case| {
-            manner.fidelity.check(&case.guest)?;
+            self.manner.fidelity.check(&case.guest)?;
             Ok(case)
         });
-        cases.push((values, case, own));
+        (case, own)
     }
-    if let [(_, Err(why), _), rest @ ..] = cases.as_slice()
-        && rest.iter().all(|(_, case, _)| case.as_ref().is_err_and(|other| other == why))
-    {
-        // No point at all can be, all for the same reason: the question is at fault, not a point.
-        return refused(why.clone());
-    }
-    let draws = if manner.intervals && !varies_profile { Draws::of_fitted(manner.profile) } else { None };
-    let answer = |(values, case, own): (Vec<Value>, Result<Case, String>, Option<Profile>)| {
-        let profile = own.as_ref().unwrap_or(manner.profile);
+
+    /// Answers the point of that number, from 0 to below [`Sweep::count`].
+    pub fn point(&self, index: u64) -> Point {
+        let values = self.values(index);
+        let (case, own) = self.case(&values);
+        let profile = own.as_ref().unwrap_or(self.manner.profile);
         let found = case.map(|case| {
-            let (mut outcome, offsets) = median_run(&case, profile, manner.fidelity);
-            let own_draws = (manner.intervals && varies_profile).then(|| Draws::of_fitted(profile)).flatten();
-            let draws = own_draws.as_ref().or(draws.as_ref());
+            let (mut outcome, offsets) = median_run(&case, profile, self.manner.fidelity);
+            let own_draws = (self.manner.intervals && self.varies_profile).then(|| Draws::of_fitted(profile)).flatten();
+            let draws = own_draws.as_ref().or(self.draws.as_ref());
             let quantiles = draws.and_then(|draws| draws.quantiles(&case, profile, &outcome));
             outcome.rounds = Vec::new();
             Found { case, outcome, offsets, quantiles }
         });
-        done().then_some(Point { values, found })
-    };
-    Ok(cases.into_par_iter().filter_map(answer).collect())
+        Point { values, found }
+    }
+
+    /// Answers all points on all processors; `done` hears of each, and says whether to go on.
+    pub fn answer(&self, done: impl Fn() -> bool + Sync) -> Vec<Point> {
+        let point = |index| {
+            let point = self.point(index);
+            done().then_some(point)
+        };
+        (0..self.count).into_par_iter().filter_map(point).collect()
+    }
+
+    /// Answers all points on all processors, makes something of each there, and hands that to `take` in the order of the points: in memory
+    /// are never more than some thousands.
+    ///
+    /// # Errors
+    /// Those of `take`, and then no further point is answered.
+    pub fn stream<T: Send, E>(
+        &self,
+        make: impl Fn(Point) -> T + Sync,
+        mut take: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for start in (0..self.count).step_by(BATCH as usize) {
+            let batch = start..self.count.min(start + BATCH);
+            let made: Vec<T> = batch.into_par_iter().map(|index| make(self.point(index))).collect();
+            made.into_iter().try_for_each(&mut take)?;
+        }
+        Ok(())
+    }
+}
+
+/// Answers the scenario's guest at every point of the ranges, up to [`MOST_POINTS`]; `done` hears of each, and says whether to go on. Of an
+/// interrupted sweep the points that were answered are returned.
+///
+/// # Errors
+/// Those of [`Sweep::new`], and too many points.
+pub fn sweep(
+    scenario: &Scenario,
+    ranges: &[Range],
+    manner: Manner,
+    done: impl Fn() -> bool + Sync,
+) -> Result<Vec<Point>, InputError> {
+    let sweep = Sweep::new(scenario, ranges, manner)?;
+    let count = sweep.count();
+    if count > MOST_POINTS as u64 {
+        return Err(InputError::new("--vary", format!("{count} points in all; it takes up to {MOST_POINTS}")));
+    }
+    Ok(sweep.answer(done))
 }
 
 /// A point of a sweep as programs read it; names and units are those of [`super::shape`].

@@ -155,6 +155,15 @@ impl<M: GuestMemory> World<M> {
         self.network.add_link(capacity.bytes_per_s())
     }
 
+    /// A link of a path's capacity, with the changes of it.
+    pub fn add_path(&mut self, path: &Path) -> LinkId {
+        let link = self.add_link(path.capacity);
+        for change in &path.changes {
+            self.change_capacity(change.at, link, change.capacity);
+        }
+        link
+    }
+
     /// From `at` on the link has another capacity.
     pub fn change_capacity(&mut self, at: SimTime, link: LinkId, capacity: BitRate) {
         self.queue.schedule(at, Event::Capacity(link, capacity.bytes_per_s()));
@@ -317,7 +326,25 @@ impl<M: GuestMemory> World<M> {
     }
 }
 
-impl Question<'_> {
+impl<'a> Question<'a> {
+    /// A question about a guest of KVM with its usual dirty log.
+    ///
+    /// ```
+    /// use migsim::engine::{Fidelity, Question};
+    /// use migsim_models::profile::Profile;
+    /// use migsim_models::spec::{Guest, Path, Policy};
+    /// use migsim_models::units::SimTime;
+    ///
+    /// let guest = Guest::new("4GiB")?.workload("uniform(wss=512MiB, rate=5000p/s)")?;
+    /// let (path, policy, profile) = (Path::new("1Gbit/s")?, Policy::default(), Profile::default());
+    /// let outcome = Question::new(&guest, &path, &policy, &profile).answer(Fidelity::Flow, SimTime::ZERO);
+    /// assert!(outcome.completed() && outcome.downtime() < outcome.tmt());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(guest: &'a Guest, path: &'a Path, policy: &'a Policy, profile: &'a Profile) -> Question<'a> {
+        Question { guest, path, policy, profile, dirty_log: DirtyLog::default() }
+    }
+
     /// The migration's machine over the guest's memory in expected counts.
     pub fn flow(&self, offset: SimTime) -> Migration<FlowMemory> {
         let catch_up = self.guest.workload.terms.iter().map(|term| term.catch_up).collect();
@@ -342,21 +369,81 @@ impl Question<'_> {
     /// Answers it: one migration, alone on its path, whose workload is `offset` into its first phase.
     pub fn answer(&self, fidelity: Fidelity, offset: SimTime) -> Outcome {
         match fidelity {
-            Fidelity::Flow => self.alone(self.flow(offset)),
-            Fidelity::Page { seed } => self.alone(self.page(offset, seed)),
+            Fidelity::Flow => self.run(self.flow(offset)),
+            Fidelity::Page { seed } => self.run(self.page(offset, seed)),
         }
     }
 
-    fn alone<M: GuestMemory>(&self, migration: Migration<M>) -> Outcome {
-        let mut world = World::default();
-        let link = world.add_link(self.path.capacity);
-        for change in &self.path.changes {
-            world.change_capacity(change.at, link, change.capacity);
+    /// Runs a migration of this question's alone on its path: what [`Question::flow`] or [`Question::page`] made, with what was
+    /// added to it.
+    ///
+    /// The outcome is that of a [`World`] with this migration alone. It needs neither queue nor network, and most questions are such.
+    pub fn run<M: GuestMemory>(&self, mut migration: Migration<M>) -> Outcome {
+        let (mut now, mut rate, mut demand) = (SimTime::ZERO, 0.0, 0.0_f64);
+        let mut capacity = self.path.capacity.bytes_per_s();
+        let mut changes = self.path.changes.iter().peekable();
+        let mut stale = true;
+        loop {
+            let share = demand.min(capacity);
+            if share != rate {
+                rate = share;
+                migration.set_rate(now, rate);
+                stale = true;
+            }
+            if std::mem::take(&mut stale) {
+                migration.plan(now);
+            }
+            let wake = migration.next_wake().unwrap_or(SimTime::MAX);
+            let change = changes.peek().map_or(SimTime::MAX, |change| change.at);
+            if wake.min(change) == SimTime::MAX {
+                return migration.into_outcome(now);
+            }
+            now = wake.min(change);
+            while let Some(change) = changes.next_if(|change| change.at == now) {
+                capacity = change.capacity.bytes_per_s();
+            }
+            if wake == now {
+                migration.wake(now);
+                if migration.is_over() {
+                    return migration.into_outcome(now);
+                }
+                demand = migration.demand().unwrap_or(0.0);
+                stale = true;
+            }
         }
-        world.add_migration(migration, &[link]);
-        match world.run().pop() {
-            Some(outcome) => outcome,
-            None => unreachable!("a world of one migration has one outcome"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Case;
+
+    /// What [`Question::run`] takes for granted.
+    #[test]
+    fn a_migration_alone_is_that_of_a_world_with_nothing_else() {
+        let guest = "[[guest]]\nmemory = \"2GiB\"\nworkload = \"uniform(wss=256MiB, rate=20000p/s)\"\n";
+        let changes = "link.changes = [{ at = \"3s\", capacity = \"300Mbit/s\" }, { at = \"9s\", capacity = \"0bit/s\" }, \
+            { at = \"20s\", capacity = \"2Gbit/s\" }]\n";
+        let cut = "link.changes = [{ at = \"3s\", capacity = \"0bit/s\" }]\n";
+        for changes in ["", changes, cut] {
+            for lever in [
+                "",
+                "migration.mode = \"postcopy\"\n",
+                "migration.mode = \"offline\"\n",
+                "migration.auto_converge = true\n",
+                "migration.timeout = \"12s\"\n",
+                "migration.bandwidth_cap = \"400Mbit/s\"\n",
+                "migration.xbzrle = true\n",
+            ] {
+                let case = Case::from_toml(&format!("link.capacity = \"1Gbit/s\"\n{changes}{lever}{guest}")).unwrap();
+                let profile = Profile::default();
+                let question = case.question(&profile);
+                let mut world = World::default();
+                let link = world.add_path(&case.path);
+                world.add_migration(question.flow(SimTime::ZERO), &[link]);
+                assert_eq!(world.run(), [question.answer(Fidelity::Flow, SimTime::ZERO)], "{changes}{lever}");
+            }
         }
     }
 }

@@ -14,13 +14,21 @@ pub struct InputError {
     pub place: String,
     /// What is wrong, and what is accepted.
     pub message: String,
+    /// Of output that could not be written: why.
+    pub unwritten: Option<std::io::ErrorKind>,
 }
 
 impl InputError {
     /// An error of a whole file, or of the command line.
     #[expect(clippy::needless_pass_by_value, reason = "callers hand over errors and strings alike")]
     pub fn new(place: impl Into<String>, message: impl ToString) -> InputError {
-        InputError { place: place.into(), message: message.to_string() }
+        InputError { place: place.into(), message: message.to_string(), unwritten: None }
+    }
+
+    /// Output that could not be written.
+    pub(crate) fn unwritten(error: impl Into<std::io::Error>) -> InputError {
+        let error = error.into();
+        InputError { unwritten: Some(error.kind()), ..InputError::new("output", error) }
     }
 
     /// An error at a place of a text, which starts a line.

@@ -7,7 +7,7 @@ use migsim_models::profile::Profile;
 use migsim_models::qemu::{self, AutoConverge};
 use migsim_models::spec::{Guest, Path, Policy, SpecError, Switch, Transport};
 use migsim_models::text::shown;
-use migsim_models::units::{Bytes, Pages, SimTime};
+use migsim_models::units::{Bytes, Pages};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -47,12 +47,13 @@ impl Case {
         let capacity = l.capacity.ok_or_else(|| {
             missing("capacity", "the link lacks its capacity, like `capacity = \"1Gbit/s\"` or `--link 1Gbit/s`")
         })?;
+        let plain = Path::of(capacity);
         let path = Path {
             capacity,
-            rtt: l.rtt.unwrap_or(SimTime(200_000)),
-            transport: l.transport.unwrap_or_default(),
+            rtt: l.rtt.unwrap_or(plain.rtt),
+            transport: l.transport.unwrap_or(plain.transport),
             send_buffer: l.send_buffer,
-            changes: l.changes.clone().unwrap_or_default(),
+            changes: l.changes.clone().unwrap_or(plain.changes),
         };
         guest.check()?;
         path.check()?;
@@ -68,16 +69,17 @@ impl Case {
         let memory = g.memory.ok_or_else(|| {
             missing("memory", "the guest lacks `memory`, like `memory = \"4GiB\"` or `--memory 4GiB`")
         })?;
+        let plain = Guest::of(memory);
         Ok(Guest {
-            name: g.name.as_deref().map_or_else(|| "guest".to_owned(), shown),
+            name: g.name.as_deref().map_or(plain.name, shown),
             memory,
-            touched: g.touched.unwrap_or(memory),
-            vcpus: g.vcpus.unwrap_or(1),
-            workload: g.workload.clone().unwrap_or_default(),
+            touched: g.touched.unwrap_or(plain.touched),
+            vcpus: g.vcpus.unwrap_or(plain.vcpus),
+            workload: g.workload.clone().unwrap_or(plain.workload),
             phase_offset: g.phase_offset,
-            layout: g.layout.unwrap_or_default(),
-            zero_head: g.zero_head.unwrap_or(Pages(0)),
-            delta_bytes: g.delta_bytes.unwrap_or(256),
+            layout: g.layout.unwrap_or(plain.layout),
+            zero_head: g.zero_head.unwrap_or(plain.zero_head),
+            delta_bytes: g.delta_bytes.unwrap_or(plain.delta_bytes),
         })
     }
 
@@ -258,6 +260,8 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
+    use migsim_models::units::SimTime;
+
     use super::*;
 
     fn error(text: &str) -> String {

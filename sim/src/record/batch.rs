@@ -105,9 +105,9 @@ pub fn predict_batch(
             lines.par_iter().map(|(line, text)| answer(job, *line, text, draws.as_ref())).collect();
         for (answered, text) in answers {
             *(if answered { &mut report.answered } else { &mut report.refused }) += 1;
-            output.write_all(text.as_bytes()).map_err(|error| InputError::new("output", error))?;
+            output.write_all(text.as_bytes()).map_err(InputError::unwritten)?;
         }
-        output.flush().map_err(|error| InputError::new("output", error))?;
+        output.flush().map_err(InputError::unwritten)?;
         progress(line);
     }
     report.interrupted = job.interrupted.load(Ordering::Relaxed);

@@ -682,7 +682,7 @@ pub fn predict_records(
     let header = reader.headers().map_err(|e| unusable(&e))?.clone();
     let columns = Columns::new(file, &header)?;
     let mut writer = csv::Writer::from_writer(output);
-    let write = |e: csv::Error| InputError::new("output", e);
+    let write = |e: csv::Error| InputError::unwritten(e);
     let draws = if job.intervals { Draws::of_fitted(profile) } else { None };
     let mut summary = Summary::default();
     let mut batch: Vec<StringRecord> = Vec::with_capacity(BATCH);
@@ -729,7 +729,7 @@ pub fn predict_records(
     if !wrote_header && !interrupted.load(Ordering::Relaxed) {
         return Err(no_rows(file));
     }
-    writer.flush().map_err(|e| InputError::new("output", e))?;
+    writer.flush().map_err(InputError::unwritten)?;
     Ok(Report { summary, interrupted: interrupted.load(Ordering::Relaxed) })
 }
 

@@ -1,16 +1,18 @@
 //! `migsim sweep`: what one or two numbers do.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::bail;
 use clap::Args;
-use migsim::answer::sweep::{Manner, Range, sweep};
+use migsim::answer::sweep::{MOST_POINTS, Manner, Point, Range, Sweep};
 use migsim::input::{InputError, Scenario};
+use migsim_report::format::Rows;
 use migsim_report::outputs::OutputArgs;
 use migsim_report::plot;
-use migsim_report::sweep::Swept;
+use migsim_report::sweep::{Swept, columns, row};
 
 use crate::keys::KeyFlags;
 
@@ -48,7 +50,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         bail!(InputError::new("--plot", "three ranges and more cannot be drawn; it takes one or two"));
     }
     let profile = args.manner.profile()?;
-    let mut scenario = match &args.file {
+    let scenario = match &args.file {
         Some(file) => Scenario::read(file, &args.keys.0)?,
         None => Scenario::from_flags(&args.keys.0),
     };
@@ -57,19 +59,34 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
     let care = Care { inputs: &inputs, ..Care::default() };
     let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     let prepared = args.outputs.prepare(care)?;
-    let count = args.vary.iter().map(|range| range.values.len() as u64).fold(1, u64::saturating_mul);
-    let bar = terminal::progress(count, "{bar:40} {pos}/{len} points, {eta} left");
     let manner = Manner {
         profile: &profile,
         fidelity: args.manner.fidelity(),
         intervals: args.intervals,
         touched_in_proportion: args.touched_in_proportion,
     };
+    let rows = prepared.rows(columns(&args.vary)).filter(|_| picture.is_none());
+    let sweep = Sweep::new(&scenario, &args.vary, manner)?;
+    let count = sweep.count();
+    if rows.is_none() && count > MOST_POINTS as u64 {
+        bail!(InputError::new(
+            "--vary",
+            format!(
+                "{count} points in all; it takes up to {MOST_POINTS}, or any number with `--format csv` or `--format jsonl` and \
+                 neither --export nor --plot"
+            )
+        ));
+    }
+    let bar = terminal::progress(count, "{bar:40} {pos}/{len} points, {eta} left");
     let interrupted = interruptible()?;
-    let points = sweep(&mut scenario, &args.vary, manner, || {
+    if let Some(rows) = rows {
+        return stream(&sweep, &*rows, &bar, &interrupted);
+    }
+    let goes_on = || {
         bar.inc(1);
         !interrupted.load(Ordering::Relaxed)
-    })?;
+    };
+    let points: Vec<Point> = sweep.answer(goes_on);
     bar.finish_and_clear();
     terminal::finishing();
     if interrupted.load(Ordering::Relaxed) {
@@ -81,4 +98,38 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         picture.write(&plot::sweep(&points, &args.vary))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints each point when its turn has come.
+fn stream(
+    sweep: &Sweep,
+    rows: &dyn Rows,
+    bar: &terminal::ProgressBar,
+    interrupted: &AtomicBool,
+) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    out.write_all(&rows.header()?)?;
+    let mut done = 0_u64;
+    let made = sweep.stream(
+        |point| rows.row(&row(&point, sweep.ranges())),
+        |line| {
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(None);
+            }
+            let write = line.and_then(|line| Ok(out.write_all(&line)?));
+            done += 1;
+            bar.inc(1);
+            write.map_err(Some)
+        },
+    );
+    bar.finish_and_clear();
+    out.flush()?;
+    match made {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(Some(error)) => Err(error),
+        Err(None) => {
+            terminal::complain(&format!("interrupted: {done} of {} points were printed", sweep.count()));
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
 }

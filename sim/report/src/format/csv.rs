@@ -5,7 +5,7 @@ use std::io::Write;
 use migsim_models::text::harmless;
 use serde_json::Value;
 
-use super::{Answered, Format};
+use super::{Answered, Format, Rows, write_rows};
 
 /// Rows for spreadsheets and scripts.
 pub(super) struct Csv;
@@ -20,15 +20,41 @@ impl Format for Csv {
     }
 
     fn write(&self, answer: &dyn Answered, out: &mut dyn Write) -> anyhow::Result<()> {
-        let columns = answer.columns();
-        let pointers: Vec<String> = columns.iter().map(|column| format!("/{}", column.replace('.', "/"))).collect();
-        let mut writer = csv::Writer::from_writer(out);
-        writer.write_record(&columns)?;
-        answer.each_row(&mut |row| {
-            Ok(writer.write_record(pointers.iter().map(|place| row.pointer(place).map_or(String::new(), cell)))?)
-        })?;
-        Ok(writer.flush()?)
+        write_rows(&Table::new(answer.columns()), answer, out)
     }
+
+    fn rows(&self, columns: Vec<String>) -> Option<Box<dyn Rows>> {
+        Some(Box::new(Table::new(columns)))
+    }
+}
+
+/// Columns, and where their values are in a row.
+struct Table {
+    columns: Vec<String>,
+    pointers: Vec<String>,
+}
+
+impl Table {
+    fn new(columns: Vec<String>) -> Table {
+        let pointers = columns.iter().map(|column| format!("/{}", column.replace('.', "/"))).collect();
+        Table { columns, pointers }
+    }
+}
+
+impl Rows for Table {
+    fn header(&self) -> anyhow::Result<Vec<u8>> {
+        line(&self.columns)
+    }
+
+    fn row(&self, row: &Value) -> anyhow::Result<Vec<u8>> {
+        line(self.pointers.iter().map(|place| row.pointer(place).map_or(String::new(), cell)))
+    }
+}
+
+fn line(cells: impl IntoIterator<Item = impl AsRef<[u8]>>) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(cells)?;
+    Ok(writer.into_inner()?)
 }
 
 fn cell(value: &Value) -> String {

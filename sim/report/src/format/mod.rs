@@ -97,6 +97,33 @@ pub trait Format: Sync {
     /// # Errors
     /// `out` cannot be written.
     fn write(&self, answer: &dyn Answered, out: &mut dyn Write) -> anyhow::Result<()>;
+
+    /// How it writes one row after the other, for answers too long to be kept; `None`: it needs all of them.
+    fn rows(&self, columns: Vec<String>) -> Option<Box<dyn Rows>> {
+        _ = columns;
+        None
+    }
+}
+
+/// A table written row by row.
+pub trait Rows: Sync {
+    /// What stands before the rows.
+    ///
+    /// # Errors
+    /// A column cannot be written.
+    fn header(&self) -> anyhow::Result<Vec<u8>>;
+
+    /// A row, with the end of its line.
+    ///
+    /// # Errors
+    /// A value cannot be written.
+    fn row(&self, row: &Value) -> anyhow::Result<Vec<u8>>;
+}
+
+/// Writes an answer row by row.
+fn write_rows(rows: &dyn Rows, answer: &dyn Answered, out: &mut dyn Write) -> anyhow::Result<()> {
+    out.write_all(&rows.header()?)?;
+    answer.each_row(&mut |row| Ok(out.write_all(&rows.row(&row)?)?))
 }
 
 /// All formats; the first is what people read in a terminal.

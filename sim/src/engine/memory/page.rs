@@ -1,7 +1,7 @@
 //! Every page in a bitmap, every write replayed: the reference for the expected counts, and what a student can watch.
 
 use migsim_models::units::SimTime;
-use migsim_models::workload::{Order, Pattern, Term, WriterClock};
+use migsim_models::workload::{Order, Own, Pattern, Term, WriterClock};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Zipf};
@@ -83,6 +83,8 @@ enum Source {
     Zipf { start: u64, ranks: Zipf<f64> },
     /// Classes, each with the sum of rates up to and with it.
     Classes(Vec<(f64, u64, u64)>),
+    /// As it says itself.
+    Own { start: u64, pages: u64, writes: Own },
 }
 
 #[derive(Debug, Clone)]
@@ -106,6 +108,9 @@ impl Writer {
                 let index = classes.partition_point(|c| c.0 < at).min(classes.len() - 1);
                 let (_, start, pages) = classes[index];
                 start + rng.random_range(0..pages)
+            }
+            Source::Own { start, pages, writes } => {
+                start + writes.writes().page(self.written, rng.random()).min(pages - 1)
             }
         }
     }
@@ -242,6 +247,7 @@ impl PageMemory {
                         .collect(),
                 )
             }
+            Pattern::Own { writes, .. } => Source::Own { start: first, pages, writes: writes.clone() },
             _ if mine().any(|(class, _)| class.order == Order::Sequential) => Source::Sweep { start: first, pages },
             _ => Source::Uniform { start: first, pages },
         };

@@ -1,0 +1,31 @@
+//! What the programs say of themselves: their version, and what a shell needs to complete their commands.
+
+use std::sync::LazyLock;
+
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use migsim_models::profile::Profile;
+
+use crate::terminal;
+
+/// The version of a program, with the date of the embedded profile: figures depend on both.
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let profile = Profile::default();
+        let date = profile.fit.as_ref().map_or("no date", |fit| fit.date.as_str());
+        format!("{} (profile of {date})", env!("CARGO_PKG_VERSION"))
+    });
+    &VERSION
+}
+
+/// Prints the completions of a program for a shell.
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub fn completions<C: CommandFactory>(shell: Shell) -> anyhow::Result<()> {
+    let mut command: Command = C::command();
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    terminal::print(&String::from_utf8(script)?)
+}
