@@ -92,7 +92,7 @@ impl std::fmt::Display for Side {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
-    /// Frames a second that pass, in bits: 1 Mbit/s to 100 Gbit/s.
+    /// Frames a second that iteration, in bits: 1 Mbit/s to 100 Gbit/s.
     pub capacity: BitRate,
     /// Extra time one way; needs the kernel's netem.
     #[serde(default)]

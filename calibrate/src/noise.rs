@@ -76,7 +76,7 @@ pub fn noise<'a>(runs: impl IntoIterator<Item = &'a Observation>) -> Noise {
             runs: runs.len(),
             elapsed: spread(&|r| r.elapsed_ms),
             downtime: spread(&|r| r.downtime_ms),
-            same_rounds: commonest(runs.iter().filter_map(|r| r.rounds)),
+            same_rounds: commonest(runs.iter().filter_map(|r| r.dirty_syncs)),
             phases: offline.then(|| [0, 1, 2].map(|phase| spread(&|r| r.offline_ms.map(|p| p[phase])))),
         });
     }

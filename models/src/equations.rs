@@ -14,7 +14,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | pre-copy | first page sent until the vCPUs stop | from there until the last RAM page is received | from there until the guest runs | TMT - TI |
 //! | post-copy from the start | 0 | 0 | the downtime | until the last page has arrived |
-//! | post-copy after passes of pre-copy | those passes | 0 | the downtime | TMT - TI |
+//! | post-copy after iterations of pre-copy | those iterations | 0 | the downtime | TMT - TI |
 //! | pre-copy of a paused guest | 0 | until the last RAM page is received | the rest | TMT |
 //! | offline | 0 | suspend and copy | resume | TMT |
 

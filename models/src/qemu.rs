@@ -23,7 +23,7 @@ pub const MULTIFD_PAGE_WIRE: f64 = PAGE_BYTES as f64 + MULTIFD_PACKET_HEADER / M
 const XBZRLE_PAGE_OVERHEAD: f64 = 8.0 + 1.0 + 2.0;
 /// QEMU's default XBZRLE cache (`migration/migration.c`, `DEFAULT_MIGRATE_XBZRLE_CACHE_SIZE`).
 pub const XBZRLE_CACHE: Bytes = Bytes(64 << 20);
-/// A cached page used within so many rounds is not replaced (`migration/page_cache.c`, `CACHED_PAGE_LIFETIME`).
+/// A cached page used within so many iterations is not replaced (`migration/page_cache.c`, `CACHED_PAGE_LIFETIME`).
 pub const XBZRLE_LIFETIME: u64 = 2;
 /// The smallest chunk of the dirty log that QEMU clears together (`include/exec/ramblock.h`, `CLEAR_BITMAP_SHIFT_MIN` of 6), in pages.
 pub const LEAST_LOG_CHUNK: Pages = Pages(1 << 6);
@@ -82,7 +82,7 @@ impl Version {
         minors.contains(&self.minor)
     }
 
-    /// Whether its rounds are those of QEMU before 1.3 (`arch_init.c`, `ram_save_live`, read in 1.0).
+    /// Whether its iterations are those of QEMU before 1.3 (`arch_init.c`, `ram_save_live`, read in 1.0).
     ///
     /// There each filling of the rate limit's quota begins with a sync, and the bandwidth is that of the filling alone: how fast QEMU
     /// copied pages into its own buffer, not how fast the link took them. On a slow link the guest is stopped with far more left than
@@ -91,7 +91,7 @@ impl Version {
         self < Version { major: 1, minor: 3 }
     }
 
-    /// Whether auto-converge forces a sync every [`FORCED_SYNC_PERIOD`] after the first round: from 9.2 on (commit 52ac968ab28,
+    /// Whether auto-converge forces a sync every [`FORCED_SYNC_PERIOD`] after the first iteration: from 9.2 on (commit 52ac968ab28,
     /// `migration/cpu-throttle.c`, `cpu_throttle_dirty_sync_timer_tick`).
     pub fn forces_syncs(self) -> bool {
         self >= Version::new(9, 2)

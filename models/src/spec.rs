@@ -29,7 +29,7 @@ pub struct Guest {
     pub delta_bytes: u32,
 }
 
-/// Where the zero pages of a guest lie. It matters because a pass that ends in zero pages lets the network catch up before the stop.
+/// Where the zero pages of a guest lie. It matters because an iteration that ends in zero pages lets the network catch up before the stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
@@ -86,7 +86,7 @@ pub enum Transport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// Memory is copied while the guest runs, in passes; then it stops for the rest.
+    /// Memory is copied while the guest runs, in iterations; then it stops for the rest.
     #[default]
     Precopy,
     /// The guest runs at the destination before its memory is there.
@@ -102,8 +102,8 @@ pub enum Mode {
 pub enum Switch {
     /// Before anything was sent.
     AtStart,
-    /// After so many passes over memory, at least 1 (libvirt's `--postcopy-after-precopy` is one).
-    AfterPasses(u32),
+    /// After so many iterations over memory, at least 1 (libvirt's `--postcopy-after-precopy` is one).
+    AfterIterations(u32),
     /// At a time since the start.
     AfterTime(SimTime),
 }
@@ -162,7 +162,7 @@ impl Default for Policy {
             auto_converge: None,
             xbzrle: None,
             multifd_channels: 0,
-            switch: Switch::AfterPasses(1),
+            switch: Switch::AfterIterations(1),
             timeout: None,
             on_timeout: OnTimeout::Abort,
             offline_files: Bytes(0),
@@ -255,8 +255,8 @@ const MAX_BUFFER: u64 = 1 << 40;
 pub const MAX_CHANGES: usize = 10_000;
 /// The longest time that is waited for: ten years.
 pub const MAX_TIME: SimTime = SimTime::from_secs(3653 * 86_400);
-/// The most passes before a switch to post-copy.
-pub const MAX_PASSES: u32 = 10_000;
+/// The most iterations before a switch to post-copy.
+pub const MAX_ITERATIONS: u32 = 10_000;
 
 impl Guest {
     /// A guest of that memory, all of it touched, with one vCPU, that writes nothing.
@@ -501,8 +501,8 @@ impl Policy {
                 return Err(SpecError::new(key, format!("{key} takes up to {MAX_TIME}")));
             }
         }
-        if matches!(self.switch, Switch::AfterPasses(passes) if passes > MAX_PASSES) {
-            return Err(SpecError::new("switch", format!("postcopy_after_passes takes 0 to {MAX_PASSES}")));
+        if matches!(self.switch, Switch::AfterIterations(count) if count > MAX_ITERATIONS) {
+            return Err(SpecError::new("switch", format!("postcopy_after_passes takes 0 to {MAX_ITERATIONS}")));
         }
         if self.multifd_channels > 255 {
             return Err(SpecError::new("multifd_channels", "multifd_channels takes 0 (off) to 255"));
@@ -555,8 +555,8 @@ impl Policy {
                 "postcopy_bandwidth is 0; it takes a rate above zero, or is left out",
             ));
         }
-        if self.switch == Switch::AfterPasses(0) {
-            return Err(SpecError::new("switch", "post-copy switches after 1 pass or more, or at the start"));
+        if self.switch == Switch::AfterIterations(0) {
+            return Err(SpecError::new("switch", "post-copy switches after 1 iteration or more, or at the start"));
         }
         if let Some(rule) = self.auto_converge {
             rule.check().map_err(|message| SpecError::new("auto_converge", message))?;
@@ -633,7 +633,7 @@ mod tests {
                 },
                 "QEMU 7.2 refuses post-copy together with multifd",
             ),
-            (|p| p.switch = Switch::AfterPasses(0), "post-copy switches after 1 pass"),
+            (|p| p.switch = Switch::AfterIterations(0), "post-copy switches after 1 iteration"),
         ];
         for (change, message) in cases {
             let mut policy = Policy::default();

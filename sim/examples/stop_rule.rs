@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .stopping_when(move |at| at.pending_pages < 50.0 || at.iterations >= 30 || at.wire_bytes > most_bytes);
     for (rule, outcome) in [("QEMU's", question.run(question.flow(SimTime::ZERO))), ("own", question.run(own))] {
         let down = outcome.downtime().unwrap_or_default();
-        println!("{rule}: total {}, down for {down}, {} iterations", outcome.ended_at, outcome.passes);
+        println!("{rule}: total {}, down for {down}, {} iterations", outcome.ended_at, outcome.iteration_count);
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ fn a_guest_moved_there_and_back_goes_on_where_its_phase_was() {
     back.guest.phase_offset = Some(SimTime(first.ended_at.0 % 2_500_000_000));
     let second = answer(&back);
     assert!(first.completed() && second.completed());
-    assert_ne!(first.rounds, second.rounds, "it starts in another part of its phase");
+    assert_ne!(first.iterations, second.iterations, "it starts in another part of its phase");
     // A whole number of phases later everything is as it was.
     back.guest.phase_offset = Some(SimTime::from_secs(10));
     assert_eq!(answer(&back), first);
@@ -53,7 +53,7 @@ fn a_dirty_rate_just_under_the_links_converges_and_one_just_over_does_not() {
 fn a_guest_that_never_converges_is_an_answer_with_terms_and_rounds() {
     let outcome = answer(&case("4GiB", "4GiB", "uniform(wss=2GiB, rate=200000p/s)", "1Gbit/s"));
     assert_eq!((outcome.ending, outcome.tmt(), outcome.downtime()), (Ending::NoProgress, None, None));
-    assert!(outcome.terms.ti > SimTime::ZERO && outcome.rounds.len() > 40);
+    assert!(outcome.terms.ti > SimTime::ZERO && outcome.iterations.len() > 40);
     assert_eq!(outcome.terms.tmt(), outcome.ended_at);
 }
 
@@ -98,7 +98,7 @@ fn a_downtime_limit_of_zero_is_met_by_an_idle_guest() {
     case.policy.downtime_limit = SimTime::ZERO;
     let outcome = answer(&case);
     assert!(outcome.completed());
-    assert!(outcome.rounds[0].end < outcome.ended_at - outcome.downtime().unwrap() + SimTime::from_millis(1));
+    assert!(outcome.iterations[0].end < outcome.ended_at - outcome.downtime().unwrap() + SimTime::from_millis(1));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn auto_converge_tightens_step_by_step_until_it_converges() {
     case.policy.auto_converge = Some(AutoConverge::default());
     let outcome = answer(&case);
     assert!(outcome.completed());
-    let percents: Vec<u32> = outcome.rounds.iter().map(|round| round.throttle_percent).collect();
+    let percents: Vec<u32> = outcome.iterations.iter().map(|iteration| iteration.throttle_percent).collect();
     assert!(percents.windows(2).all(|w| w[1] == w[0] || w[1] == w[0] + 10 || (w[0], w[1]) == (0, 20)), "{percents:?}");
     assert!(*percents.last().unwrap() >= 50);
 }

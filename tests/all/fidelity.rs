@@ -76,8 +76,8 @@ fn case(index: usize) -> Case {
                 rng,
                 &[
                     Switch::AtStart,
-                    Switch::AfterPasses(1),
-                    Switch::AfterPasses(3),
+                    Switch::AfterIterations(1),
+                    Switch::AfterIterations(3),
                     Switch::AfterTime(SimTime::from_millis(2500)),
                 ],
             );
@@ -207,7 +207,7 @@ impl Agreement {
     }
 }
 
-/// A guest that switches to post-copy at any moment of its pre-copy: before the first page, within a pass, between passes.
+/// A guest that switches to post-copy at any moment of its pre-copy: before the first page, within an iteration, between iterations.
 fn switching_case(index: usize) -> Case {
     let mut case = case(index);
     let mut rng = ChaCha8Rng::seed_from_u64(13);

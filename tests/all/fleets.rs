@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use migsim::fleet::{Chance, Cluster, Fleet, Fleeted, Line, parse, read, replicate, run, totals};
+use migsim::fleet::{Chance, Cluster, Fleet, FleetOutcome, Link, parse, read, replicate, run, totals};
 use migsim_models::profile::Profile;
 use migsim_models::units::{BitRate, Bytes, SimTime};
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ fn fleet(text: &str) -> Fleet {
     parse(Path::new("fleet.toml"), text).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"))
 }
 
-fn moved(fleet: &Fleet, profile: &Profile) -> Fleeted {
+fn moved(fleet: &Fleet, profile: &Profile) -> FleetOutcome {
     run(fleet, profile, Chance::none(), &AtomicBool::new(false), |_| {}).unwrap()
 }
 
@@ -57,7 +57,7 @@ fn any_fleet() -> impl Strategy<Value = String> {
                 text += "[[traffic]]\nfrom = \"a1\"\nto = \"b1\"\nrate = \"400Mbit/s\"\nbegin = \"1s\"\nend = \"6s\"\n";
             }
             text += "[moves]\noff = [\"a*\"]\nto = [\"b*\"]\n";
-            for (key, limit) in [("at_once", at_once), ("per_host", per_host), ("per_line", per_line)] {
+            for (key, limit) in [("at_once", at_once), ("per_host", per_host), ("per_link", per_line)] {
                 text += &limit.map_or(String::new(), |limit| format!("{key} = {limit}\n"));
             }
             text
@@ -66,7 +66,7 @@ fn any_fleet() -> impl Strategy<Value = String> {
 }
 
 /// When moves under way are counted at both ends: the most memory that guests had on each host.
-fn most_memory(cluster: &Cluster, found: &Fleeted) -> Vec<u128> {
+fn most_memory(cluster: &Cluster, found: &FleetOutcome) -> Vec<u128> {
     let size = |vm: usize| u128::from(cluster.vms[vm].guest.memory.bytes().0);
     let mut changes: Vec<(SimTime, bool, usize, u128)> = Vec::new();
     for one in &found.moves {
@@ -110,7 +110,7 @@ fn check(fleet: &Fleet, profile: &Profile) -> Result<(), TestCaseError> {
         prop_assert!(most <= u128::from(host.memory.0), "{} of {} on {}", most, host.memory, &host.name);
     }
     // Every byte that was sent has passed each line on its way, and no line more than it can.
-    let mut expected: BTreeMap<Line, (f64, f64)> = BTreeMap::new();
+    let mut expected: BTreeMap<Link, (f64, f64)> = BTreeMap::new();
     for one in &found.moves {
         let share = profile.share(cluster.vms[one.vm].transport);
         let (route, _) = cluster.route(one.hosts[0], one.hosts[1]).unwrap();
@@ -126,14 +126,14 @@ fn check(fleet: &Fleet, profile: &Profile) -> Result<(), TestCaseError> {
         }
     }
     if found.moves.iter().all(|one| one.outcome.completed()) {
-        for (index, line) in found.lines.iter().enumerate() {
+        for (index, line) in found.links.iter().enumerate() {
             let (carried, (sent, moves)) =
                 (found.carried.total(index), expected.get(line).copied().unwrap_or_default());
             // Outcomes count whole pages.
             prop_assert!((carried - sent).abs() <= 1.0 + 4400.0 * moves, "{:?} carried {} of {}", line, carried, sent);
         }
     }
-    for (index, line) in found.lines.iter().enumerate() {
+    for (index, line) in found.links.iter().enumerate() {
         let capacity = cluster.capacity(*line).bytes_per_s();
         // Shares are within capacity to the last bit (`shares_are_max_min_fair`); the meter spreads what came over a stretch with one
         // share evenly over it.
@@ -177,7 +177,7 @@ fn a_fleet_file_of_one_guest_equals_predict_to_the_last_digit() {
         let mut case = case("4GiB", "3GiB", workload, "1Gbit/s");
         case.policy.mode = mode.parse().unwrap();
         let mut alone = answer(&case);
-        alone.rounds.clear();
+        alone.iterations.clear();
         assert_eq!(moved(&fleet, &profile).moves[0].outcome, alone, "{mode}");
     }
 }
@@ -450,7 +450,7 @@ fn more_at_once_are_sooner_done_where_guests_are_quiet_and_later_where_they_are_
 fn what_a_file_says_is_what_the_cluster_has() {
     let fleet = fleet(&format!("{PAIR}[[vm]]\non = [\"a\"]\nguest = {{ name = \"v\", memory = \"1GiB\" }}\n"));
     assert_eq!(fleet.cluster.hosts[1].memory, Bytes(64 << 30));
-    assert_eq!(fleet.cluster.capacity(Line::Out(0)), BitRate(1_000_000_000));
+    assert_eq!(fleet.cluster.capacity(Link::Tx(0)), BitRate(1_000_000_000));
     assert!(fleet.moves.is_empty());
 }
 

@@ -328,7 +328,7 @@ fn a_thousand_random_questions_are_answered_as_they_were() {
                     o.zero_pages,
                     o.encoded_pages,
                     o.dirty_syncs,
-                    o.passes,
+                    o.iteration_count,
                     o.throttle_percent.into(),
                 ];
                 [index.to_string(), format!("{:?}", o.ending)]

@@ -40,7 +40,7 @@ fn any_case() -> impl Strategy<Value = Case> {
             case.policy.timeout = Some(SimTime::from_secs(30));
             case.policy.on_timeout =
                 if matches!(mode, Mode::Paused | Mode::Offline) { OnTimeout::Abort } else { action };
-            case.policy.switch = if passes == 0 { Switch::AtStart } else { Switch::AfterPasses(passes) };
+            case.policy.switch = if passes == 0 { Switch::AtStart } else { Switch::AfterIterations(passes) };
             case
         },
     )
@@ -73,12 +73,12 @@ fn check(case: &Case, outcome: &Outcome) -> Result<(), TestCaseError> {
         prop_assert_eq!(outcome.wire_bytes, 4104 * outcome.normal_pages + 9 * outcome.zero_pages);
     }
     // Rounds follow each other and add up.
-    for pair in outcome.rounds.windows(2) {
-        prop_assert!(pair[0].end == pair[1].start && pair[1].n == pair[0].n + pair[1].passes);
+    for pair in outcome.iterations.windows(2) {
+        prop_assert!(pair[0].end == pair[1].start && pair[1].n == pair[0].n + pair[1].stands_for);
     }
-    let in_rounds: f64 = outcome.rounds.iter().map(|round| round.pages.total()).sum();
+    let in_rounds: f64 = outcome.iterations.iter().map(|iteration| iteration.pages.total()).sum();
     if case.policy.mode != Mode::Offline {
-        prop_assert!((in_rounds - sent as f64).abs() < 3.0, "{} in rounds, {} in all", in_rounds, sent);
+        prop_assert!((in_rounds - sent as f64).abs() < 3.0, "{} in iterations, {} in all", in_rounds, sent);
     }
     // No faster than the link.
     let least = outcome.wire_bytes as f64 / case.path.capacity.bytes_per_s();
@@ -151,8 +151,9 @@ fn a_pass_lasts_as_many_sleeps_before_a_full_socket_as_fill_50_ms() {
         let mut case = case("256MiB", "256MiB", "uniform(wss=30MiB, rate=5500p/s)", "200Mbit/s");
         case.path.transport = transport;
         let outcome = case.question(&profile).answer(Fidelity::Flow, SimTime::ZERO);
-        let passes =
-            outcome.rounds[..outcome.rounds.len() - 1].iter().map(|round| (round.end - round.start).as_secs_f64());
+        let passes = outcome.iterations[..outcome.iterations.len() - 1]
+            .iter()
+            .map(|iteration| (iteration.end - iteration.start).as_secs_f64());
         let shortest = passes.fold(f64::INFINITY, f64::min);
         assert!(outcome.completed() && (shortest - wanted).abs() < 1e-3, "{transport}: {shortest} s");
     }

@@ -49,7 +49,7 @@ fn auto_converge_and_postcopy_rescue_what_does_not_converge() {
 fn a_light_and_a_heavy_application_converge_in_one_pass_and_in_several() {
     let light = json(&["scenarios/light.toml"]);
     let first = number(&light["rounds"][0], "/wire_bytes") / number(&light, "/wire_bytes");
-    assert!(first > 0.95, "{first} of the bytes in the first pass");
+    assert!(first > 0.95, "{first} of the bytes in the first iteration");
     assert!(json(&["scenarios/heavy.toml"])["rounds"].as_array().unwrap().len() > 3);
 }
 

@@ -94,7 +94,7 @@ fn text(seed: u64, index: u64) -> String {
             between(r, 1e5, 1e11) as u64
         );
     }
-    let limits = pick(r, &["", "per_host = 1\n", "per_host = 2\n", "at_once = 3\n", "per_line = 1\n"]);
+    let limits = pick(r, &["", "per_host = 1\n", "per_host = 2\n", "at_once = 3\n", "per_link = 1\n"]);
     let _ = write!(
         text,
         "[moves]\noff = [\"old*\"]\nto = [\"new*\"]\norder = \"{}\"\n{limits}",

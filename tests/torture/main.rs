@@ -85,7 +85,7 @@ fn main() {
                 println!(
                     "{:?} after {} passes, {:?} of work, effort {}",
                     outcome.ending,
-                    outcome.passes,
+                    outcome.iteration_count,
                     began.elapsed(),
                     outcome.effort
                 );

@@ -232,20 +232,26 @@ fn check(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<Str
     claim(t.tmt() == outcome.ended_at, &|| format!("TI + OV is {}, it ends at {}", t.tmt(), outcome.ended_at));
     let numbers = [outcome.faults.count, outcome.faults.stalled_s, outcome.throttled_s(), outcome.lost_s()];
     claim(numbers.iter().all(|n| n.is_finite() && *n >= 0.0), &|| format!("{numbers:?}"));
-    for round in &outcome.rounds {
-        let n = [round.pages.normal, round.pages.zero, round.pages.encoded, round.pages.unchanged, round.wire_bytes];
-        let more = [round.unsent_pages, round.dirty_pages_at_end, round.threshold_bytes];
+    for iteration in &outcome.iterations {
+        let n = [
+            iteration.pages.normal,
+            iteration.pages.zero,
+            iteration.pages.encoded,
+            iteration.pages.unchanged,
+            iteration.wire_bytes,
+        ];
+        let more = [iteration.unsent_pages, iteration.dirty_pages_at_end, iteration.threshold_bytes];
         // Of what is sent a difference of large sums may be a little below nothing.
         let sums = n.iter().all(|n| n.is_finite() && *n >= -1e-3 * (1.0 + outcome.wire_bytes as f64 * 1e-9));
-        claim(sums && more.iter().all(|n| n.is_finite() && *n >= 0.0), &|| format!("{round:?}"));
-        claim(round.start <= round.end && round.throttle_percent <= 99, &|| format!("{round:?}"));
+        claim(sums && more.iter().all(|n| n.is_finite() && *n >= 0.0), &|| format!("{iteration:?}"));
+        claim(iteration.start <= iteration.end && iteration.throttle_percent <= 99, &|| format!("{iteration:?}"));
     }
-    for pair in outcome.rounds.windows(2) {
-        let follow = pair[0].end == pair[1].start && pair[1].n == pair[0].n + pair[1].passes;
+    for pair in outcome.iterations.windows(2) {
+        let follow = pair[0].end == pair[1].start && pair[1].n == pair[0].n + pair[1].stands_for;
         claim(follow, &|| format!("{:?} is followed by {:?}", pair[0], pair[1]));
         let (found, sent) = (pair[0].dirty_pages_at_end, pair[1].pages.total() + pair[1].unsent_pages);
-        // What was skipped ends where the link changes, in the middle of a pass.
-        let skipped = pair[1].passes > 1 || case.path.changes.iter().any(|change| change.at == pair[1].end);
+        // What was skipped ends where the link changes, in the middle of an iteration.
+        let skipped = pair[1].stands_for > 1 || case.path.changes.iter().any(|change| change.at == pair[1].end);
         let same = pair[0].decision != Decision::Iterate || skipped || (found - sent).abs() <= 2.0 + found * 1e-9;
         claim(same, &|| format!("of {found} pages {sent} are sent or left over: {:?}", pair[1]));
     }
@@ -280,8 +286,8 @@ fn check(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<Str
         let most =
             carried(case, outcome.ended_at.as_secs_f64()).min(fastest.bytes_per_s() * outcome.ended_at.as_secs_f64());
         let wire = outcome.wire_bytes as f64;
-        // Counts of pages are rounded, each kind by half a page, and the ends of passes to nanoseconds.
-        let rounding = 8300.0 + (outcome.passes + 50) as f64 * 1e-9 * fastest.bytes_per_s();
+        // Counts of pages are rounded, each kind by half a page, and the ends of iterations to nanoseconds.
+        let rounding = 8300.0 + (outcome.iteration_count + 50) as f64 * 1e-9 * fastest.bytes_per_s();
         claim(wire <= most * 1.000_1 + rounding, &|| format!("{wire} bytes, the link carries {most}"));
     }
 }
@@ -454,7 +460,7 @@ fn formats(answer: &Answer, faults: &mut Vec<String>) {
     faults.extend(unfit_json(&said.value(), "").map(|what| format!("JSON: {what}")));
     let texts = FORMATS.map(|format| (format.name(), text(&said, format).unwrap_or_default()));
     let texts = texts.into_iter().filter(|(name, _)| !name.starts_with("json"));
-    let texts = texts.chain([("SVG", plot::rounds(answer).svg())]);
+    let texts = texts.chain([("SVG", plot::iterations(answer).svg())]);
     for (name, text) in texts {
         faults.extend(unfit(&text).map(|what| format!("{name}: `{what}`")));
     }

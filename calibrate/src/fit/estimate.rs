@@ -65,7 +65,7 @@ pub struct Residual {
 const WRONG_VERDICT: f64 = 8.0;
 /// Beyond so many standard deviations a residual counts by its size, not its square.
 const HUBER: f64 = 2.0;
-/// Step of a finite difference, in prior standard deviations: wide enough to reach across the steps that whole rounds make.
+/// Step of a finite difference, in prior standard deviations: wide enough to reach across the steps that whole iterations make.
 const STEP: f64 = 0.08;
 const MOST_ITERATIONS: usize = 12;
 /// A look along an axis goes so far to either side, in prior standard deviations, in steps of a half.

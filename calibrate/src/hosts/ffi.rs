@@ -22,7 +22,7 @@ pub(crate) fn dotted(version: u32) -> String {
 /// What libvirt tells about a domain while it migrates.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A pass over memory has begun; the first is 1.
+    /// An iteration over memory has begun; the first is 1.
     Iteration(u64),
     /// The job has ended well, with its statistics.
     Completed(JobStats),

@@ -76,7 +76,7 @@ pub struct LibvirtHosts {
     call: Option<Receiver<Result<(), String>>>,
     events: (Sender<Event>, Receiver<Event>),
     listening: Option<Listening>,
-    passes: u64,
+    iterations: u64,
     completed: Option<JobStats>,
     watch: Option<Helper>,
     watched: Vec<Value>,
@@ -116,7 +116,7 @@ impl LibvirtHosts {
             call: None,
             events: channel(),
             listening: None,
-            passes: 0,
+            iterations: 0,
             completed: None,
             watch: None,
             watched: Vec::new(),
@@ -357,7 +357,7 @@ impl LibvirtHosts {
     fn collect_events(&mut self) {
         for event in self.events.1.try_iter() {
             match event {
-                Event::Iteration(pass) => self.passes = self.passes.max(pass),
+                Event::Iteration(pass) => self.iterations = self.iterations.max(pass),
                 Event::Completed(stats) => self.completed = Some(stats),
             }
         }
@@ -580,7 +580,7 @@ impl Hosts for LibvirtHosts {
     fn begin(&mut self, plan: &RunPlan) -> anyhow::Result<()> {
         let domain = self.domain(Side::Source)?;
         self.events = channel();
-        (self.passes, self.completed, self.watched) = (0, None, Vec::new());
+        (self.iterations, self.completed, self.watched) = (0, None, Vec::new());
         let sender = self.events.0.clone();
         self.listening = None;
         let listening =
@@ -636,11 +636,11 @@ impl Hosts for LibvirtHosts {
         ffi::job_stats(&domain, false).ok()?
     }
 
-    fn passes(&mut self) -> u64 {
+    fn iterations(&mut self) -> u64 {
         self.collect_events();
-        // libvirt's event of a pass has been seen to stay away; QEMU's own has not.
+        // libvirt's event of an iteration has been seen to stay away; QEMU's own has not.
         let by_qemu = self.watched.iter().filter_map(|said| said.get("data")?.get("pass")?.as_u64()).max();
-        self.passes.max(by_qemu.unwrap_or(0))
+        self.iterations.max(by_qemu.unwrap_or(0))
     }
 
     fn start_postcopy(&mut self) -> anyhow::Result<()> {

@@ -144,8 +144,8 @@ pub trait Hosts {
     fn progress(&mut self) -> Progress;
     /// libvirt's statistics right now; `None`: no job.
     fn sample(&mut self) -> Option<JobStats>;
-    /// The number of passes over memory that have begun, as QEMU's events tell.
-    fn passes(&mut self) -> u64;
+    /// The number of iterations over memory that have begun, as QEMU's events tell.
+    fn iterations(&mut self) -> u64;
     /// Switches to post-copy.
     fn start_postcopy(&mut self) -> anyhow::Result<()>;
     /// Gives the migration up.

@@ -148,7 +148,7 @@ impl Hosts for Replay {
         nearest.map(|sample| sample.stats.clone())
     }
 
-    fn passes(&mut self) -> u64 {
+    fn iterations(&mut self) -> u64 {
         let at = self.at_ms();
         let passes =
             self.trace.observed.events.iter().filter(|(name, ms)| name.starts_with("MIGRATION_PASS") && *ms <= at);

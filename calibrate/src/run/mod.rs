@@ -228,7 +228,7 @@ fn migrate(
             take_sample(hosts, trace, since);
         }
         // libvirt's --postcopy-after-precopy: when the second pass begins.
-        if !switched && hosts.passes() >= 2 {
+        if !switched && hosts.iterations() >= 2 {
             switched = true;
             if let Err(error) = hosts.start_postcopy() {
                 note(&format!("{error:#}: it goes on as pre-copy"));

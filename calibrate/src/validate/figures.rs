@@ -19,7 +19,7 @@ pub struct Said {
     /// Bytes on the wire.
     pub wire_bytes: Option<f64>,
     /// dirty-sync-count.
-    pub rounds: Option<f64>,
+    pub dirty_syncs: Option<f64>,
     /// Offline phases, ms.
     pub offline_ms: Option<[f64; 3]>,
     /// Between these two, ms, half of the total times are, and between those nine of ten.
@@ -219,7 +219,7 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
         if let Some((measured, predicted)) = pair(run.wire_bytes, said.wire_bytes) {
             bytes.push((predicted / measured - 1.0).abs());
         }
-        if let Some((measured, predicted)) = pair(run.rounds, said.rounds) {
+        if let Some((measured, predicted)) = pair(run.dirty_syncs, said.dirty_syncs) {
             let off = (predicted.round() - measured).abs();
             counted += 1;
             exact += usize::from(off < 0.5);

@@ -34,7 +34,7 @@ pub struct Judged {
     pub profile: Arc<Profile>,
     /// The simulator.
     pub said: Said,
-    /// The simulator's passes.
+    /// The simulator's iterations.
     pub outcome: Outcome,
     /// The scatter that is expected around it.
     pub scatter: Scatter,
@@ -151,7 +151,7 @@ fn judged(
         elapsed_ms: Some(prediction.elapsed_ms),
         downtime_ms: prediction.downtime_ms,
         wire_bytes: Some(prediction.wire_bytes),
-        rounds: prediction.rounds,
+        dirty_syncs: prediction.dirty_syncs,
         offline_ms: prediction.offline_ms,
     };
     let wrong = run.completed.is_some_and(|completed| completed != said.converges);

@@ -55,7 +55,7 @@ pub struct Profile {
     pub base: Base,
     /// What reports call it.
     pub name: String,
-    /// What the management layer and QEMU spend around and between the rounds.
+    /// What the management layer and QEMU spend around and between the iterations.
     pub software: Software,
     /// What the path carries of the migration stream.
     pub network: Network,
@@ -140,7 +140,7 @@ impl Provenance {
     }
 }
 
-/// What the management layer and QEMU spend around and between the rounds.
+/// What the management layer and QEMU spend around and between the iterations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Software {
@@ -210,7 +210,7 @@ pub struct Switchover {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Postcopy {
-    /// From the pass after which the switch was asked for to the switch.
+    /// From the iteration after which the switch was asked for to the switch.
     pub switch_delay: Param<SimTime>,
     /// The management layer's part of the downtime.
     pub control: Param<SimTime>,
@@ -674,7 +674,7 @@ mod tests {
         for profile in [Profile::default(), Profile::assumed(), Profile::ideal()] {
             let written = profile.to_commented_toml().unwrap();
             assert_eq!(Profile::parse(&written).unwrap(), profile, "{written}");
-            assert!(written.contains("# A round beside its pages"), "{written}");
+            assert!(written.contains("# An iteration beside its pages"), "{written}");
         }
     }
 

@@ -69,7 +69,7 @@ pub(super) const HINES_GOPALAN: Model = Model {
 
 /// Xen stops when a round dirtied fewer pages than this (`tools/libxc/xc_domain_save.c`, which tests a round later) ...
 const XEN_LAST_PAGES: f64 = 50.0;
-/// ... after so many rounds (`DEF_MAX_ITERS`) ...
+/// ... after so many iterations (`DEF_MAX_ITERS`) ...
 const XEN_ROUNDS: usize = 29;
 /// ... or when it has sent more than so many times the memory (`DEF_MAX_FACTOR`).
 const XEN_FACTOR: f64 = 3.0;
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_above_the_bandwidth_diverges_or_meets_a_bound_of_rounds() {
+    fn a_rate_above_the_bandwidth_diverges_or_meets_a_bound_of_iterations() {
         let workload: Workload = "sweep(wss=200000p, rate=50000p/s)".parse().unwrap();
         let inputs = inputs(&workload);
         assert!(!liu(&inputs).converges);

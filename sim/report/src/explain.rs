@@ -5,7 +5,7 @@ use std::fmt::Write;
 use migsim_models::units::{PAGE_BYTES, SimTime, human_bytes, human_time};
 
 use migsim::answer::{Answer, bound_words, ending_word};
-use migsim::engine::{Decision, Round};
+use migsim::engine::{Decision, Iteration};
 
 /// Iterations that are told one by one at the beginning and at the end.
 const TOLD: usize = 20;
@@ -17,51 +17,52 @@ pub fn explain(answer: &Answer) -> String {
     if let Some(bound) = outcome.bound {
         let _ = writeln!(out, "Pages are sent as fast as {} lets them.", bound_words(bound, case));
     }
-    if let Some(at) = outcome.rounds.first().map(|round| round.start) {
+    if let Some(at) = outcome.iterations.first().map(|iteration| iteration.start) {
         let _ = writeln!(out, "Until {} everything is prepared; all memory counts as dirty.", human_time(at));
     }
-    let count = outcome.rounds.len();
-    for (index, round) in outcome.rounds.iter().enumerate() {
+    let count = outcome.iterations.len();
+    for (index, iteration) in outcome.iterations.iter().enumerate() {
         if index >= TOLD && index + TOLD < count {
             if index == TOLD {
-                let passes: u64 = outcome.rounds[TOLD..count - TOLD].iter().map(|round| round.passes).sum();
+                let passes: u64 =
+                    outcome.iterations[TOLD..count - TOLD].iter().map(|iteration| iteration.stands_for).sum();
                 let _ = writeln!(out, "... {passes} more iterations ...");
             }
             continue;
         }
-        let _ = writeln!(out, "{}", sentence(round, case.policy.downtime_limit, &case.policy.qemu.to_string()));
+        let _ = writeln!(out, "{}", sentence(iteration, case.policy.downtime_limit, &case.policy.qemu.to_string()));
     }
     let _ = writeln!(out, "It ends after {}: {}.", human_time(outcome.ended_at), ending_word(outcome));
     out
 }
 
-fn sentence(round: &Round, limit: SimTime, qemu: &str) -> String {
+fn sentence(iteration: &Iteration, limit: SimTime, qemu: &str) -> String {
     let size = |pages: f64| human_bytes(pages * PAGE_BYTES as f64);
-    let which = match round.passes {
-        1 => format!("Iteration {}", round.n),
-        passes => format!("Iterations {} to {}", round.n + 1 - passes, round.n),
+    let which = match iteration.stands_for {
+        1 => format!("Iteration {}", iteration.n),
+        passes => format!("Iterations {} to {}", iteration.n + 1 - passes, iteration.n),
     };
-    let throttled = match round.throttle_percent {
+    let throttled = match iteration.throttle_percent {
         0 => String::new(),
         percent => format!(" with the vCPUs throttled by {percent} %"),
     };
     let sent = format!(
         "{which}, {} to {}{throttled}, sends {} on the wire",
-        human_time(round.start),
-        human_time(round.end),
-        human_bytes(round.wire_bytes)
+        human_time(iteration.start),
+        human_time(iteration.end),
+        human_bytes(iteration.wire_bytes)
     );
-    let (left, dirty) = (size(round.unsent_pages), size(round.dirty_pages_at_end));
-    let threshold = human_bytes(round.threshold_bytes);
+    let (left, dirty) = (size(iteration.unsent_pages), size(iteration.dirty_pages_at_end));
+    let threshold = human_bytes(iteration.threshold_bytes);
     let rule = match limit {
         SimTime::ZERO => format!("the threshold of {threshold} (a downtime limit of 0)"),
         limit => format!(
             "the threshold of {threshold} ({} of bandwidth times the downtime limit of {})",
-            human_bytes(round.threshold_bytes / limit.as_secs_f64()) + "/s",
+            human_bytes(iteration.threshold_bytes / limit.as_secs_f64()) + "/s",
             human_time(limit)
         ),
     };
-    let then = match round.decision {
+    let then = match iteration.decision {
         Decision::Iterate => format!(
             "with {left} left, below {rule}, QEMU {qemu} reads the dirty log: {dirty} are to be sent, too much to stop (migration_iteration_run)"
         ),

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use migsim::answer::outcome_word;
 use migsim::answer::shape::SCHEMA;
 use migsim::fleet::shape::{AtOnce, AtOnceAnswer, Findings, InventoryAnswer, MoveShape};
-use migsim::fleet::{Cluster, Host, Likely, LikelyMove, Missing, Moved, Totals, totals};
+use migsim::fleet::{Cluster, Host, Likely, LikelyMove, Missing, MoveOutcome, Totals, totals};
 use migsim_models::units::{SimTime, human_bytes, human_rate, human_time};
 use serde_json::Value;
 
@@ -15,9 +15,9 @@ use crate::document::{Document, Grid};
 use crate::format::{Answered, places, value};
 use crate::html;
 
-/// Rows of moves, lines and hosts that a table shows.
+/// Rows of moves, links and hosts that a table shows.
 const SHOWN: usize = 12;
-/// Guests that a picture has a bar for, and lines or hosts that it has a curve for.
+/// Guests that a picture has a bar for, and links or hosts that it has a curve for.
 const BARS: usize = 400;
 const COLOURS: [&str; 6] = [BLUE, ORANGE, "#009e73", "#cc79a7", "#56b4e9", "#e69f00"];
 
@@ -35,7 +35,7 @@ fn span([low, _, high]: Likely) -> String {
 
 /// What is said of a move, as the columns of CSV and JSON.
 struct Row<'a> {
-    one: &'a Moved,
+    one: &'a MoveOutcome,
     name: &'a str,
     hosts: [&'a str; 2],
     outcome: &'static str,
@@ -94,7 +94,7 @@ impl Answered for Report<'_> {
 }
 
 impl Report<'_> {
-    fn row<'b>(&'b self, one: &'b Moved) -> Row<'b> {
+    fn row<'b>(&'b self, one: &'b MoveOutcome) -> Row<'b> {
         Row {
             one,
             name: &self.0.cluster.vms[one.vm].guest.name,
@@ -104,15 +104,15 @@ impl Report<'_> {
         }
     }
 
-    /// The lines that carried something, the busiest first.
-    fn lines(&self, makespan_s: f64) -> Vec<Busy> {
-        let line = |index: usize| {
-            let line = self.0.found.lines[index];
-            let (did, capacity) = (self.0.found.carried.total(index), self.0.cluster.capacity(line));
+    /// The links that carried something, the busiest first.
+    fn links(&self, makespan_s: f64) -> Vec<Busy> {
+        let link = |index: usize| {
+            let link = self.0.found.links[index];
+            let (did, capacity) = (self.0.found.carried.total(index), self.0.cluster.capacity(link));
             let share = did / (capacity.bytes_per_s() * makespan_s);
-            Busy { index, name: self.0.cluster.line_name(line), most: human_rate(capacity), did, share }
+            Busy { index, name: self.0.cluster.link_name(link), most: human_rate(capacity), did, share }
         };
-        busiest((0..self.0.found.lines.len()).map(line))
+        busiest((0..self.0.found.links.len()).map(link))
     }
 
     /// The hosts whose processors did something.
@@ -125,12 +125,12 @@ impl Report<'_> {
         busiest(self.0.cluster.hosts.iter().enumerate().map(host))
     }
 
-    /// What it takes in all, the guests that take longest, the busiest lines and hosts.
+    /// What it takes in all, the guests that take longest, the busiest links and hosts.
     fn document(&self) -> Document {
         let t = totals(self.0.found);
         let mut out = Document::default();
         out.text(self.words(&t));
-        let mut longest: Vec<&Moved> = self.0.found.moves.iter().collect();
+        let mut longest: Vec<&MoveOutcome> = self.0.found.moves.iter().collect();
         longest.sort_by_key(|one| (one.outcome.completed(), Reverse(one.outcome.ended_at), one.vm));
         let mut header = Row::HEADER.to_vec();
         if self.0.likely.is_some() {
@@ -150,13 +150,13 @@ impl Report<'_> {
         let of = |count: usize| if count > SHOWN { format!(" ({SHOWN} of {count})") } else { String::new() };
         out.text(format!("\nThe longest{}:\n", of(longest.len()))).table(moves);
         let mut busy = |what: &str, unit: &str, busy: Vec<Busy>, amount: fn(f64) -> String| {
-            let mut table = Grid::new(&[what, "capacity", unit, "in use on average"], 1..);
+            let mut table = Grid::new(&[what, "capacity", unit, "utilisation"], 1..);
             for one in busy.iter().take(SHOWN) {
                 table.row(one.cells(amount));
             }
             out.text(format!("\nThe busiest {what}s{}:\n", of(busy.len()))).table(table);
         };
-        busy("line", "carried", self.lines(t.all_over_s), human_bytes);
+        busy("link", "carried", self.links(t.all_over_s), human_bytes);
         busy("host", "processors' time", self.hosts(t.all_over_s), seconds);
         for note in self.0.cluster.notes() {
             out.text(format!("Note: {note}.\n"));
@@ -182,7 +182,7 @@ impl Report<'_> {
     /// The totals in sentences.
     fn words(&self, t: &Totals) -> String {
         let mut out = format!(
-            "{}: {} guest{} arrive{} within {}; {} over the lines.\n",
+            "{}: {} guest{} arrive{} within {}; {} over the links.\n",
             self.0.cluster.name,
             t.arrived,
             if t.arrived == 1 { "" } else { "s" },
@@ -240,15 +240,15 @@ impl Report<'_> {
         out
     }
 
-    /// When each guest moved, with its stop, and how busy the busiest lines and hosts were.
+    /// When each guest moved, with its stop, and how busy the busiest links and hosts were.
     pub fn picture(&self) -> Picture {
         let t = totals(self.0.found);
-        draw_at(1, [900.0, 340.0], &[self.gantt(&t), self.use_of_lines(&t), self.use_of_hosts(&t)])
+        draw_at(1, [900.0, 340.0], &[self.gantt(&t), self.use_of_links(&t), self.use_of_hosts(&t)])
     }
 
     fn gantt(&self, t: &Totals) -> Panel {
         let count = self.0.found.moves.len();
-        let mut order: Vec<&Moved> = self.0.found.moves.iter().collect();
+        let mut order: Vec<&MoveOutcome> = self.0.found.moves.iter().collect();
         order.sort_by_key(|one| (one.began, one.ended(), one.vm));
         // Of very many guests every so many-th.
         let arrived = if t.not_arrived > 0 {
@@ -280,17 +280,17 @@ impl Report<'_> {
         panel
     }
 
-    fn use_of_lines(&self, t: &Totals) -> Panel {
-        let mut panel = Panel::new("The busiest lines", "time, s", "% in use").until(t.all_over_s);
-        for (busy, colour) in self.lines(t.all_over_s).into_iter().zip(COLOURS) {
-            let most = self.0.cluster.capacity(self.0.found.lines[busy.index]).bytes_per_s();
+    fn use_of_links(&self, t: &Totals) -> Panel {
+        let mut panel = Panel::new("The busiest links", "time, s", "utilisation, %").until(t.all_over_s);
+        for (busy, colour) in self.links(t.all_over_s).into_iter().zip(COLOURS) {
+            let most = self.0.cluster.capacity(self.0.found.links[busy.index]).bytes_per_s();
             panel = panel.line(&busy.name, colour, percent(self.0.found.carried.rates(busy.index), most));
         }
         panel
     }
 
     fn use_of_hosts(&self, t: &Totals) -> Panel {
-        let mut panel = Panel::new("Processors of the busiest hosts", "time, s", "% in use").until(t.all_over_s);
+        let mut panel = Panel::new("Processors of the busiest hosts", "time, s", "utilisation, %").until(t.all_over_s);
         for (busy, colour) in self.hosts(t.all_over_s).into_iter().zip(COLOURS) {
             let most = self.0.cluster.hosts[busy.index].cores;
             panel = panel.line(&busy.name, colour, percent(self.0.found.worked.rates(busy.index), most));
@@ -316,16 +316,16 @@ impl Report<'_> {
         });
         let moves = html::table(std::iter::once(header).chain(rows));
         let busy = |what: &str, all: Vec<Busy>, amount: fn(f64) -> String| {
-            let header = [what, "capacity", "in all", "in use on average"].map(str::to_owned).to_vec();
+            let header = [what, "capacity", "in all", "utilisation"].map(str::to_owned).to_vec();
             html::table(std::iter::once(header).chain(all.iter().map(|one| one.cells(amount).to_vec())))
         };
         let body = format!(
-            "<h1>{name}</h1>\n<p>{words}</p>\n<h2>When</h2>\n{when}\n<h2>Lines</h2>\n{use_of_lines}\n{lines}\n<h2>Hosts</h2>\n{use_of_hosts}\n{hosts}\n<h2>Guests</h2>\n{moves}",
+            "<h1>{name}</h1>\n<p>{words}</p>\n<h2>When</h2>\n{when}\n<h2>Links</h2>\n{use_of_links}\n{links}\n<h2>Hosts</h2>\n{use_of_hosts}\n{hosts}\n<h2>Guests</h2>\n{moves}",
             name = html::escaped(&self.0.cluster.name),
             words = html::escaped(&(self.words(&t) + &self.more_words())).replace('\n', "<br>\n"),
             when = pictures(self.gantt(&t)),
-            use_of_lines = pictures(self.use_of_lines(&t)),
-            lines = busy("line", self.lines(t.all_over_s), human_bytes),
+            use_of_links = pictures(self.use_of_links(&t)),
+            links = busy("link", self.links(t.all_over_s), human_bytes),
             use_of_hosts = pictures(self.use_of_hosts(&t)),
             hosts = busy("host", self.hosts(t.all_over_s), seconds),
         );
@@ -389,7 +389,7 @@ fn compared(found: &[AtOnce]) -> Document {
         "downtime in all",
         "at worst",
         "service lost",
-        "over the lines",
+        "over the links",
         "not arrived",
     ];
     let mut table = Grid::new(&header, 0..);
@@ -425,7 +425,7 @@ fn recommendation(found: &[AtOnce]) -> String {
     if let Some(most) = found.iter().map(|one| one.totals.most_at_once).max().filter(|_| !bound.is_empty()) {
         let _ = writeln!(
             out,
-            "With {} at once another limit binds (per_host, per_line, memory, or the number of guests): never more than {most} migrate at a time.",
+            "With {} at once another limit binds (per_host, per_link, memory, or the number of guests): never more than {most} migrate at a time.",
             bound.join(", ")
         );
     }
@@ -445,7 +445,7 @@ pub fn at_once_picture(name: &str, found: &[AtOnce]) -> Picture {
             panel(&format!("{name}: until the last arrives"), "s").line("", BLUE, points(|t| t.makespan_s)),
             panel("Migration times together", "s").line("", BLUE, points(|t| t.migration_s)),
             panel("Downtime in all", "s").line("", ORANGE, points(|t| t.downtime_s)),
-            panel("Over the lines", "GiB").line("", ORANGE, points(|t| t.wire_bytes / f64::from(1 << 30))),
+            panel("Over the links", "GiB").line("", ORANGE, points(|t| t.wire_bytes / f64::from(1 << 30))),
         ],
     )
 }

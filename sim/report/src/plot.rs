@@ -1,4 +1,4 @@
-//! Pictures, as SVG: the rounds of a migration over time, and what a sweep found.
+//! Pictures, as SVG: the iterations of a migration over time, and what a sweep found.
 
 use kuva::plot::annotations::{ReferenceLine, ShadedRegion};
 use kuva::plot::heatmap::Heatmap;
@@ -36,8 +36,8 @@ fn picture(plots: Vec<Plot>, layout: Layout) -> Picture {
     Picture(render_multiple(plots, layout))
 }
 
-/// The rounds over time: what is left to send, what had become dirty at each look, and the stop. Above it all of the migration, below its last second.
-pub fn rounds(answer: &Answer) -> Picture {
+/// The iterations over time: what is left to send, what had become dirty at each look, and the stop. Above it all of the migration, below its last second.
+pub fn iterations(answer: &Answer) -> Picture {
     let outcome = &answer.outcome;
     if outcome.mode == Mode::Offline {
         return phases(answer);
@@ -45,10 +45,10 @@ pub fn rounds(answer: &Answer) -> Picture {
     let mib = |pages: f64| pages * PAGE_BYTES as f64 / MIB;
     let left: Vec<(f64, f64)> = outcome.left_over_time().into_iter().map(|(s, pages)| (s, mib(pages))).collect();
     let mut dirtied = Vec::new();
-    for round in &outcome.rounds {
-        let newly = round.dirty_pages_at_end - round.unsent_pages;
+    for iteration in &outcome.iterations {
+        let newly = iteration.dirty_pages_at_end - iteration.unsent_pages;
         if newly > 0.0 {
-            dirtied.push((round.end.as_secs_f64(), mib(newly)));
+            dirtied.push((iteration.end.as_secs_f64(), mib(newly)));
         }
     }
     let end = outcome.ended_at.as_secs_f64();

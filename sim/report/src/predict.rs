@@ -130,9 +130,9 @@ fn answer(answer: &Answer, document: &mut Document) {
         },
         outcome.dirty_syncs
     );
-    if !outcome.rounds.is_empty() {
+    if !outcome.iterations.is_empty() {
         out.push('\n');
-        document.text(std::mem::take(&mut out)).table(rounds(outcome));
+        document.text(std::mem::take(&mut out)).table(iterations(outcome));
     }
     document.text(out);
     if !answer.models.is_empty() {
@@ -271,12 +271,12 @@ fn lever_words(lever: Lever) -> &'static str {
     }
 }
 
-fn rounds(outcome: &Outcome) -> Grid {
+fn iterations(outcome: &Outcome) -> Grid {
     let mut table =
         Grid::new(&["iteration", "from", "for", "normal", "zero", "on the wire", "dirty after it", "throttle"], 0..);
-    let count = outcome.rounds.len();
+    let count = outcome.iterations.len();
     let (head, tail) = ROUNDS_SHOWN;
-    for (index, round) in outcome.rounds.iter().enumerate() {
+    for (index, iteration) in outcome.iterations.iter().enumerate() {
         if count > head + tail && index >= head && index < count - tail {
             if index == head {
                 table.row([format!("... {} more", count - head - tail)]);
@@ -284,17 +284,17 @@ fn rounds(outcome: &Outcome) -> Grid {
             continue;
         }
         table.row([
-            match round.passes {
-                1 => round.n.to_string(),
-                passes => format!("{} to {}", round.n + 1 - passes, round.n),
+            match iteration.stands_for {
+                1 => iteration.n.to_string(),
+                passes => format!("{} to {}", iteration.n + 1 - passes, iteration.n),
             },
-            format!("{:.3} s", round.start.as_secs_f64()),
-            human_time(round.end - round.start),
-            format!("{:.0}", round.pages.normal + round.pages.encoded + round.pages.unchanged),
-            format!("{:.0}", round.pages.zero),
-            human_bytes(round.wire_bytes),
-            format!("{:.0}", round.dirty_pages_at_end),
-            format!("{} %", round.throttle_percent),
+            format!("{:.3} s", iteration.start.as_secs_f64()),
+            human_time(iteration.end - iteration.start),
+            format!("{:.0}", iteration.pages.normal + iteration.pages.encoded + iteration.pages.unchanged),
+            format!("{:.0}", iteration.pages.zero),
+            human_bytes(iteration.wire_bytes),
+            format!("{:.0}", iteration.dirty_pages_at_end),
+            format!("{} %", iteration.throttle_percent),
         ]);
     }
     table

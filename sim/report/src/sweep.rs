@@ -75,7 +75,7 @@ fn document(points: &[Point], ranges: &[Range]) -> Document {
                     word.to_owned(),
                     total(outcome.tmt()),
                     total(outcome.downtime()),
-                    outcome.passes.to_string(),
+                    outcome.iteration_count.to_string(),
                     human_bytes(outcome.wire_bytes as f64),
                 ]);
                 if let Some(quantiles) = &found.quantiles {

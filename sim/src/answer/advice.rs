@@ -30,7 +30,7 @@ pub enum Lever {
     AutoConverge,
     /// XBZRLE with QEMU's default cache.
     Xbzrle,
-    /// Post-copy after the first pass.
+    /// Post-copy after the first iteration.
     Postcopy,
 }
 
@@ -155,7 +155,7 @@ impl Lever {
             Lever::Xbzrle => policy.xbzrle = Some(Policy::DEFAULT_XBZRLE),
             Lever::Postcopy => {
                 policy.mode = Mode::Postcopy;
-                policy.switch = Switch::AfterPasses(1);
+                policy.switch = Switch::AfterIterations(1);
             }
         }
         case
@@ -212,7 +212,7 @@ impl Remedy {
                 format!("with auto-converge, throttled by up to {} %", self.outcome.throttle_percent)
             }
             Lever::Xbzrle => "with XBZRLE".to_owned(),
-            Lever::Postcopy => "with post-copy after the first pass".to_owned(),
+            Lever::Postcopy => "with post-copy after the first iteration".to_owned(),
         };
         let outcome = &self.outcome;
         format!("{how}: total {}, downtime {}", human_time(outcome.terms.tmt()), human_time(outcome.terms.tdt()))
@@ -314,7 +314,7 @@ pub fn first_remedy(case: &Case, profile: &Profile, outcome: &Outcome) -> Option
             _ => return None,
         };
         let mut outcome = trial.outcome(lever, least);
-        outcome.rounds = Vec::new();
+        outcome.iterations = Vec::new();
         Some(Remedy { lever, setting: lever.setting(least), outcome })
     })
 }
@@ -349,7 +349,7 @@ pub fn advise(case: &Case, profile: &Profile, outcome: &Outcome) -> Advice {
             Some(_) if trial.effort >= MOST_EFFORT && range.is_some() => advice.untried.push(lever),
             Some(value) => {
                 let mut outcome = trial.outcome(lever, value);
-                outcome.rounds = Vec::new();
+                outcome.iterations = Vec::new();
                 advice.remedies.push(Remedy { lever, setting: lever.setting(value), outcome });
             }
             None if trial.effort >= MOST_EFFORT => advice.untried.push(lever),

@@ -6,7 +6,7 @@
 //! how much of that, the fit has found on runs of the same mode that it had not seen, so that the interval holds as often as it says
 //! (split-conformal prediction with normalised scores, mode by mode: Vovk, Gammerman and Shafer 2005; Lei et al. 2018).
 //!
-//! What is certain bounds them: no migration is over before its first pass can have crossed the link or before the timeout that it waits for,
+//! What is certain bounds them: no migration is over before its first iteration can have crossed the link or before the timeout that it waits for,
 //! and no downtime is shorter than its fixed parts.
 
 use migsim_models::profile::{FIELDS, Profile};
@@ -31,7 +31,7 @@ pub const DRAWS: usize = 64;
 const MOST_EFFORT: u64 = 60_000_000;
 /// ... but never fewer than this.
 const FEWEST: usize = 8;
-/// Relative standard deviation of a draw's write rates: chance makes the distinct pages of a pass differ by about as much.
+/// Relative standard deviation of a draw's write rates: chance makes the distinct pages of an iteration differ by about as much.
 pub(crate) const WRITERS: f64 = 0.01;
 /// Standard deviations between the middle of a normal distribution and its 95th percentile.
 const SIGMAS_90: f64 = 1.644_853_626_951_472_2;

@@ -14,7 +14,7 @@ use super::advice::{self, Lever, Setting};
 use super::interval::{Percentiles, Quantiles};
 use super::verdict::{bound_word, bound_words, ending_word, outcome_word, why_not};
 use super::{Answer, Asked};
-use crate::engine::{Bound, Decision, Outcome, Round};
+use crate::engine::{Bound, Decision, Iteration as Followed, Outcome};
 use crate::input::Case;
 
 /// Version of the shapes here, the `schema` of each JSON. It grows when a program that reads one would break.
@@ -455,13 +455,13 @@ impl Figures {
             encoded_pages: outcome.encoded_pages,
             unchanged_pages: outcome.unchanged_pages,
             dirty_syncs: outcome.dirty_syncs,
-            iterations: outcome.passes,
+            iterations: outcome.iteration_count,
             throttle_percent: outcome.throttle_percent,
             throttled_s: outcome.throttled_s(),
             faults: outcome.faults.count,
             stalled_s: outcome.faults.stalled_s,
             bound_by: outcome.bound.map(BoundShape::from),
-            iterations_bound_by: outcome.bound_of_rounds.map(BoundShape::from),
+            iterations_bound_by: outcome.bound_of_iterations.map(BoundShape::from),
             median_of_phase_offsets: offsets,
             p_converge: sure.map(|sure| sure.p_converge),
             intervals: sure.map(Intervals::from),
@@ -525,22 +525,22 @@ impl From<&Quantiles> for QuantilesShape {
     }
 }
 
-impl From<&Round> for Iteration {
-    fn from(round: &Round) -> Iteration {
+impl From<&Followed> for Iteration {
+    fn from(iteration: &Followed) -> Iteration {
         Iteration {
-            n: round.n,
-            iterations: round.passes,
-            start_s: seconds(round.start),
-            end_s: seconds(round.end),
-            normal_pages: round.pages.normal,
-            zero_pages: round.pages.zero,
-            encoded_pages: round.pages.encoded,
-            unchanged_pages: round.pages.unchanged,
-            wire_bytes: round.wire_bytes,
-            dirty_pages_at_end: round.dirty_pages_at_end,
-            throttle_percent: round.throttle_percent,
-            threshold_bytes: round.threshold_bytes,
-            decision: match round.decision {
+            n: iteration.n,
+            iterations: iteration.stands_for,
+            start_s: seconds(iteration.start),
+            end_s: seconds(iteration.end),
+            normal_pages: iteration.pages.normal,
+            zero_pages: iteration.pages.zero,
+            encoded_pages: iteration.pages.encoded,
+            unchanged_pages: iteration.pages.unchanged,
+            wire_bytes: iteration.wire_bytes,
+            dirty_pages_at_end: iteration.dirty_pages_at_end,
+            throttle_percent: iteration.throttle_percent,
+            threshold_bytes: iteration.threshold_bytes,
+            decision: match iteration.decision {
                 Decision::Iterate => "iterate",
                 Decision::Stop => "stop",
                 Decision::StopUnsynced => "stop-unsynced",
@@ -626,7 +626,7 @@ impl From<&Answer> for Prediction {
             name: case.guest.name.clone(),
             figures: Figures::new(case, outcome, *offsets, quantiles.as_ref()),
             bound_by_words: outcome.bound.map(|bound| bound_words(bound, case)),
-            rounds: outcome.rounds.iter().map(Iteration::from).collect(),
+            rounds: outcome.iterations.iter().map(Iteration::from).collect(),
             quantiles: quantiles.as_ref().map(QuantilesShape::from),
             would_converge_with: advice.as_ref().map(AdviceShape::from),
             models: (!models.is_empty()).then(|| models.iter().filter_map(model).collect()),

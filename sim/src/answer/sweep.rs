@@ -320,7 +320,7 @@ pub struct Point {
 pub struct Found {
     /// The case at that point.
     pub case: Case,
-    /// What comes of it, without its passes.
+    /// What comes of it, without its iterations.
     pub outcome: Outcome,
     /// Over so many offsets into its phases this is the median.
     pub offsets: usize,
@@ -458,7 +458,7 @@ impl<'a> Sweep<'a> {
             let own_draws = (self.manner.intervals && self.varies_profile).then(|| Draws::of_fitted(profile)).flatten();
             let draws = own_draws.as_ref().or(self.draws.as_ref());
             let quantiles = draws.and_then(|draws| draws.quantiles(&case, profile, &outcome));
-            outcome.rounds = Vec::new();
+            outcome.iterations = Vec::new();
             Found { case, outcome, offsets, quantiles }
         });
         Point { values, found }

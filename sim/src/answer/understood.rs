@@ -165,8 +165,8 @@ fn mode(case: &Case) -> String {
     let policy = &case.policy;
     match (policy.mode, policy.switch) {
         (Mode::Postcopy, Switch::AtStart) => "post-copy at once".to_owned(),
-        (Mode::Postcopy, Switch::AfterPasses(1)) => "post-copy after one pass".to_owned(),
-        (Mode::Postcopy, Switch::AfterPasses(n)) => format!("post-copy after {n} passes"),
+        (Mode::Postcopy, Switch::AfterIterations(1)) => "post-copy after one iteration".to_owned(),
+        (Mode::Postcopy, Switch::AfterIterations(n)) => format!("post-copy after {n} iterations"),
         (Mode::Postcopy, Switch::AfterTime(at)) => format!("post-copy after {}", human_time(at.max(SimTime::ZERO))),
         (Mode::Precopy, _) => "pre-copy".to_owned(),
         (Mode::Paused, _) => "paused pre-copy".to_owned(),

@@ -71,16 +71,16 @@ pub fn contributors(outcome: &Outcome) -> Vec<(String, SimTime)> {
             .to_vec();
     }
     let mut all = Vec::new();
-    let first = outcome.rounds.first();
+    let first = outcome.iterations.first();
     if let Some(first) = first {
         all.push(("preparing".to_owned(), first.start));
     }
     let stop = outcome.switched_at.unwrap_or_else(|| outcome.ended_at.since(outcome.terms.tdt()));
-    let live: Vec<_> = outcome.rounds.iter().filter(|round| round.end <= stop).collect();
+    let live: Vec<_> = outcome.iterations.iter().filter(|iteration| iteration.end <= stop).collect();
     if let Some((first, later)) = live.split_first() {
         all.push(("the first iteration over memory".to_owned(), first.end - first.start));
         if let (Some(a), Some(b)) = (later.first(), later.last()) {
-            let passes: u64 = later.iter().map(|round| round.passes).sum();
+            let passes: u64 = later.iter().map(|iteration| iteration.stands_for).sum();
             let name = format!("{passes} more iteration{}", if passes == 1 { "" } else { "s" });
             all.push((name, b.end - a.start));
         }
@@ -100,7 +100,7 @@ pub fn largest(all: &[(String, SimTime)]) -> Option<&(String, SimTime)> {
 
 /// Why a migration did not complete.
 pub fn why_not(case: &Case, outcome: &Outcome) -> String {
-    let left = outcome.rounds.iter().map(|round| round.dirty_pages_at_end).fold(f64::INFINITY, f64::min);
+    let left = outcome.iterations.iter().map(|iteration| iteration.dirty_pages_at_end).fold(f64::INFINITY, f64::min);
     let size = human_bytes(left.min(case.guest.memory.as_f64()) * PAGE_BYTES as f64);
     let limit = human_time(case.policy.downtime_limit);
     match outcome.ending {
@@ -112,10 +112,10 @@ pub fn why_not(case: &Case, outcome: &Outcome) -> String {
         }
         Ending::GaveUp(Patience::Iterations) => format!(
             "the simulator followed {} iterations, which left at least {size}, and gave up after {}",
-            outcome.passes,
+            outcome.iteration_count,
             human_time(outcome.ended_at)
         ),
-        Ending::TimedOut if outcome.rounds.is_empty() => {
+        Ending::TimedOut if outcome.iterations.is_empty() => {
             format!(
                 "it was given up at its timeout of {}, before the first page was sent",
                 human_time(outcome.ended_at)
@@ -126,8 +126,8 @@ pub fn why_not(case: &Case, outcome: &Outcome) -> String {
             human_time(outcome.ended_at)
         ),
         Ending::NoProgress => {
-            let threshold = outcome.rounds.last().map_or(0.0, |round| round.threshold_bytes);
-            let by = outcome.bound_of_rounds.map_or(String::new(), |bound| bound_words(bound, case));
+            let threshold = outcome.iterations.last().map_or(0.0, |iteration| iteration.threshold_bytes);
+            let by = outcome.bound_of_iterations.map_or(String::new(), |bound| bound_words(bound, case));
             format!(
                 "iteration after iteration leaves at least {size}, and QEMU stops the guest only below {}: what {by} lets through in the downtime limit of {limit}",
                 human_bytes(threshold)

@@ -19,7 +19,7 @@ mod queue;
 mod world;
 
 pub use memory::{Faults, FlowMemory, GuestMemory, PageCount, PageMemory, Region, Run, Sending, Workplace, headroom};
-pub use migration::{Bottleneck, Bound, Decision, Ending, Look, Migration, Outcome, Patience, Round};
+pub use migration::{Bottleneck, Bound, Decision, Ending, Iteration, Look, Migration, Outcome, Patience};
 pub use network::{FlowId, LinkId, Network};
 pub use queue::{EventId, EventQueue};
 pub use world::{CHUNK_PAGES, DirtyLog, Fidelity, MOST_PAGES, Question, RateChange, World};

@@ -51,7 +51,7 @@ pub struct Site {
     pub core: Option<BitRate>,
 }
 
-/// A line between two sites.
+/// A link between two sites.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wan {
     /// The sites, by number.
@@ -111,21 +111,21 @@ pub struct Cluster {
 
 /// A link, each way one of its own, by what it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Line {
+pub enum Link {
     /// Out of a host.
-    Out(usize),
+    Tx(usize),
     /// Into a host.
-    In(usize),
+    Rx(usize),
     /// From a rack's switch up.
     Up(usize),
     /// Down to a rack's switch.
     Down(usize),
     /// Between the racks of a site.
     Core(usize),
-    /// A line between sites, from its first end to its second.
-    There(usize),
-    /// And back.
-    Back(usize),
+    /// A link between sites, from its first end to its second.
+    Forward(usize),
+    /// And from its second to its first.
+    Reverse(usize),
 }
 
 impl Cluster {
@@ -158,68 +158,68 @@ impl Cluster {
         free
     }
 
-    /// All lines, in a fixed order.
-    pub fn lines(&self) -> Vec<Line> {
-        let hosts = (0..self.hosts.len()).flat_map(|host| [Line::Out(host), Line::In(host)]);
+    /// All links, in a fixed order.
+    pub fn links(&self) -> Vec<Link> {
+        let hosts = (0..self.hosts.len()).flat_map(|host| [Link::Tx(host), Link::Rx(host)]);
         let racks = (0..self.racks.len()).filter(|rack| self.racks[*rack].uplink.is_some());
-        let sites = (0..self.sites.len()).filter(|site| self.sites[*site].core.is_some()).map(Line::Core);
-        let wans = (0..self.wans.len()).flat_map(|wan| [Line::There(wan), Line::Back(wan)]);
-        hosts.chain(racks.flat_map(|rack| [Line::Up(rack), Line::Down(rack)])).chain(sites).chain(wans).collect()
+        let sites = (0..self.sites.len()).filter(|site| self.sites[*site].core.is_some()).map(Link::Core);
+        let wans = (0..self.wans.len()).flat_map(|wan| [Link::Forward(wan), Link::Reverse(wan)]);
+        hosts.chain(racks.flat_map(|rack| [Link::Up(rack), Link::Down(rack)])).chain(sites).chain(wans).collect()
     }
 
-    /// What a line carries.
-    pub fn capacity(&self, line: Line) -> BitRate {
-        match line {
-            Line::Out(host) | Line::In(host) => self.hosts[host].nic,
-            Line::Up(rack) | Line::Down(rack) => self.racks[rack].uplink.unwrap_or(BitRate::UNLIMITED),
-            Line::Core(site) => self.sites[site].core.unwrap_or(BitRate::UNLIMITED),
-            Line::There(wan) | Line::Back(wan) => self.wans[wan].capacity,
+    /// What a link carries.
+    pub fn capacity(&self, link: Link) -> BitRate {
+        match link {
+            Link::Tx(host) | Link::Rx(host) => self.hosts[host].nic,
+            Link::Up(rack) | Link::Down(rack) => self.racks[rack].uplink.unwrap_or(BitRate::UNLIMITED),
+            Link::Core(site) => self.sites[site].core.unwrap_or(BitRate::UNLIMITED),
+            Link::Forward(wan) | Link::Reverse(wan) => self.wans[wan].capacity,
         }
     }
 
-    /// What reports call a line.
-    pub fn line_name(&self, line: Line) -> String {
+    /// What reports call a link.
+    pub fn link_name(&self, link: Link) -> String {
         let between = |wan: usize, from: usize, to: usize| {
             let [from, to] = [from, to].map(|end| &self.sites[self.wans[wan].between[end]].name);
             format!("{from} to {to}")
         };
-        match line {
-            Line::Out(host) => format!("{} out", self.hosts[host].name),
-            Line::In(host) => format!("{} in", self.hosts[host].name),
-            Line::Up(rack) => format!("{} up", self.racks[rack].name),
-            Line::Down(rack) => format!("{} down", self.racks[rack].name),
-            Line::Core(site) => format!("{} core", self.sites[site].name),
-            Line::There(wan) => between(wan, 0, 1),
-            Line::Back(wan) => between(wan, 1, 0),
+        match link {
+            Link::Tx(host) => format!("{} tx", self.hosts[host].name),
+            Link::Rx(host) => format!("{} rx", self.hosts[host].name),
+            Link::Up(rack) => format!("{} up", self.racks[rack].name),
+            Link::Down(rack) => format!("{} down", self.racks[rack].name),
+            Link::Core(site) => format!("{} core", self.sites[site].name),
+            Link::Forward(wan) => between(wan, 0, 1),
+            Link::Reverse(wan) => between(wan, 1, 0),
         }
     }
 
-    /// The lines from one host to another, and the round trip; `None`: no line joins their sites, or it is the same host.
-    pub fn route(&self, from: usize, to: usize) -> Option<(Vec<Line>, SimTime)> {
+    /// The links from one host to another, and the round trip; `None`: no link joins their sites, or it is the same host.
+    pub fn route(&self, from: usize, to: usize) -> Option<(Vec<Link>, SimTime)> {
         if from == to {
             return None;
         }
         let (racks, mut rtt) = ([self.hosts[from].rack, self.hosts[to].rack], self.rtt);
-        let mut lines = vec![Line::Out(from)];
+        let mut links = vec![Link::Tx(from)];
         if racks[0] != racks[1] {
             let up_down = racks.map(|rack| self.racks[rack].uplink.is_some());
             let sites = racks.map(|rack| self.racks[rack].site);
-            let core = |site: usize| self.sites[site].core.map(|_| Line::Core(site));
-            lines.extend(up_down[0].then_some(Line::Up(racks[0])));
-            lines.extend(core(sites[0]));
+            let core = |site: usize| self.sites[site].core.map(|_| Link::Core(site));
+            links.extend(up_down[0].then_some(Link::Up(racks[0])));
+            links.extend(core(sites[0]));
             if sites[0] != sites[1] {
-                for line in self.between(sites[0], sites[1])? {
-                    if let Line::There(wan) | Line::Back(wan) = line {
+                for link in self.between(sites[0], sites[1])? {
+                    if let Link::Forward(wan) | Link::Reverse(wan) = link {
                         rtt += self.wans[wan].rtt;
                     }
-                    lines.push(line);
+                    links.push(link);
                 }
-                lines.extend(core(sites[1]));
+                links.extend(core(sites[1]));
             }
-            lines.extend(up_down[1].then_some(Line::Down(racks[1])));
+            links.extend(up_down[1].then_some(Link::Down(racks[1])));
         }
-        lines.push(Line::In(to));
-        Some((lines, rtt))
+        links.push(Link::Rx(to));
+        Some((links, rtt))
     }
 
     /// Whether a guest can go from one host to another.
@@ -228,15 +228,15 @@ impl Cluster {
         from != to && (a == b || self.between(a, b).is_some())
     }
 
-    /// The fewest lines between two sites.
-    fn between(&self, from: usize, to: usize) -> Option<Vec<Line>> {
-        let mut came: Vec<Option<(usize, Line)>> = vec![None; self.sites.len()];
+    /// The fewest links between two sites.
+    fn between(&self, from: usize, to: usize) -> Option<Vec<Link>> {
+        let mut came: Vec<Option<(usize, Link)>> = vec![None; self.sites.len()];
         let mut next = VecDeque::from([from]);
         while let Some(site) = next.pop_front() {
-            for (wan, line) in self.wans.iter().enumerate() {
-                let step = match line.between {
-                    [a, b] if a == site => (b, Line::There(wan)),
-                    [a, b] if b == site => (a, Line::Back(wan)),
+            for (wan, link) in self.wans.iter().enumerate() {
+                let step = match link.between {
+                    [a, b] if a == site => (b, Link::Forward(wan)),
+                    [a, b] if b == site => (a, Link::Reverse(wan)),
                     _ => continue,
                 };
                 if step.0 != from && came[step.0].is_none() {
@@ -245,20 +245,20 @@ impl Cluster {
                 }
             }
         }
-        let mut lines = Vec::new();
+        let mut links = Vec::new();
         let mut at = to;
         while at != from {
-            let (before, line) = came[at]?;
-            lines.push(line);
+            let (before, link) = came[at]?;
+            links.push(link);
             at = before;
         }
-        lines.reverse();
-        Some(lines)
+        links.reverse();
+        Some(links)
     }
 
-    /// The path of one guest's migration, as a question of one guest has it: the narrowest line, the whole round trip.
-    pub fn path(&self, vm: &Vm, lines: &[Line], rtt: SimTime) -> Path {
-        let capacity = lines.iter().map(|line| self.capacity(*line)).min_by_key(|rate| rate.0);
+    /// The path of one guest's migration, as a question of one guest has it: the narrowest link, the whole round trip.
+    pub fn path(&self, vm: &Vm, links: &[Link], rtt: SimTime) -> Path {
+        let capacity = links.iter().map(|link| self.capacity(*link)).min_by_key(|rate| rate.0);
         Path {
             capacity: capacity.unwrap_or(BitRate::UNLIMITED),
             rtt,
@@ -306,15 +306,15 @@ mod tests {
         let names = |from, to| {
             cluster
                 .route(from, to)
-                .map(|(lines, _)| lines.into_iter().map(|line| cluster.line_name(line)).collect::<Vec<_>>().join(", "))
+                .map(|(links, _)| links.into_iter().map(|link| cluster.link_name(link)).collect::<Vec<_>>().join(", "))
         };
         assert_eq!(names(0, 1).unwrap(), "a out, b in");
         assert_eq!(names(0, 2).unwrap(), "a out, r0 up, s0 core, c in");
         assert_eq!(names(3, 0).unwrap(), "d out, s1 to s0, s0 core, r0 down, a in");
         assert_eq!(cluster.route(3, 0).unwrap().1, SimTime(8_200_000));
-        assert_eq!((names(0, 0), names(0, 4)), (None, None), "there already, and no line");
-        for (line, count) in [(Line::Core(0), 1), (Line::Up(1), 0), (Line::Back(0), 1)] {
-            assert_eq!(cluster.lines().iter().filter(|l| **l == line).count(), count, "{line:?}");
+        assert_eq!((names(0, 0), names(0, 4)), (None, None), "there already, and no link");
+        for (link, count) in [(Link::Core(0), 1), (Link::Up(1), 0), (Link::Reverse(0), 1)] {
+            assert_eq!(cluster.links().iter().filter(|l| **l == link).count(), count, "{link:?}");
         }
     }
 }

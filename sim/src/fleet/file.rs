@@ -138,7 +138,8 @@ struct MovesKeys {
     order: Order,
     at_once: Option<usize>,
     per_host: Option<usize>,
-    per_line: Option<usize>,
+    #[serde(alias = "per_line")]
+    per_link: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -493,8 +494,8 @@ fn moves(
     }
     let Some(table) = &keys.moves else { return (found, Limits::default()) };
     let wanted = table.get_ref();
-    let limits = Limits { at_once: wanted.at_once, per_host: wanted.per_host, per_line: wanted.per_line };
-    if [limits.at_once, limits.per_host, limits.per_line].contains(&Some(0)) {
+    let limits = Limits { at_once: wanted.at_once, per_host: wanted.per_host, per_link: wanted.per_link };
+    if [limits.at_once, limits.per_host, limits.per_link].contains(&Some(0)) {
         reader.mistake(table.span(), "a limit of 0 moves nothing; it takes 1 or more");
     }
     let off = reader.find(&wanted.off, hosts, "host", table.span());

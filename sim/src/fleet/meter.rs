@@ -1,4 +1,4 @@
-//! How busy lines and hosts are over time, in a few hundred bins however long it takes.
+//! How busy links and hosts are over time, in a few hundred bins however long it takes.
 
 use migsim_models::units::SimTime;
 

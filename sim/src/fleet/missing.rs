@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use migsim_models::profile::Profile;
 use rayon::prelude::*;
 
-use super::run::{Fleeted, alone};
+use super::run::{FleetOutcome, alone};
 use super::task::Fleet;
 use crate::answer::{ending_word, first_remedy};
 use crate::engine::Ending;
@@ -31,7 +31,7 @@ pub struct Missing {
 pub fn missing(
     fleet: &Fleet,
     profile: &Profile,
-    found: &Fleeted,
+    found: &FleetOutcome,
     interrupted: &AtomicBool,
     progress: impl Fn() + Sync,
 ) -> Vec<Missing> {

@@ -19,7 +19,7 @@ mod task;
 mod totals;
 
 pub use chance::Chance;
-pub use cluster::{Cluster, Host, Line, Rack, Site, Vm, Wan};
+pub use cluster::{Cluster, Host, Link, Rack, Site, Vm, Wan};
 pub use file::{parse, read};
 pub use generate::{Shape, generate};
 pub use inventory::parse as parse_inventory;
@@ -27,6 +27,6 @@ pub use meter::Meter;
 pub use missing::{Missing, missing};
 pub use moves::{Limits, Move, Order, Placement, evacuate};
 pub use replicate::{Likely, LikelyMove, PERCENTILES, Replicated, replicate};
-pub use run::{Fleeted, Moved, alone, run};
+pub use run::{FleetOutcome, MoveOutcome, alone, run};
 pub use task::{Fleet, TOLERANCE, Traffic};
 pub use totals::{Totals, totals};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::cluster::{Cluster, Line};
+use super::cluster::{Cluster, Link};
 
 /// A guest's move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +47,16 @@ pub struct Limits {
     pub at_once: Option<usize>,
     /// That leave, or arrive at, one host.
     pub per_host: Option<usize>,
-    /// Over one line that hosts share: an uplink, a core, a line between sites; each way.
-    pub per_line: Option<usize>,
+    /// Over one link that hosts share: an uplink, a core, a link between sites; each way.
+    pub per_link: Option<usize>,
 }
 
 impl Limits {
-    /// How many a line lets through at a time.
-    pub fn of(&self, line: Line) -> usize {
-        match line {
-            Line::Out(_) | Line::In(_) => self.per_host,
-            _ => self.per_line,
+    /// How many a link lets through at a time.
+    pub fn of(&self, link: Link) -> usize {
+        match link {
+            Link::Tx(_) | Link::Rx(_) => self.per_host,
+            _ => self.per_link,
         }
         .unwrap_or(usize::MAX)
     }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use statrs::statistics::{Data, OrderStatistics};
 
 use super::chance::Chance;
-use super::run::{Fleeted, run};
+use super::run::{FleetOutcome, run};
 use super::task::Fleet;
 use super::totals::{Totals, totals};
 
@@ -90,7 +90,7 @@ pub fn replicate(
 }
 
 /// When each guest that arrived began, its total time and downtime, s.
-fn moves(fleet: &Fleet, found: &Fleeted) -> Vec<Option<[f32; 3]>> {
+fn moves(fleet: &Fleet, found: &FleetOutcome) -> Vec<Option<[f32; 3]>> {
     let mut by_move = vec![None; fleet.moves.len()];
     for one in &found.moves {
         if let (Some(tmt), Some(down)) = (one.outcome.tmt(), one.outcome.downtime()) {

@@ -1,4 +1,4 @@
-//! Moving a fleet: moves start as slots and memory come free, and share lines and processors while they last.
+//! Moving a fleet: moves start as slots and memory come free, and share links and processors while they last.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -10,7 +10,7 @@ use migsim_models::spec::Mode;
 use migsim_models::units::{BitRate, SimTime, human_bytes};
 
 use super::chance::Chance;
-use super::cluster::Line;
+use super::cluster::Link;
 use super::meter::Meter;
 use super::processors::Processors;
 use super::task::Fleet;
@@ -22,7 +22,7 @@ const MOST_ANSWERS: usize = 12;
 
 /// What came of one move.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Moved {
+pub struct MoveOutcome {
     /// Which of the list's moves.
     pub index: usize,
     /// Which guest, by number.
@@ -31,7 +31,7 @@ pub struct Moved {
     pub hosts: [usize; 2],
     /// When it began.
     pub began: SimTime,
-    /// What it was, by its own clock; without its passes.
+    /// What it was, by its own clock; without its iterations.
     pub outcome: Outcome,
     /// What the guest lost of its service: seconds of standing still, of throttling, of faults, and of short processors.
     pub lost_s: f64,
@@ -39,7 +39,7 @@ pub struct Moved {
     pub why_not: Option<String>,
 }
 
-impl Moved {
+impl MoveOutcome {
     /// When it was over.
     pub fn ended(&self) -> SimTime {
         self.began + self.outcome.ended_at
@@ -48,14 +48,14 @@ impl Moved {
 
 /// What came of all of them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fleeted {
+pub struct FleetOutcome {
     /// In the order of the list.
-    pub moves: Vec<Moved>,
+    pub moves: Vec<MoveOutcome>,
     /// Moves that never began, and what they waited for that did not come free.
     pub never: Vec<(usize, String)>,
-    /// The lines, in the order of their meter.
-    pub lines: Vec<Line>,
-    /// Bytes on the wire, by line.
+    /// The links, in the order of their meter.
+    pub links: Vec<Link>,
+    /// Bytes on the wire, by link.
     pub carried: Meter,
     /// Processor seconds, by host.
     pub worked: Meter,
@@ -77,8 +77,8 @@ struct Run<'a> {
     fleet: &'a Fleet,
     profile: &'a Profile,
     world: World<FlowMemory>,
-    lines: BTreeMap<Line, LinkId>,
-    /// By line; the last is for all.
+    links: BTreeMap<Link, LinkId>,
+    /// By link; the last is for all.
     slots: Vec<Slots>,
     /// Bytes of memory that no guest has, by host; and the moves that wait for some.
     free: Vec<i128>,
@@ -87,10 +87,10 @@ struct Run<'a> {
     running: Vec<usize>,
     routes: Vec<Vec<LinkId>>,
     began: Vec<Option<SimTime>>,
-    done: Vec<Option<Moved>>,
+    done: Vec<Option<MoveOutcome>>,
     processors: Processors,
     carried: Meter,
-    /// By migration: bytes that it had carried over its lines, and when.
+    /// By migration: bytes that it had carried over its links, and when.
     known: Vec<(f64, SimTime)>,
     chance: Chance,
     changes: Vec<RateChange>,
@@ -104,7 +104,7 @@ pub fn run(
     chance: Chance,
     interrupted: &AtomicBool,
     mut progress: impl FnMut(usize),
-) -> Option<Fleeted> {
+) -> Option<FleetOutcome> {
     let mut run = Run::new(fleet, profile, chance);
     for index in 0..fleet.moves.len() {
         run.start(index);
@@ -131,7 +131,7 @@ pub fn run(
     for (migration, outcome) in cut {
         run.record(migration, outcome);
     }
-    let last = run.done.iter().flatten().map(Moved::ended).max().unwrap_or_default();
+    let last = run.done.iter().flatten().map(MoveOutcome::ended).max().unwrap_or_default();
     run.processors.close(last);
     let waited = |index: usize| {
         let one = fleet.moves[index];
@@ -145,10 +145,10 @@ pub fn run(
         }
     };
     let never = (0..fleet.moves.len()).filter(|index| run.done[*index].is_none()).map(|i| (i, waited(i))).collect();
-    Some(Fleeted {
+    Some(FleetOutcome {
         moves: run.done.into_iter().flatten().collect(),
         never,
-        lines: fleet.cluster.lines(),
+        links: fleet.cluster.links(),
         carried: run.carried,
         worked: run.processors.meter,
         most_at_once: run.most_at_once,
@@ -159,15 +159,15 @@ impl<'a> Run<'a> {
     fn new(fleet: &'a Fleet, profile: &'a Profile, chance: Chance) -> Run<'a> {
         let cluster = &fleet.cluster;
         let mut world = World::default();
-        let mut lines = BTreeMap::new();
+        let mut links = BTreeMap::new();
         let mut slots = Vec::new();
-        for line in cluster.lines() {
-            lines.insert(line, world.add_link(cluster.capacity(line)));
-            slots.push(Slots { most: fleet.limits.of(line), ..Slots::default() });
+        for link in cluster.links() {
+            links.insert(link, world.add_link(cluster.capacity(link)));
+            slots.push(Slots { most: fleet.limits.of(link), ..Slots::default() });
         }
         slots.push(Slots { most: fleet.limits.at_once.unwrap_or(usize::MAX), ..Slots::default() });
-        busy(fleet, &lines, &mut world);
-        let carried = Meter::new(lines.len());
+        busy(fleet, &links, &mut world);
+        let carried = Meter::new(links.len());
         world.watch_rates();
         world.set_tolerance(fleet.tolerance);
         let free = cluster.free();
@@ -175,7 +175,7 @@ impl<'a> Run<'a> {
             fleet,
             profile,
             world,
-            lines,
+            links,
             slots,
             crowded: vec![BinaryHeap::new(); free.len()],
             free,
@@ -198,7 +198,7 @@ impl<'a> Run<'a> {
         let one = self.fleet.moves[index];
         let vm = &cluster.vms[one.vm];
         let Some((route, rtt)) = cluster.route(vm.host, one.to) else { return };
-        let links: Vec<LinkId> = route.iter().map(|line| self.lines[line]).collect();
+        let links: Vec<LinkId> = route.iter().map(|link| self.links[link]).collect();
         let all = self.slots.len() - 1;
         let needed = || links.iter().map(|link| link.0).chain([all]);
         if let Some(full) = needed().find(|slot| self.slots[*slot].held >= self.slots[*slot].most) {
@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
         self.processors.begin(migration, [vm.host, one.to], (full, threads), &mut self.world);
     }
 
-    /// Shares lines and processors until neither changes the other any more.
+    /// Shares links and processors until neither changes the other any more.
     fn settle(&mut self) {
         for _ in 0..MOST_ANSWERS {
             self.world.settle();
@@ -255,7 +255,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What has changed for lines and processors.
+    /// What has changed for links and processors.
     fn measure(&mut self) {
         for change in self.changes.drain(..) {
             if self.known.len() <= change.migration {
@@ -285,13 +285,13 @@ impl<'a> Run<'a> {
         let vm = &self.fleet.cluster.vms[one.vm];
         let lost = outcome.lost_s();
         let why_not = (!outcome.completed()).then(|| crate::answer::why_not(&self.alone(index, &outcome), &outcome));
-        outcome.rounds = Vec::new();
+        outcome.iterations = Vec::new();
         let short = self.processors.end(migration, vm.cpu, outcome.completed(), &mut self.world);
         let down = outcome.downtime().map_or(0.0, SimTime::as_secs_f64);
         // A write to a page whose log was cleared is a fault; who wants to write more than they let it loses the rest.
         let kept = headroom(&vm.guest, self.profile, &vm.guest.workload.classes(vm.guest.memory)).min(1.0);
         let faulted = (1.0 - kept) * (outcome.ended_at.as_secs_f64() - down);
-        self.done[index] = Some(Moved {
+        self.done[index] = Some(MoveOutcome {
             index,
             vm: one.vm,
             hosts: [vm.host, one.to],
@@ -328,38 +328,38 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A move of a fleet as a question of one guest, on a link that gives it what it got of its lines.
+/// A move of a fleet as a question of one guest, on a link that gives it what it got of its links.
 pub fn alone(fleet: &Fleet, index: usize, outcome: &Outcome) -> Case {
     let one = fleet.moves[index];
     let vm = &fleet.cluster.vms[one.vm];
     let (route, rtt) = fleet.cluster.route(vm.host, one.to).unwrap_or_default();
     let mut path = fleet.cluster.path(vm, &route, rtt);
-    if let Some(bound) = outcome.bound_of_rounds.filter(|bound| bound.by == Bottleneck::Link) {
+    if let Some(bound) = outcome.bound_of_iterations.filter(|bound| bound.by == Bottleneck::Link) {
         path.capacity = path.capacity.min(BitRate((bound.bytes_per_s * 8.0) as u64)).max(BitRate(1));
     }
     Case { guest: vm.guest.clone(), path, policy: vm.policy.clone(), dirty_log: vm.dirty_log }
 }
 
-/// What other traffic takes from the lines, while it lasts.
-fn busy(fleet: &Fleet, lines: &BTreeMap<Line, LinkId>, world: &mut World<FlowMemory>) {
-    let mut changes: BTreeMap<Line, BTreeMap<SimTime, i128>> = BTreeMap::new();
+/// What other traffic takes from the links, while it lasts.
+fn busy(fleet: &Fleet, links: &BTreeMap<Link, LinkId>, world: &mut World<FlowMemory>) {
+    let mut changes: BTreeMap<Link, BTreeMap<SimTime, i128>> = BTreeMap::new();
     for traffic in &fleet.traffic {
         let Some((route, _)) = fleet.cluster.route(traffic.route[0], traffic.route[1]) else { continue };
-        for line in route {
-            let times = changes.entry(line).or_default();
+        for link in route {
+            let times = changes.entry(link).or_default();
             *times.entry(traffic.during.start).or_default() += i128::from(traffic.rate.0);
             if traffic.during.end < SimTime::MAX {
                 *times.entry(traffic.during.end).or_default() -= i128::from(traffic.rate.0);
             }
         }
     }
-    for (line, times) in changes {
+    for (link, times) in changes {
         let mut taken = 0;
         for (at, change) in times {
             taken += change;
-            let left = i128::from(fleet.cluster.capacity(line).0) - taken;
+            let left = i128::from(fleet.cluster.capacity(link).0) - taken;
             let left = u64::try_from(left.max(0)).map_or(BitRate::UNLIMITED, BitRate);
-            world.change_capacity(at, lines[&line], left);
+            world.change_capacity(at, links[&link], left);
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::cluster::Cluster;
 use super::missing::Missing;
 use super::replicate::{Likely, LikelyMove, Replicated};
-use super::run::{Fleeted, Moved};
+use super::run::{FleetOutcome, MoveOutcome};
 use super::totals::{Totals, totals};
 use crate::answer::shape::SCHEMA;
 use crate::answer::{Hosts, ending_word, outcome_word};
@@ -37,7 +37,7 @@ pub struct FleetAnswer {
     /// Every move, in the order of the list.
     pub moves: Vec<MoveShape>,
     /// Every link.
-    pub lines: Vec<LinkUse>,
+    pub links: Vec<LinkUse>,
     /// Every host.
     pub hosts: Vec<HostUse>,
 }
@@ -203,7 +203,7 @@ pub struct Findings<'a> {
     /// By which hosts' profile.
     pub hosts: Hosts<'a>,
     /// How it is expected to go.
-    pub found: &'a Fleeted,
+    pub found: &'a FleetOutcome,
     /// Who does not arrive.
     pub missing: &'a [Missing],
     /// How it went with other luck, where that was asked.
@@ -317,7 +317,7 @@ impl Findings<'_> {
         self.missing.get(at)
     }
 
-    fn moved(&self, one: &Moved) -> MoveShape {
+    fn moved(&self, one: &MoveOutcome) -> MoveShape {
         let seconds = |time: SimTime| time.as_secs_f64();
         MoveShape {
             name: self.guest(one.vm),
@@ -366,9 +366,9 @@ impl Findings<'_> {
             reason: one.reason.clone(),
             remedy: one.remedy.clone(),
         };
-        let line = |(index, line): (usize, &super::cluster::Line)| LinkUse {
-            name: self.cluster.line_name(*line),
-            capacity_bit_s: self.cluster.capacity(*line).0,
+        let link = |(index, link): (usize, &super::cluster::Link)| LinkUse {
+            name: self.cluster.link_name(*link),
+            capacity_bit_s: self.cluster.capacity(*link).0,
             wire_bytes: self.found.carried.total(index),
         };
         let host = |(index, host): (usize, &super::cluster::Host)| HostUse {
@@ -386,7 +386,7 @@ impl Findings<'_> {
             warnings: self.cluster.notes(),
             not_arrived_guests: self.missing.iter().map(missing).collect(),
             moves: self.found.moves.iter().map(|one| self.moved(one)).collect(),
-            lines: self.found.lines.iter().enumerate().map(line).collect(),
+            links: self.found.links.iter().enumerate().map(link).collect(),
             hosts: self.cluster.hosts.iter().enumerate().map(host).collect(),
         }
     }

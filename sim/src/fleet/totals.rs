@@ -3,7 +3,7 @@
 use migsim_models::units::SimTime;
 use serde::Serialize;
 
-use super::run::Fleeted;
+use super::run::FleetOutcome;
 
 /// The sums over all moves.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
@@ -42,7 +42,7 @@ pub struct Totals {
 }
 
 /// Sums up.
-pub fn totals(found: &Fleeted) -> Totals {
+pub fn totals(found: &FleetOutcome) -> Totals {
     let mut totals = Totals { never_left: found.never.len(), most_at_once: found.most_at_once, ..Totals::default() };
     for one in &found.moves {
         let (down, ended) = (one.outcome.downtime().map_or(0.0, SimTime::as_secs_f64), one.ended().as_secs_f64());

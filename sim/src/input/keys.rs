@@ -274,7 +274,7 @@ layered! {
         xbzrle_cache: Bytes = flag("xbzrle-cache", "SIZE");
         /// Channels of multifd, 0 for off [default: 0]
         multifd_channels: u32 = flag("multifd-channels", "N");
-        /// Post-copy switches after so many passes, 0 for at once [default: 1]
+        /// Post-copy switches after so many iterations, 0 for at once [default: 1]
         postcopy_after_passes: u32 = flag("postcopy-after-passes", "N");
         /// Post-copy switches at this time instead
         postcopy_after: SimTime = flag("postcopy-after", "TIME");

@@ -131,7 +131,7 @@ impl Case {
             switch: match (m.postcopy_after, m.postcopy_after_passes) {
                 (Some(at), _) => Switch::AfterTime(at),
                 (None, Some(0)) => Switch::AtStart,
-                (None, passes) => Switch::AfterPasses(passes.unwrap_or(1)),
+                (None, passes) => Switch::AfterIterations(passes.unwrap_or(1)),
             },
             timeout: m.timeout,
             on_timeout: m.on_timeout.unwrap_or_default(),

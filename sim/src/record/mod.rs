@@ -244,7 +244,7 @@ pub struct RowPrediction {
     /// Zero pages sent.
     pub zero_pages: f64,
     /// QEMU's dirty-sync-count.
-    pub rounds: Option<f64>,
+    pub dirty_syncs: Option<f64>,
     /// Suspend, copy, resume.
     pub offline_ms: Option<[f64; 3]>,
     /// How sure it is, where the profile was fitted and it was asked.
@@ -280,7 +280,7 @@ impl RowPrediction {
             wire_bytes: mean(&|run| run.wire_bytes as f64),
             normal_pages: mean(&|run| run.normal_pages as f64),
             zero_pages: mean(&|run| run.zero_pages as f64),
-            rounds: (!offline).then(|| mean(&|run| run.dirty_syncs as f64)),
+            dirty_syncs: (!offline).then(|| mean(&|run| run.dirty_syncs as f64)),
             offline_ms: (offline && completed).then(|| {
                 [
                     mean(&|run| run.downtime_parts.suspend.as_millis_f64()),
@@ -304,7 +304,7 @@ impl RowPrediction {
             count(self.wire_bytes),
             count(self.normal_pages),
             count(self.zero_pages),
-            self.rounds.map_or(String::new(), count),
+            self.dirty_syncs.map_or(String::new(), count),
             ms(phases[0]),
             ms(phases[1]),
             ms(phases[2]),
@@ -368,7 +368,7 @@ pub struct Observation {
     /// QEMU's transferred bytes.
     pub wire_bytes: Option<f64>,
     /// QEMU's dirty-sync-count.
-    pub rounds: Option<f64>,
+    pub dirty_syncs: Option<f64>,
     /// Suspend, copy, resume, ms.
     pub offline_ms: Option<[f64; 3]>,
     /// From the call to QEMU's start of the migration, ms.
@@ -482,7 +482,7 @@ fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -
         elapsed_ms: number("elapsed_ms")?,
         downtime_ms: number("downtime_ms")?,
         wire_bytes: number("wire_bytes")?,
-        rounds: number("rounds")?,
+        dirty_syncs: number("rounds")?,
         offline_ms: match offline {
             [Some(suspend), Some(copy), Some(resume)] => Some([suspend, copy, resume]),
             _ => None,
@@ -542,7 +542,7 @@ struct ModeErrors {
     elapsed: Sample,
     downtime_ms: Sample,
     wire: Sample,
-    rounds: [usize; 3],
+    dirty_syncs: [usize; 3],
     verdicts: [usize; 4],
 }
 
@@ -572,7 +572,7 @@ impl Summary {
             elapsed: Sample::new(),
             downtime_ms: Sample::new(),
             wire: Sample::new(),
-            rounds: [0; 3],
+            dirty_syncs: [0; 3],
             verdicts: [0; 4],
         });
         let completed = match outcome {
@@ -593,9 +593,9 @@ impl Summary {
         if let Some(bytes) = measured("wire_bytes").filter(|b| *b > 0.0) {
             errors.wire.push((prediction.wire_bytes / bytes - 1.0).abs());
         }
-        if let (Some(a), Some(b)) = (prediction.rounds, measured("rounds")) {
+        if let (Some(a), Some(b)) = (prediction.dirty_syncs, measured("rounds")) {
             let off = (libm::round(a) - b).abs();
-            errors.rounds[if off < 0.5 { 0 } else { 1 + usize::from(off > 1.5) }] += 1;
+            errors.dirty_syncs[if off < 0.5 { 0 } else { 1 + usize::from(off > 1.5) }] += 1;
         }
     }
 }
@@ -630,7 +630,7 @@ impl Display for Summary {
             line(f, "total time", &e.elapsed, 100.0, " %")?;
             line(f, "downtime", &e.downtime_ms, 1.0, " ms")?;
             line(f, "wire bytes", &e.wire, 100.0, " %")?;
-            let [exact, one, more] = e.rounds;
+            let [exact, one, more] = e.dirty_syncs;
             if exact + one + more > 0 {
                 write!(f, "\n  dirty syncs  exact {exact}, off by one {one}, by more {more}")?;
             }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, Subcommand};
 use migsim::answer::Hosts;
 use migsim::fleet::shape::Findings;
-use migsim::fleet::{Chance, Fleet, Fleeted, Shape, TOLERANCE, generate, missing, read, replicate, run, totals};
+use migsim::fleet::{Chance, Fleet, FleetOutcome, Shape, TOLERANCE, generate, missing, read, replicate, run, totals};
 use migsim::input::InputError;
 use migsim_models::profile::Profile;
 use migsim_report::file::{Care, Output, PictureOutput};
@@ -111,7 +111,7 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         return compare(args, fleet, &profile, (picture, prepared), &interrupted);
     }
     let page = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
-    let expected = || -> Option<Fleeted> {
+    let expected = || -> Option<FleetOutcome> {
         let bar = terminal::progress(fleet.moves.len() as u64, "{bar:40} {pos}/{len} moves over");
         let found = run(&fleet, &profile, Chance::none(), &interrupted, |over| bar.set_position(over as u64));
         bar.finish_and_clear();

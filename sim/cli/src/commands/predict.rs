@@ -37,7 +37,7 @@ pub(super) struct PredictArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     outputs: OutputArgs,
-    /// Draw the rounds over time
+    /// Draw the iterations over time
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
     /// Put a published model beside it, or all of them (see `migsim models`)
@@ -142,7 +142,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         .collect();
     prepared.write(&Predicted { answers: &answers, explain: args.explain })?;
     if let Some(picture) = picture {
-        picture.write(&plot::rounds(&answers[0]))?;
+        picture.write(&plot::iterations(&answers[0]))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! Expected counts: memory as a few dozen segments of like pages.
 //!
-//! Within a segment every page is as likely to be dirty as any other, so a segment is a handful of numbers, and a round costs one
+//! Within a segment every page is as likely to be dirty as any other, so a segment is a handful of numbers, and an iteration costs one
 //! or two exponentials for each segment that is written. For random writers this is exact in the mean, since a Poisson process forgets: a
 //! page clean at a sync counts from there, whatever came before. A sweeping writer is no chance at all and is kept exactly, as intervals.
 
@@ -17,9 +17,9 @@ const NOTHING: f64 = 1e-6;
 const MOST_CUTS: u64 = 64;
 /// Post-copy is followed in so many steps.
 const POSTCOPY_STEPS: f64 = 64.0;
-/// And a pass with XBZRLE: what is still as it was sent becomes less while the pass goes on.
+/// And an iteration with XBZRLE: what is still as it was sent becomes less while the iteration goes on.
 const XBZRLE_STEPS: f64 = 16.0;
-/// And a first pass over zero pages that the guest writes to meanwhile: written before they are sent, they are zero no more.
+/// And a first iteration over zero pages that the guest writes to meanwhile: written before they are sent, they are zero no more.
 const ZERO_STEPS: f64 = 64.0;
 
 /// The work that fits between faults is found from this share of what is wanted on, in so many steps, to about a thousandth.
@@ -102,7 +102,7 @@ struct Sweep {
     term: usize,
     pages: f64,
     rate: f64,
-    /// Pages written so far, over all rounds of the sweep.
+    /// Pages written so far, over all iterations of the sweep.
     written: f64,
     log: Intervals,
     /// The log as the last sync read it.
@@ -154,7 +154,7 @@ fn untouched(writer: Writer, rate: f64, work: f64) -> f64 {
 struct Cache {
     slots: f64,
     free: f64,
-    /// It is used from the first time that the scan has been round.
+    /// It is used from the first time that the scan has been iteration.
     active: bool,
 }
 

@@ -129,7 +129,7 @@ pub trait GuestMemory {
     /// What post-copy's faults have cost so far.
     fn faults(&self) -> Faults;
 
-    /// How much work the pass over it was that has just ended, in units of some ten nanoseconds.
+    /// How much work the iteration over it was that has just ended, in units of some ten nanoseconds.
     fn take_effort(&mut self) -> u64;
 
     /// Writes that have been replayed one by one.

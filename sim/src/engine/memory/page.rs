@@ -121,7 +121,7 @@ impl Writer {
     }
 }
 
-/// One slot of XBZRLE's cache: a page and the round in which it was last used.
+/// One slot of XBZRLE's cache: a page and the iteration in which it was last used.
 type CacheSlot = Option<(u64, u64)>;
 
 /// A write of the guest that waits for its page at the destination.
@@ -154,7 +154,7 @@ pub struct PageMemory {
     writers: Vec<Writer>,
     cache: Option<Vec<CacheSlot>>,
     cache_active: bool,
-    round: u64,
+    iteration: u64,
     /// Part of a page that was due at the last stop.
     owed: f64,
     speed: f64,
@@ -210,7 +210,7 @@ impl PageMemory {
             writers,
             cache: place.cache_pages.map(|n| vec![None; n as usize]),
             cache_active: false,
-            round: 1,
+            iteration: 1,
             owed: 0.0,
             speed: 1.0,
             postcopy: false,
@@ -334,9 +334,9 @@ impl PageMemory {
             // `migration/page_cache.c`, `cache_insert`: a slot used lately is not given to another page.
             let count = cache.len() as u64;
             let slot = &mut cache[(page % count) as usize];
-            let fresh = |(cached, age): &(u64, u64)| *cached != page && age + XBZRLE_LIFETIME > self.round;
+            let fresh = |(cached, age): &(u64, u64)| *cached != page && age + XBZRLE_LIFETIME > self.iteration;
             if !slot.as_ref().is_some_and(fresh) {
-                *slot = Some((page, self.round));
+                *slot = Some((page, self.iteration));
             }
         }
         self.changed.unset(page);
@@ -465,7 +465,7 @@ impl GuestMemory for PageMemory {
 
     fn sync(&mut self, now: SimTime) -> f64 {
         self.write_until(now);
-        self.round += 1;
+        self.iteration += 1;
         let before = self.pending;
         self.pending = 0;
         for (bits, log) in self.bitmap.words.iter_mut().zip(&self.log.words) {

@@ -42,8 +42,8 @@ impl<M: GuestMemory> Migration<M> {
 
     pub(super) fn give_up(&mut self, now: SimTime, ending: Ending) {
         if self.stage == Stage::Iterating {
-            self.round.unsent_pages = self.memory.pending();
-            self.end_round(now, Decision::GiveUp);
+            self.iteration.unsent_pages = self.memory.pending();
+            self.end_iteration(now, Decision::GiveUp);
         }
         self.terms = Terms {
             ti: now.since(self.settings.first_page),
@@ -81,16 +81,16 @@ impl<M: GuestMemory> Migration<M> {
         o.faults = self.memory.faults();
         o.effort = self.effort + self.memory.take_effort() + EFFORT_OF_WRITE * self.memory.replayed();
         if whole.total() > 0.0 && self.settings.policy.mode != Mode::Offline {
-            let rounds = self.bound();
+            let iterations = self.bound();
             let speeds = self.settings.speeds.slowed(self.cpu);
-            let sent_s = speeds.wire(&whole) / rounds.bytes_per_s;
-            self.outcome.bound_of_rounds = Some(rounds);
+            let sent_s = speeds.wire(&whole) / iterations.bytes_per_s;
+            self.outcome.bound_of_iterations = Some(iterations);
             // Zero pages go first. They may have taken longer than all others, and under a cap that post-copy does not have.
             let scanned_s = whole.zero * speeds.zero_s;
             let zero_wire = whole.zero * qemu::ZERO_PAGE_WIRE;
             let capped_s = if zero_wire <= self.wire_at_stop { zero_wire / self.settings.speeds.cap } else { 0.0 };
             self.outcome.bound = Some(if scanned_s.max(capped_s) <= sent_s {
-                rounds
+                iterations
             } else if scanned_s > capped_s {
                 Bound { by: Bottleneck::ZeroPageScan, bytes_per_s: whole.zero * PAGE_BYTES as f64 / scanned_s }
             } else {
@@ -104,7 +104,7 @@ impl<M: GuestMemory> Migration<M> {
         let s = &self.settings;
         // Once the guest has stopped here there is no cap, or that of post-copy.
         let most_by_cap = match self.outcome.switched_at {
-            _ if 2.0 * self.wire_at_stop > self.round_wire => s.speeds.cap,
+            _ if 2.0 * self.wire_at_stop > self.iteration_wire => s.speeds.cap,
             Some(_) => s.postcopy_cap,
             None => f64::INFINITY,
         };

@@ -88,7 +88,7 @@ pub(super) struct Window {
     pub(super) queued: f64,
     /// For so long QEMU is still busy with other things.
     idle: f64,
-    /// For so long the current round has been sending: its iterations are counted from there. Below zero before it does.
+    /// For so long the current iteration has been sending: its iterations are counted from there. Below zero before it does.
     pub(super) sending: f64,
     /// How long an iteration of its loop takes while a full socket lets it sleep; zero before the first.
     slice: f64,
@@ -131,15 +131,15 @@ impl Window {
         self.idle = time.as_secs_f64();
     }
 
-    /// A new round begins to send after the sync, with which QEMU is busy for so long from `now` on.
-    pub(super) fn begin_round(&mut self, now: SimTime, sync: SimTime) {
+    /// A new iteration begins to send after the sync, with which QEMU is busy for so long from `now` on.
+    pub(super) fn begin_iteration(&mut self, now: SimTime, sync: SimTime) {
         self.busy(now, sync);
         self.sending = -self.idle;
         self.look_in = None;
     }
 
     /// From now on an iteration of QEMU's loop takes so long. Where it stands in the one under way stays as it is: what it would be, were
-    /// all iterations of the round as long, changes by many of them with each small change of the rate.
+    /// all iterations of the iteration as long, changes by many of them with each small change of the rate.
     fn keep_phase(&mut self, slice: f64) {
         let before = std::mem::replace(&mut self.slice, slice);
         if before > 0.0 && before != slice && self.sending > 0.0 {

@@ -10,7 +10,7 @@
 //!   demand()             what it could use of the link
 //! ```
 //!
-//! Between two decisions everything is piecewise linear, so a plan is a handful of legs and a round costs one event, however
+//! Between two decisions everything is piecewise linear, so a plan is a handful of legs and an iteration costs one event, however
 //! long it takes.
 //!
 //! | file | holds |
@@ -32,7 +32,7 @@ mod precopy;
 mod rule;
 mod settings;
 
-pub use outcome::{Bottleneck, Bound, Decision, Ending, Outcome, Patience, Round};
+pub use outcome::{Bottleneck, Bound, Decision, Ending, Iteration, Outcome, Patience};
 pub use rule::Look;
 
 use migsim_models::equations::{DowntimeParts, Terms};
@@ -43,7 +43,7 @@ use migsim_models::units::SimTime;
 
 use crate::engine::{GuestMemory, PageCount};
 use legs::{Goal, Plan, Window};
-use patience::{STUCK_ROUNDS, Waiting};
+use patience::{STUCK_ITERATIONS, Waiting};
 use rule::OwnRule;
 use settings::Settings;
 
@@ -54,7 +54,7 @@ const MOMENT: SimTime = SimTime(20_000);
 enum Stage {
     /// Until the first page is sent.
     Setup,
-    /// Rounds of pre-copy.
+    /// Iterations of pre-copy.
     Iterating,
     /// The last sync of pre-copy is under way, the guest still runs.
     Stopping,
@@ -103,7 +103,7 @@ pub struct Migration<M> {
     wire_at_decision: f64,
     last_sync: SimTime,
     syncs: u64,
-    /// How often progress was judged, and how much work the rounds were.
+    /// How often progress was judged, and how much work the iterations were.
     looks: u64,
     effort: u64,
     best_pending: f64,
@@ -111,8 +111,8 @@ pub struct Migration<M> {
     best_at: SimTime,
     /// It gets nowhere, and waits for its timeout or its switch to post-copy.
     waiting: Option<Waiting>,
-    /// It is watched for so many rounds at least: more each time that they were found to be unlike.
-    watched_rounds: u64,
+    /// It is watched for so many iterations at least: more each time that they were found to be unlike.
+    watched_iterations: u64,
     suspended_at: Option<SimTime>,
     stopped_at: SimTime,
     overhead_end: SimTime,
@@ -123,8 +123,8 @@ pub struct Migration<M> {
     terms: Terms,
     parts: DowntimeParts,
     outcome: Outcome,
-    round: Round,
-    round_wire: f64,
+    iteration: Iteration,
+    iteration_wire: f64,
     /// Endless while the guest runs here.
     wire_at_stop: f64,
     sent: PageCount,
@@ -168,7 +168,7 @@ impl<M: GuestMemory> Migration<M> {
             best_look: 0,
             best_at: SimTime::ZERO,
             waiting: None,
-            watched_rounds: STUCK_ROUNDS,
+            watched_iterations: STUCK_ITERATIONS,
             suspended_at: None,
             stopped_at: SimTime::ZERO,
             overhead_end: SimTime::ZERO,
@@ -178,8 +178,8 @@ impl<M: GuestMemory> Migration<M> {
             terms: Terms::default(),
             parts: DowntimeParts::default(),
             outcome: Outcome::new(policy.mode),
-            round: Round::default(),
-            round_wire: 0.0,
+            iteration: Iteration::default(),
+            iteration_wire: 0.0,
             wire_at_stop: f64::INFINITY,
             sent: PageCount::default(),
             arrived: 0.0,
@@ -321,7 +321,7 @@ impl<M: GuestMemory> Migration<M> {
         self.switch_at.filter(|_| self.stage == Stage::Iterating)
     }
 
-    /// Not in the first round, nor while nothing moves: it would change nothing.
+    /// Not in the first iteration, nor while nothing moves: it would change nothing.
     fn forced_sync(&self) -> Option<SimTime> {
         let matters = self.stage == Stage::Iterating && self.rate > 0.0 && self.skips().is_none();
         self.forced_sync_at.filter(|_| matters)
@@ -365,7 +365,7 @@ impl<M: GuestMemory> Migration<M> {
                 }
                 self.ram_received = now;
                 self.waited_for_path |= now > self.overhead_end;
-                self.end_round(now, Decision::End);
+                self.end_iteration(now, Decision::End);
                 self.stage = Stage::DeviceState;
                 self.window.queued += self.settings.device_bytes;
             }
@@ -469,6 +469,6 @@ impl<M: GuestMemory> Migration<M> {
         self.arrived += self.window.arrived() - before.arrived();
         self.plan.clear(now);
         self.sent.add(&sent);
-        self.round.pages.add(&sent);
+        self.iteration.pages.add(&sent);
     }
 }

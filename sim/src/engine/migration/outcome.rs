@@ -13,7 +13,7 @@ pub enum Ending {
     Completed,
     /// Its timeout came first, and it was given up.
     TimedOut,
-    /// Rounds no longer made progress, and there was no timeout to wait for: it does not converge.
+    /// Iterations no longer made progress, and there was no timeout to wait for: it does not converge.
     #[default]
     NoProgress,
     /// The path carries nothing any more.
@@ -77,13 +77,13 @@ pub enum Decision {
     GiveUp,
 }
 
-/// One pass: from a sync to the next; of very many, several in one.
+/// One iteration: from a sync to the next; of very many, several in one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Round {
-    /// The number of its last pass, counted from 1. The last one is sent with the guest stopped, or behind it.
+pub struct Iteration {
+    /// The number of its last iteration, counted from 1. The last one is sent with the guest stopped, or behind it.
     pub n: u64,
-    /// How many passes it stands for: one, but where there were so many that the list was thinned.
-    pub passes: u64,
+    /// How many iterations it stands for: one, but where there were so many that the list was thinned.
+    pub stands_for: u64,
     /// The sync that began it.
     pub start: SimTime,
     /// The sync that ended it.
@@ -92,7 +92,7 @@ pub struct Round {
     pub pages: PageCount,
     /// Bytes on the wire.
     pub wire_bytes: f64,
-    /// Pages that were still to be sent when it ended: QEMU looks before a pass is through.
+    /// Pages that were still to be sent when it ended: QEMU looks before an iteration is through.
     pub unsent_pages: f64,
     /// Pages to be sent after the sync that ended it: what was left over and what had become dirty.
     pub dirty_pages_at_end: f64,
@@ -104,13 +104,13 @@ pub struct Round {
     pub decision: Decision,
 }
 
-impl Round {
+impl Iteration {
     /// This and the next in one.
-    fn and(&self, next: &Round) -> Round {
+    fn and(&self, next: &Iteration) -> Iteration {
         let mut pages = self.pages;
         pages.add(&next.pages);
-        Round {
-            passes: self.passes + next.passes,
+        Iteration {
+            stands_for: self.stands_for + next.stands_for,
             start: self.start,
             pages,
             wire_bytes: self.wire_bytes + next.wire_bytes,
@@ -166,11 +166,11 @@ pub struct Outcome {
     /// What held the stream of pages back for most of the time; `None`: no page was sent.
     pub bound: Option<Bound>,
     /// What held back the pages that a guest writes again and again; as [`Outcome::bound`], but never the scan for zero pages.
-    pub bound_of_rounds: Option<Bound>,
-    /// Every pass, or where there were very many, several in one.
-    pub rounds: Vec<Round>,
-    /// How many passes there were.
-    pub passes: u64,
+    pub bound_of_iterations: Option<Bound>,
+    /// Every iteration, or where there were very many, several in one.
+    pub iterations: Vec<Iteration>,
+    /// How many iterations there were.
+    pub iteration_count: u64,
     /// How much work it was to find out, in units of some ten nanoseconds; the same on every machine.
     pub effort: u64,
 }
@@ -197,40 +197,42 @@ impl Outcome {
             throttle_percent: 0,
             faults: Faults::default(),
             bound: None,
-            bound_of_rounds: None,
-            rounds: Vec::with_capacity(8),
-            passes: 0,
+            bound_of_iterations: None,
+            iterations: Vec::with_capacity(8),
+            iteration_count: 0,
             effort: 0,
         }
     }
 
-    pub(super) fn push(&mut self, round: Round) {
-        self.passes = round.n;
-        self.rounds.push(round);
-        if self.rounds.len() >= MOST_KEPT {
-            let last = self.rounds.split_off(self.rounds.len() - KEPT_WHOLE);
-            let middle = self.rounds.split_off(KEPT_WHOLE);
-            self.rounds.extend(middle.chunks(2).map(|pair| match pair {
+    pub(super) fn push(&mut self, iteration: Iteration) {
+        self.iteration_count = iteration.n;
+        self.iterations.push(iteration);
+        if self.iterations.len() >= MOST_KEPT {
+            let last = self.iterations.split_off(self.iterations.len() - KEPT_WHOLE);
+            let middle = self.iterations.split_off(KEPT_WHOLE);
+            self.iterations.extend(middle.chunks(2).map(|pair| match pair {
                 [a, b] => a.and(b),
                 one => one[0],
             }));
-            self.rounds.extend(last);
+            self.iterations.extend(last);
         }
     }
 
-    /// Pages left to send over time, in seconds: at the beginning and the end of each pass.
+    /// Pages left to send over time, in seconds: at the beginning and the end of each iteration.
     pub fn left_over_time(&self) -> Vec<(f64, f64)> {
-        let ends = self.rounds.iter().map(|round| {
-            let pending = round.pages.total() + round.unsent_pages;
-            [(round.start.as_secs_f64(), pending), (round.end.as_secs_f64(), round.unsent_pages)]
+        let ends = self.iterations.iter().map(|iteration| {
+            let pending = iteration.pages.total() + iteration.unsent_pages;
+            [(iteration.start.as_secs_f64(), pending), (iteration.end.as_secs_f64(), iteration.unsent_pages)]
         });
         ends.flatten().collect()
     }
 
     /// Seconds of the guest's service that throttling took.
     pub fn throttled_s(&self) -> f64 {
-        let share = |round: &Round| f64::from(round.throttle_percent) / 100.0;
-        self.rounds.iter().fold(0.0, |sum, round| sum + share(round) * (round.end - round.start).as_secs_f64())
+        let share = |iteration: &Iteration| f64::from(iteration.throttle_percent) / 100.0;
+        self.iterations
+            .iter()
+            .fold(0.0, |sum, iteration| sum + share(iteration) * (iteration.end - iteration.start).as_secs_f64())
     }
 
     /// Seconds of its service that the guest lost to the migration itself: down, throttled, in post-copy's faults.

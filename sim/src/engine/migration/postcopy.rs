@@ -9,11 +9,11 @@ impl<M: GuestMemory> Migration<M> {
     /// Post-copy: the guest stops here, to run there (`migration/migration.c`, `postcopy_start`).
     pub(super) fn switch_over(&mut self, now: SimTime) {
         self.switch_at = None;
-        self.round.unsent_pages = self.memory.pending();
-        self.end_round(now, Decision::SwitchOver);
+        self.iteration.unsent_pages = self.memory.pending();
+        self.end_iteration(now, Decision::SwitchOver);
         self.halt(now);
         // The dirty bitmap of the last sync is what the destination throws away and pulls again.
-        self.round.start = now;
+        self.iteration.start = now;
         self.terms.ti = self.stopped_at.since(self.settings.first_page);
         self.outcome.switched_at = Some(now);
         self.memory.start_postcopy(now);
@@ -44,7 +44,7 @@ impl<M: GuestMemory> Migration<M> {
         if self.memory.pending() > 0.0 || self.window.queued > 0.5 {
             return;
         }
-        self.end_round(now, Decision::End);
+        self.end_iteration(now, Decision::End);
         // Everything may be there before the guest runs.
         let resumed = self.outcome.resumed_at.unwrap_or(now);
         self.waited_for_path |= now > resumed;

@@ -6,10 +6,10 @@ use migsim_models::units::{PAGE_BYTES, SimTime};
 
 use super::legs::Window;
 use super::rule::{Look, OwnRule};
-use super::{Decision, Migration, Round, Stage};
+use super::{Decision, Iteration, Migration, Stage};
 use crate::engine::{GuestMemory, PageCount};
 
-/// Before 1.3 a round is but one quota of the rate limit. Where so many lie before QEMU could stop, one look stands for several.
+/// Before 1.3 an iteration is but one quota of the rate limit. Where so many lie before QEMU could stop, one look stands for several.
 const QUOTAS_AHEAD: f64 = 1024.0;
 
 impl<M: GuestMemory> Migration<M> {
@@ -21,7 +21,7 @@ impl<M: GuestMemory> Migration<M> {
         self.last_decision = now;
         self.window = Window::starting(now);
         self.stage = Stage::Iterating;
-        self.round = Round { n: 1, passes: 1, start: now, ..Round::default() };
+        self.iteration = Iteration { n: 1, stands_for: 1, start: now, ..Iteration::default() };
     }
 
     /// QEMU looks at what is left (`migration/migration.c`, `migration_iteration_run`).
@@ -36,8 +36,8 @@ impl<M: GuestMemory> Migration<M> {
             // The quotas that were filled since the last look had a sync each.
             let quotas = libm::round(self.window.sending / self.quota_s()).max(1.0) as u64;
             self.syncs += quotas - 1;
-            self.round.passes += quotas - 1;
-            self.round.n += quotas - 1;
+            self.iteration.stands_for += quotas - 1;
+            self.iteration.n += quotas - 1;
         }
         if self.own_rule.is_some() {
             return self.ask_own_rule(now);
@@ -45,19 +45,19 @@ impl<M: GuestMemory> Migration<M> {
         // `ram_save_pending` syncs below the threshold, which is 0 in the first 100 ms; from 8.0 on also at it.
         let threshold = self.window.threshold;
         if threshold == 0.0 && qemu.major < 8 {
-            self.round.unsent_pages = self.memory.pending();
-            self.end_round(now, Decision::StopUnsynced);
+            self.iteration.unsent_pages = self.memory.pending();
+            self.end_iteration(now, Decision::StopUnsynced);
             return self.prepare_stop(now, SimTime::ZERO);
         }
         let sync = self.settings.sync;
         self.sync(now);
         if qemu::may_stop(self.pending_bytes(), threshold, qemu) {
-            self.end_round(now, Decision::Stop);
+            self.end_iteration(now, Decision::Stop);
             return self.prepare_stop(now, sync);
         }
         self.iterate(now);
         if self.settings.policy.mode == Mode::Postcopy
-            && self.settings.policy.switch == Switch::AfterPasses(u32::try_from(self.syncs - 1).unwrap_or(u32::MAX))
+            && self.settings.policy.switch == Switch::AfterIterations(u32::try_from(self.syncs - 1).unwrap_or(u32::MAX))
         {
             self.switch_at = Some(now + self.settings.switch_delay);
         }
@@ -65,8 +65,8 @@ impl<M: GuestMemory> Migration<M> {
 
     /// Another iteration, unless it gets nowhere.
     fn iterate(&mut self, now: SimTime) {
-        self.end_round(now, Decision::Iterate);
-        self.window.begin_round(now, self.settings.sync);
+        self.end_iteration(now, Decision::Iterate);
+        self.window.begin_iteration(now, self.settings.sync);
         self.looks += 1;
         self.judge_progress(now);
     }
@@ -76,7 +76,7 @@ impl<M: GuestMemory> Migration<M> {
         let dirtied = self.sync(now);
         let look = Look {
             now,
-            iterations: self.round.n,
+            iterations: self.iteration.n,
             pending_pages: self.memory.pending(),
             dirtied_pages: dirtied,
             wire_bytes: self.settings.speeds.wire(&self.sent),
@@ -86,7 +86,7 @@ impl<M: GuestMemory> Migration<M> {
         if !stops {
             return self.iterate(now);
         }
-        self.end_round(now, Decision::Stop);
+        self.end_iteration(now, Decision::Stop);
         self.prepare_stop(now, self.settings.sync);
     }
 
@@ -108,10 +108,10 @@ impl<M: GuestMemory> Migration<M> {
         libm::floor((self.pending_bytes() - threshold) / quota / QUOTAS_AHEAD).max(1.0)
     }
 
-    /// A sync, with which a round ends, and which may throttle. Returns the pages newly dirty (`migration/ram.c`, `migration_bitmap_sync`).
+    /// A sync, with which an iteration ends, and which may throttle. Returns the pages newly dirty (`migration/ram.c`, `migration_bitmap_sync`).
     fn sync(&mut self, now: SimTime) -> f64 {
-        self.round.unsent_pages = self.memory.pending();
-        self.round.threshold_bytes = self.window.threshold;
+        self.iteration.unsent_pages = self.memory.pending();
+        self.iteration.threshold_bytes = self.window.threshold;
         let newly = self.memory.sync(now);
         self.syncs += 1;
         self.last_sync = now;
@@ -146,34 +146,34 @@ impl<M: GuestMemory> Migration<M> {
         self.settings.first_page + SimTime((since.0 / period.0 + 1).saturating_mul(period.0))
     }
 
-    pub(super) fn end_round(&mut self, now: SimTime, decision: Decision) {
-        if self.round.start == now && self.round.pages == PageCount::default() {
+    pub(super) fn end_iteration(&mut self, now: SimTime, decision: Decision) {
+        if self.iteration.start == now && self.iteration.pages == PageCount::default() {
             return;
         }
-        self.round.end = now;
-        self.round.decision = decision;
+        self.iteration.end = now;
+        self.iteration.decision = decision;
         if decision == Decision::End {
-            self.round.unsent_pages = 0.0;
+            self.iteration.unsent_pages = 0.0;
         }
-        self.round.dirty_pages_at_end = self.memory.pending();
+        self.iteration.dirty_pages_at_end = self.memory.pending();
         let wire = self.settings.speeds.wire(&self.sent);
-        self.round.wire_bytes = wire - self.round_wire;
-        self.round_wire = wire;
-        let next = Round {
-            n: self.round.n + 1,
-            passes: 1,
+        self.iteration.wire_bytes = wire - self.iteration_wire;
+        self.iteration_wire = wire;
+        let next = Iteration {
+            n: self.iteration.n + 1,
+            stands_for: 1,
             start: now,
             throttle_percent: self.throttle.percent,
-            ..Round::default()
+            ..Iteration::default()
         };
-        self.outcome.push(std::mem::replace(&mut self.round, next));
+        self.outcome.push(std::mem::replace(&mut self.iteration, next));
     }
 
     /// From 9.2 on auto-converge looks every five seconds whether a sync has come, and makes one if not.
     pub(super) fn force_sync(&mut self, now: SimTime) {
         if now - self.last_sync >= qemu::FORCED_SYNC_PERIOD {
             self.sync(now);
-            self.end_round(now, Decision::ForcedSync);
+            self.end_iteration(now, Decision::ForcedSync);
             self.window.busy(now, self.settings.sync);
             self.looks += 1;
             self.run_out_of_patience(now);
@@ -199,7 +199,7 @@ impl<M: GuestMemory> Migration<M> {
     /// Stops the guest and syncs a last time; both, and the flush of the disks, take until `overhead_end`.
     pub(super) fn halt(&mut self, now: SimTime) {
         self.stopped_at = self.suspended_at.unwrap_or(now);
-        self.wire_at_stop = self.round_wire;
+        self.wire_at_stop = self.iteration_wire;
         self.let_run(now, 0.0);
         self.memory.sync(now);
         self.syncs += 1;
