@@ -40,21 +40,38 @@ fn noise() -> Vec<u8> {
 
 fn build_guest(sources: &Path, out: &Path) {
     let mut gcc = Command::new("gcc");
-    gcc.args(["-m32", "-march=i686", "-ffreestanding", "-nostdlib", "-static", "-fno-pic", "-fno-pie", "-no-pie"])
-        // The guest runs where instructions are emulated one by one: no floating point, no vectors.
-        .args(["-mgeneral-regs-only", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-O2"])
-        .args(["-Wall", "-Wextra", "-Werror"])
-        .args(["-Wl,--build-id=none", "-Wl,-melf_i386", "-Wl,-z,noexecstack", "-Wl,--no-warn-rwx-segments"])
-        .arg(format!("-Wa,-I{}", out.display()))
-        .arg("-T")
-        .arg(sources.join("link.ld"))
-        .arg("-o")
-        .arg(out.join("guest.elf"))
-        .arg(sources.join("boot.S"))
-        .arg(sources.join("guest.c"));
+    gcc.args([
+        "-m32",
+        "-march=i686",
+        "-ffreestanding",
+        "-nostdlib",
+        "-static",
+        "-fno-pic",
+        "-fno-pie",
+        "-no-pie",
+    ])
+    // The guest runs where instructions are emulated one by one: no floating point, no vectors.
+    .args(["-mgeneral-regs-only", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-O2"])
+    .args(["-Wall", "-Wextra", "-Werror"])
+    .args([
+        "-Wl,--build-id=none",
+        "-Wl,-melf_i386",
+        "-Wl,-z,noexecstack",
+        "-Wl,--no-warn-rwx-segments",
+    ])
+    .arg(format!("-Wa,-I{}", out.display()))
+    .arg("-T")
+    .arg(sources.join("link.ld"))
+    .arg("-o")
+    .arg(out.join("guest.elf"))
+    .arg(sources.join("boot.S"))
+    .arg(sources.join("guest.c"));
     match gcc.output() {
         Ok(done) if done.status.success() => {}
-        Ok(done) => panic!("gcc could not build calibrate/guest:\n{}", String::from_utf8_lossy(&done.stderr)),
+        Ok(done) => panic!(
+            "gcc could not build calibrate/guest:\n{}",
+            String::from_utf8_lossy(&done.stderr)
+        ),
         Err(e) => panic!(
             "gcc, which builds the guest of real runs, did not start: {e}\n\
              install it with `apt-get install gcc`, or build what needs no real migrations with `--no-default-features`"

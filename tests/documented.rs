@@ -1,4 +1,5 @@
-//! The commands that README and docs print, run as they are printed: shared by the tests of both programs.
+//! The commands that README and docs print, run as they are printed: shared by the tests of both
+//! programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,9 @@ fn root() -> PathBuf {
 fn commands() -> Vec<Printed> {
     let mut files = vec![root().join("README.md")];
     files.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
-    files.retain(|file| file.extension().is_some_and(|ending| ending == "md") && !file.ends_with("validation.md"));
+    files.retain(|file| {
+        file.extension().is_some_and(|ending| ending == "md") && !file.ends_with("validation.md")
+    });
     files.sort();
     let mut found = Vec::new();
     for file in files {
@@ -46,7 +49,8 @@ fn commands() -> Vec<Printed> {
     found
 }
 
-/// A folder in which printed commands find what they name: a copy of what the repository has, and somebody's files.
+/// A folder in which printed commands find what they name: a copy of what the repository has, and
+/// somebody's files.
 fn workshop() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let copy = |from: &str, to: &str| {
@@ -59,7 +63,10 @@ fn workshop() -> tempfile::TempDir {
     copy("docs/pictures", "docs/pictures");
     copy("tests/data", "tests/data");
     for campaign in ["kvm-lab", "paper", "fresh"] {
-        copy(&format!("calibrate/data/{campaign}/runs.csv"), &format!("calibrate/data/{campaign}/runs.csv"));
+        copy(
+            &format!("calibrate/data/{campaign}/runs.csv"),
+            &format!("calibrate/data/{campaign}/runs.csv"),
+        );
     }
     let fresh = fs::read_to_string(root().join("calibrate/data/fresh/runs.csv")).unwrap();
     let few: String = fresh.lines().take(13).map(|line| line.to_owned() + "\n").collect();
@@ -70,8 +77,8 @@ fn workshop() -> tempfile::TempDir {
     folder
 }
 
-/// Runs those of the printed commands that `choose` returns, in the order of their page, for one's file is the next one's input; returns how
-/// many there were.
+/// Runs those of the printed commands that `choose` returns, in the order of their page, for one's
+/// file is the next one's input; returns how many there were.
 pub(crate) fn run_each(program: &str, choose: impl Fn(Printed) -> Option<Printed>) -> usize {
     let workshop = workshop();
     let programs = Path::new(program).parent().unwrap();
@@ -80,7 +87,8 @@ pub(crate) fn run_each(program: &str, choose: impl Fn(Printed) -> Option<Printed
     chosen.len()
 }
 
-/// Runs a command as it is printed, with the programs of `folder` in the path; it has to answer, and with what is printed under it.
+/// Runs a command as it is printed, with the programs of `folder` in the path; it has to answer,
+/// and with what is printed under it.
 fn run(printed: &Printed, programs: &Path, workshop: &Path) {
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
     let output = Command::new("bash")
@@ -89,10 +97,12 @@ fn run(printed: &Printed, programs: &Path, workshop: &Path) {
         .current_dir(workshop)
         .output()
         .unwrap();
-    let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (said, error) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let Printed { file, command, output: expected } = printed;
     // Of a fleet, that some guests do not arrive is an answer.
-    let answered = output.status.success() || command.starts_with("migsim fleet") && output.status.code() == Some(1);
+    let answered = output.status.success()
+        || command.starts_with("migsim fleet") && output.status.code() == Some(1);
     assert!(answered, "{file}: {command}: {}\n{error}", output.status);
     let mut lines = said.lines();
     for line in expected {

@@ -1,4 +1,5 @@
-//! The dirty curve of a running guest: how many distinct pages it writes within windows of several lengths.
+//! The dirty curve of a running guest: how many distinct pages it writes within windows of several
+//! lengths.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,10 +26,12 @@ pub enum Method {
     DirtyRing,
     /// A sample of pages is compared with itself: works everywhere, and is coarse.
     PageSampling,
-    /// The guest stands still while all of its memory is written down, at first and after each window, and it is compared: exact, for guests
-    /// that may stand still. A page that is written and holds what it held before is not seen.
+    /// The guest stands still while all of its memory is written down, at first and after each
+    /// window, and it is compared: exact, for guests that may stand still. A page that is
+    /// written and holds what it held before is not seen.
     Snapshots,
-    /// The guest is migrated to nowhere and its dirty log counted, then the migration is given up: sees each write.
+    /// The guest is migrated to nowhere and its dirty log counted, then the migration is given up:
+    /// sees each write.
     Rehearsal,
 }
 
@@ -115,9 +118,11 @@ pub struct Asked<'a> {
 pub struct Found {
     /// The curve.
     pub curve: Curve,
-    /// How much of its memory its QEMU holds: what it has ever touched; `None`: that could not be seen.
+    /// How much of its memory its QEMU holds: what it has ever touched; `None`: that could not be
+    /// seen.
     pub touched: Option<Pages>,
-    /// The speed of the card that its host's default route goes through; `None`: that could not be seen.
+    /// The speed of the card that its host's default route goes through; `None`: that could not be
+    /// seen.
     pub card: Option<BitRate>,
     /// Its processors.
     pub vcpus: u32,
@@ -125,12 +130,13 @@ pub struct Found {
     pub qemu: String,
 }
 
-/// Measures a domain. `reach`: how commands get to its host, or why they do not; without them what libvirt measures itself is left.
-/// `step` hears of each window before it begins.
+/// Measures a domain. `reach`: how commands get to its host, or why they do not; without them what
+/// libvirt measures itself is left. `step` hears of each window before it begins.
 ///
 /// # Errors
-/// The domain does not run, what was asked for is not there, a measurement does not end, or it was interrupted. Whatever a measurement has
-/// changed of the guest has been put back then, or the error says that it could not be.
+/// The domain does not run, what was asked for is not there, a measurement does not end, or it was
+/// interrupted. Whatever a measurement has changed of the guest has been put back then, or the
+/// error says that it could not be.
 pub fn measure(
     connect: &Connect,
     reach: &anyhow::Result<Reach>,
@@ -140,8 +146,9 @@ pub fn measure(
     mut step: impl FnMut(u32),
 ) -> anyhow::Result<Found> {
     ffi::start_event_loop();
-    let domain =
-        connect.lookup_domain_by_name(name).doing(format!("no domain `{name}`; `virsh list` shows those that run"))?;
+    let domain = connect
+        .lookup_domain_by_name(name)
+        .doing(format!("no domain `{name}`; `virsh list` shows those that run"))?;
     let info = domain.info().doing(format!("asking about `{name}`"))?;
     let memory = Pages(info.max_mem / 4);
     let uuid = domain.uuid_string().doing("asking for the domain's id")?;
@@ -153,7 +160,9 @@ pub fn measure(
             let reach = match reach {
                 Ok(reach) => reach.clone(),
                 Err(why) => {
-                    bail!("this method works at the guest's host: {why:#}; methods of libvirt's own work without")
+                    bail!(
+                        "this method works at the guest's host: {why:#}; methods of libvirt's own work without"
+                    )
                 }
             };
             let Some(qmp) = asked.qmp.clone().or(described.qmp.map(PathBuf::from)) else {
@@ -164,7 +173,14 @@ pub fn measure(
                 );
             };
             let longest_stop = asked.longest_stop;
-            let target = Target { reach, qmp, uuid: uuid.clone(), name: name.to_owned(), memory, longest_stop };
+            let target = Target {
+                reach,
+                qmp,
+                uuid: uuid.clone(),
+                name: name.to_owned(),
+                memory,
+                longest_stop,
+            };
             let windows_ms: Vec<u64> = asked.windows.iter().map(|s| u64::from(*s) * 1000).collect();
             let mut measured = Vec::new();
             for _ in 0..asked.repeats {
@@ -190,7 +206,11 @@ pub fn measure(
 }
 
 /// How much of a guest's memory its QEMU holds, and the speed of its host's card.
-fn resident(reach: &Reach, uuid: &str, memory: Pages) -> anyhow::Result<(Option<Pages>, Option<BitRate>)> {
+fn resident(
+    reach: &Reach,
+    uuid: &str,
+    memory: Pages,
+) -> anyhow::Result<(Option<Pages>, Option<BitRate>)> {
     let helper = Helper::start(reach, &["resident", uuid, &memory.bytes().0.to_string()])?;
     let said = helper.next(Duration::from_secs(20))?.context("nothing came")?;
     let number = |key: &str| said.get(key).and_then(serde_json::Value::as_u64);
@@ -260,7 +280,8 @@ fn measure_by(
             let stats = ffi::dirty_rate(domain).doing("reading a measurement")?;
             let get = |key: &str| stats.get(key).copied();
             if get("dirtyrate.calc_status") == Some(MEASURED) {
-                break get("dirtyrate.megabytes_per_second").context("the measurement has no result")?;
+                break get("dirtyrate.megabytes_per_second")
+                    .context("the measurement has no result")?;
             }
             if started.elapsed() > length + Duration::from_secs(20) {
                 bail!("the measurement over {window} s did not end");
@@ -268,16 +289,20 @@ fn measure_by(
         };
         // QEMU rounds down to whole MiB/s; nothing at all is taken for nothing.
         let mib_s = if mib_s > 0.0 { mib_s + HALF } else { 0.0 };
-        points.push((SimTime::from_secs(window.into()), Pages((mib_s * f64::from(window) * PAGES_PER_MIB) as u64)));
+        points.push((
+            SimTime::from_secs(window.into()),
+            Pages((mib_s * f64::from(window) * PAGES_PER_MIB) as u64),
+        ));
     }
     Ok(points)
 }
 
-/// Measures by looks at all of the guest's memory, over a guest's own QMP socket. Returns the curve and how many
-/// pages hold something.
+/// Measures by looks at all of the guest's memory, over a guest's own QMP socket. Returns the curve
+/// and how many pages hold something.
 ///
 /// # Errors
-/// The socket does not answer, there is no room for the guest's memory at its host, or it was interrupted.
+/// The socket does not answer, there is no room for the guest's memory at its host, or it was
+/// interrupted.
 pub fn measure_snapshots(
     target: &Target,
     windows_ms: &[u64],
@@ -290,22 +315,43 @@ pub fn measure_snapshots(
 /// Measures by a migration to nowhere, over a guest's own QMP socket.
 ///
 /// # Errors
-/// The socket does not answer, a migration is under way, the guest writes so little that QEMU would end this one, or it was interrupted.
-pub fn measure_rehearsal(target: &Target, windows_ms: &[u64], interrupted: &AtomicBool) -> anyhow::Result<Curve> {
+/// The socket does not answer, a migration is under way, the guest writes so little that QEMU would
+/// end this one, or it was interrupted.
+pub fn measure_rehearsal(
+    target: &Target,
+    windows_ms: &[u64],
+    interrupted: &AtomicBool,
+) -> anyhow::Result<Curve> {
     let points = rehearsal(target, windows_ms, interrupted)?;
     Ok(Curve::of(Method::Rehearsal, windows_ms.len(), &points, target.memory, false))
 }
 
 type Points = Vec<(SimTime, Pages)>;
 
-fn snapshots(target: &Target, windows_ms: &[u64], interrupted: &AtomicBool) -> anyhow::Result<(Points, Pages)> {
+fn snapshots(
+    target: &Target,
+    windows_ms: &[u64],
+    interrupted: &AtomicBool,
+) -> anyhow::Result<(Points, Pages)> {
     let bytes = target.memory.bytes().0.to_string();
     let longest = target.longest_stop.as_secs_f64().to_string();
-    let words = ["snapshots", &target.socket(), &target.uuid, &target.name, &bytes, &listed(windows_ms), &longest];
+    let words = [
+        "snapshots",
+        &target.socket(),
+        &target.uuid,
+        &target.name,
+        &bytes,
+        &listed(windows_ms),
+        &longest,
+    ];
     target.ask(&words, windows_ms, interrupted).context("comparing the guest's memory")
 }
 
-fn rehearsal(target: &Target, windows_ms: &[u64], interrupted: &AtomicBool) -> anyhow::Result<Points> {
+fn rehearsal(
+    target: &Target,
+    windows_ms: &[u64],
+    interrupted: &AtomicBool,
+) -> anyhow::Result<Points> {
     let words = ["rehearse", &target.socket(), &target.uuid, &target.name, &listed(windows_ms)];
     Ok(target.ask(&words, windows_ms, interrupted).context("migrating the guest to nowhere")?.0)
 }
@@ -319,11 +365,18 @@ impl Target {
         self.qmp.display().to_string()
     }
 
-    /// What the helper says of each window: the points, and how many pages held something at the last. It has put back what it changed when
-    /// this returns; what it could not is in the error.
-    fn ask(&self, words: &[&str], windows_ms: &[u64], interrupted: &AtomicBool) -> anyhow::Result<(Points, Pages)> {
+    /// What the helper says of each window: the points, and how many pages held something at the
+    /// last. It has put back what it changed when this returns; what it could not is in the
+    /// error.
+    fn ask(
+        &self,
+        words: &[&str],
+        windows_ms: &[u64],
+        interrupted: &AtomicBool,
+    ) -> anyhow::Result<(Points, Pages)> {
         // As long as its memory takes to be written once, at the least that is waited for.
-        let patience = Duration::from_secs(60) + Duration::from_secs_f64(self.memory.bytes().0 as f64 / 50e6);
+        let patience =
+            Duration::from_secs(60) + Duration::from_secs_f64(self.memory.bytes().0 as f64 / 50e6);
         let helper = Helper::start(&self.reach, words)?.patiently(2 * patience);
         let result = points_of(&helper, windows_ms, patience, interrupted);
         drop(helper);
@@ -350,7 +403,8 @@ fn points_of(
     each: Duration,
     interrupted: &AtomicBool,
 ) -> anyhow::Result<(Points, Pages)> {
-    let patience = (windows_ms.len() as u32 + 2) * 2 * each + 2 * Duration::from_millis(windows_ms.iter().sum());
+    let patience = (windows_ms.len() as u32 + 2) * 2 * each
+        + 2 * Duration::from_millis(windows_ms.iter().sum());
     let started = Instant::now();
     let mut points = Vec::new();
     let mut touched = Pages(0);
@@ -365,18 +419,25 @@ fn points_of(
             continue;
         };
         if let Some(name) = said.get("stands").and_then(serde_json::Value::as_str) {
-            let why = said.get("why").and_then(serde_json::Value::as_str).unwrap_or("no reason was given");
+            let why = said
+                .get("why")
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or("no reason was given");
             bail!("`{name}` could not be put back: {why}");
         }
         let number = |key: &str| said.get(key).and_then(serde_json::Value::as_f64);
         let ms = number("ms").context("the helper said nothing of the window")?;
-        points.push((SimTime::from_millis(ms as u64), Pages(number("changed").unwrap_or(0.0) as u64)));
+        points.push((
+            SimTime::from_millis(ms as u64),
+            Pages(number("changed").unwrap_or(0.0) as u64),
+        ));
         touched = Pages(number("touched").unwrap_or(0.0) as u64);
     }
     Ok((points, touched))
 }
 
-/// A longer window cannot hold fewer distinct pages: what a busy spell lifted early, lifts all that is later.
+/// A longer window cannot hold fewer distinct pages: what a busy spell lifted early, lifts all that
+/// is later.
 fn rising(mut points: Points) -> Points {
     points.sort();
     let mut most = Pages(0);
@@ -390,22 +451,35 @@ fn rising(mut points: Points) -> Points {
 /// The longest that a guest may stand still at a time, unless somebody allows more.
 pub const LONGEST_STOP: Duration = Duration::from_secs(5);
 
-/// Windows of one length that are further apart than this, as a share of their mean, are of a guest that is not steady.
+/// Windows of one length that are further apart than this, as a share of their mean, are of a guest
+/// that is not steady.
 const STEADY: f64 = 0.25;
 
 impl Curve {
-    /// Of windows that were measured in the same order again and again, `lengths` of them each time.
-    fn of(method: Method, lengths: usize, measured: &[(SimTime, Pages)], memory: Pages, coarse: bool) -> Curve {
+    /// Of windows that were measured in the same order again and again, `lengths` of them each
+    /// time.
+    fn of(
+        method: Method,
+        lengths: usize,
+        measured: &[(SimTime, Pages)],
+        memory: Pages,
+        coarse: bool,
+    ) -> Curve {
         let mut windows: Vec<Window> = (0..lengths)
             .filter_map(|place| {
-                let of_one: Points = measured.iter().skip(place).step_by(lengths).copied().collect();
+                let of_one: Points =
+                    measured.iter().skip(place).step_by(lengths).copied().collect();
                 let count = of_one.len() as u64;
                 Some(Window {
                     length: SimTime::from_millis(
-                        of_one.iter().map(|(length, _)| length.0).sum::<u64>() / count.max(1) / 1_000_000,
+                        of_one.iter().map(|(length, _)| length.0).sum::<u64>()
+                            / count.max(1)
+                            / 1_000_000,
                     ),
                     least: of_one.iter().map(|(_, pages)| *pages).min()?,
-                    mean: Pages(of_one.iter().map(|(_, pages)| pages.0).sum::<u64>() / count.max(1)),
+                    mean: Pages(
+                        of_one.iter().map(|(_, pages)| pages.0).sum::<u64>() / count.max(1),
+                    ),
                     most: of_one.iter().map(|(_, pages)| *pages).max()?,
                 })
             })
@@ -421,20 +495,25 @@ impl Curve {
         step + 3.0 * (2.0 * window.mean.0 as f64).sqrt() + STEADY * window.mean.0 as f64
     }
 
-    /// Why the guest is not steady, if it is not: windows of one length that disagree, or a longer one that holds fewer pages than a
-    /// shorter.
+    /// Why the guest is not steady, if it is not: windows of one length that disagree, or a longer
+    /// one that holds fewer pages than a shorter.
     pub fn unsteady(&self) -> Option<String> {
         let apart = self.windows.iter().find(|w| (w.most.0 - w.least.0) as f64 > self.tolerance(w));
         if let Some(Window { length, least, most, .. }) = apart {
-            return Some(format!("windows of {length} held from {} to {} distinct pages", least.0, most.0));
+            return Some(format!(
+                "windows of {length} held from {} to {} distinct pages",
+                least.0, most.0
+            ));
         }
-        let lifted = self
-            .windows
-            .iter()
-            .zip(&self.points)
-            .find(|(window, (_, pages))| (pages.0 - window.mean.0) as f64 > self.tolerance(window));
+        let lifted =
+            self.windows.iter().zip(&self.points).find(|(window, (_, pages))| {
+                (pages.0 - window.mean.0) as f64 > self.tolerance(window)
+            });
         lifted.map(|(Window { length, mean, .. }, (_, pages))| {
-            format!("windows of {length} held {} distinct pages, and shorter ones {}", mean.0, pages.0)
+            format!(
+                "windows of {length} held {} distinct pages, and shorter ones {}",
+                mean.0, pages.0
+            )
         })
     }
 
@@ -443,7 +522,12 @@ impl Curve {
         if self.points.iter().all(|(_, pages)| pages.0 == 0) {
             return Workload::idle();
         }
-        Workload { terms: vec![term(Pattern::Curve { curve: workload::Curve::new(self.points.clone()), pace: 1.0 })] }
+        Workload {
+            terms: vec![term(Pattern::Curve {
+                curve: workload::Curve::new(self.points.clone()),
+                pace: 1.0,
+            })],
+        }
     }
 
     /// As a sum of uniform classes.
@@ -466,7 +550,8 @@ mod tests {
     use super::*;
 
     fn curve(coarse: bool, lengths: usize, counted: &[(u64, u64)]) -> Curve {
-        let points: Points = counted.iter().map(|(ms, pages)| (SimTime::from_millis(*ms), Pages(*pages))).collect();
+        let points: Points =
+            counted.iter().map(|(ms, pages)| (SimTime::from_millis(*ms), Pages(*pages))).collect();
         Curve::of(Method::DirtyBitmap, lengths, &points, Pages(1 << 16), coarse)
     }
 
@@ -482,11 +567,16 @@ mod tests {
 
     #[test]
     fn windows_that_disagree_are_told_with_their_range() {
-        // A guest that writes for 3 s and rests for 12: it was met at work the first time, and at rest the second.
+        // A guest that writes for 3 s and rests for 12: it was met at work the first time, and at
+        // rest the second.
         let phased = curve(true, 2, &[(1000, 11_904), (2000, 11_904), (1000, 0), (2000, 0)]);
         assert!(phased.unsteady().unwrap().contains("from 0 to 11904"), "{:?}", phased.unsteady());
         let warming = curve(false, 3, &[(1000, 3000), (2000, 9000), (5000, 4000)]);
-        assert!(warming.unsteady().unwrap().contains("shorter ones 9000"), "{:?}", warming.unsteady());
+        assert!(
+            warming.unsteady().unwrap().contains("shorter ones 9000"),
+            "{:?}",
+            warming.unsteady()
+        );
         // Whole MiB/s: one more or less says nothing.
         assert_eq!(curve(true, 1, &[(5000, 1280), (5000, 2560)]).unsteady(), None);
     }

@@ -35,7 +35,13 @@ fn there(what: &'static str, detail: impl Into<String>) -> Finding {
 }
 
 /// A program, its version, and the package that has it.
-fn program(what: &'static str, command: &[&str], package: &str, standing: Standing, without: &str) -> Finding {
+fn program(
+    what: &'static str,
+    command: &[&str],
+    package: &str,
+    standing: Standing,
+    without: &str,
+) -> Finding {
     let found = Reach::Here.which(command[0]).or_else(|| {
         // Daemons are not on everybody's path.
         let place = format!("/usr/sbin/{}", command[0]);
@@ -72,14 +78,44 @@ pub fn examine() -> Vec<Finding> {
             }
         },
         kvm(),
-        program("QEMU", &["qemu-system-x86_64", "--version"], "qemu-system-x86", Missing, "nothing to migrate"),
-        program("libvirt", &["libvirtd", "--version"], "libvirt-daemon", Missing, "nothing to migrate with"),
+        program(
+            "QEMU",
+            &["qemu-system-x86_64", "--version"],
+            "qemu-system-x86",
+            Missing,
+            "nothing to migrate",
+        ),
+        program(
+            "libvirt",
+            &["libvirtd", "--version"],
+            "libvirt-daemon",
+            Missing,
+            "nothing to migrate with",
+        ),
         driver(),
-        program("virsh", &["virsh", "--version"], "libvirt-clients", Lacking, "only needed by hand"),
+        program(
+            "virsh",
+            &["virsh", "--version"],
+            "libvirt-clients",
+            Lacking,
+            "only needed by hand",
+        ),
         program("ip", &["ip", "-V"], "iproute2", Missing, "no network namespaces, no link"),
         program("tc", &["tc", "-V"], "iproute2", Missing, "no shaped link"),
-        program("ss", &["ss", "-V"], "iproute2", Lacking, "bytes queued at the stop are not recorded"),
-        program("nsenter", &["nsenter", "--version"], "util-linux", Missing, "no way into the lab's hosts"),
+        program(
+            "ss",
+            &["ss", "-V"],
+            "iproute2",
+            Lacking,
+            "bytes queued at the stop are not recorded",
+        ),
+        program(
+            "nsenter",
+            &["nsenter", "--version"],
+            "util-linux",
+            Missing,
+            "no way into the lab's hosts",
+        ),
         program(
             "Python",
             &["python3", "--version"],
@@ -87,7 +123,13 @@ pub fn examine() -> Vec<Finding> {
             Missing,
             "offline copies and measurements of the link need it at each host",
         ),
-        program("gcc", &["gcc", "--version"], "gcc", Lacking, "needed to build migcal: it makes the guest"),
+        program(
+            "gcc",
+            &["gcc", "--version"],
+            "gcc",
+            Lacking,
+            "needed to build migcal: it makes the guest",
+        ),
         program("sshd", &["sshd", "-V"], "openssh-server", Lacking, "the lab has no SSH transport"),
         program("cpio", &["cpio", "--version"], "cpio", Lacking, "no Linux guest can be assembled"),
         namespaces(),
@@ -101,9 +143,10 @@ pub fn examine() -> Vec<Finding> {
 
 fn kvm() -> Finding {
     let why = match fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
-        Err(e) if Path::new("/dev/kvm").exists() => {
-            Some((format!("/dev/kvm is there, and: {e}"), "add yourself to the group kvm, or be root"))
-        }
+        Err(e) if Path::new("/dev/kvm").exists() => Some((
+            format!("/dev/kvm is there, and: {e}"),
+            "add yourself to the group kvm, or be root",
+        )),
         Err(_) => Some((
             "there is no /dev/kvm".to_owned(),
             "switch on virtualisation in the firmware (VT-x, AMD-V), or nested virtualisation at the host",
@@ -119,8 +162,10 @@ fn kvm() -> Finding {
         };
     }
     let flags = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let hardware =
-        flags.lines().find(|l| l.starts_with("flags")).is_some_and(|l| l.split(' ').any(|f| f == "vmx" || f == "svm"));
+    let hardware = flags
+        .lines()
+        .find(|l| l.starts_with("flags"))
+        .is_some_and(|l| l.split(' ').any(|f| f == "vmx" || f == "svm"));
     if hardware {
         there("KVM", "with hardware virtualisation: every guest runs")
     } else {
@@ -133,7 +178,9 @@ fn kvm() -> Finding {
 
 fn driver() -> Finding {
     let places = ["/usr/lib/x86_64-linux-gnu/libvirt", "/usr/lib/libvirt", "/usr/lib64/libvirt"];
-    let found = places.iter().any(|place| Path::new(place).join("connection-driver/libvirt_driver_qemu.so").exists());
+    let found = places
+        .iter()
+        .any(|place| Path::new(place).join("connection-driver/libvirt_driver_qemu.so").exists());
     if found {
         there("libvirt's QEMU driver", "yes")
     } else {
@@ -141,7 +188,9 @@ fn driver() -> Finding {
             what: "libvirt's QEMU driver",
             standing: Standing::Missing,
             detail: "libvirtd cannot start guests".to_owned(),
-            fix: Some("apt-get install --no-install-recommends libvirt-daemon-driver-qemu".to_owned()),
+            fix: Some(
+                "apt-get install --no-install-recommends libvirt-daemon-driver-qemu".to_owned(),
+            ),
         }
     }
 }
@@ -153,7 +202,9 @@ fn namespaces() -> Finding {
             what: "namespaces",
             standing: Standing::Missing,
             detail: format!("{error:#}"),
-            fix: Some("a container needs --privileged, or CAP_SYS_ADMIN and CAP_NET_ADMIN".to_owned()),
+            fix: Some(
+                "a container needs --privileged, or CAP_SYS_ADMIN and CAP_NET_ADMIN".to_owned(),
+            ),
         },
     }
 }
@@ -187,7 +238,8 @@ fn congestion() -> Finding {
         let script = format!("echo {one} > /proc/sys/net/ipv4/tcp_congestion_control");
         Reach::Here.run(&["unshare", "--net", "sh", "-c", &script]).is_ok()
     };
-    let usable: Vec<String> = Congestion::PREFERRED.iter().filter(|one| usable(one)).map(ToString::to_string).collect();
+    let usable: Vec<String> =
+        Congestion::PREFERRED.iter().filter(|one| usable(one)).map(ToString::to_string).collect();
     if usable.is_empty() {
         return Finding {
             what: "TCP congestion control",
@@ -198,7 +250,11 @@ fn congestion() -> Finding {
     }
     there(
         "TCP congestion control",
-        format!("a lab can use {}, and uses {} unless told otherwise", usable.join(", "), usable[0]),
+        format!(
+            "a lab can use {}, and uses {} unless told otherwise",
+            usable.join(", "),
+            usable[0]
+        ),
     )
 }
 
@@ -206,7 +262,9 @@ fn userfaultfd() -> Finding {
     let known = Path::new("/proc/sys/vm/unprivileged_userfaultfd");
     match fs::read_to_string(known) {
         Ok(value) if value.trim() == "1" => there("userfaultfd", "yes, for everyone"),
-        Ok(_) => there("userfaultfd", "yes, for root: a lab's guests run as root, so post-copy works"),
+        Ok(_) => {
+            there("userfaultfd", "yes, for root: a lab's guests run as root, so post-copy works")
+        }
         Err(_) => Finding {
             what: "userfaultfd",
             standing: Standing::Lacking,
@@ -220,7 +278,9 @@ fn room() -> Finding {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let available: u64 = text
         .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse().ok())
+        .find_map(|line| {
+            line.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse().ok()
+        })
         .unwrap_or(0);
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let detail = format!(
@@ -254,11 +314,15 @@ pub fn report(findings: &[Finding]) -> String {
             text.push_str(&format!("    {:<width$}  -> {fix}\n", ""));
         }
     }
-    let missing: Vec<&str> = findings.iter().filter(|f| f.standing == Standing::Missing).map(|f| f.what).collect();
+    let missing: Vec<&str> =
+        findings.iter().filter(|f| f.standing == Standing::Missing).map(|f| f.what).collect();
     text.push_str(&if missing.is_empty() {
         "\nReal migrations can be made on this machine: `migcal run` makes one.\n".to_owned()
     } else {
-        format!("\nNo real migration can be made on this machine without: {}.\n", missing.join(", "))
+        format!(
+            "\nNo real migration can be made on this machine without: {}.\n",
+            missing.join(", ")
+        )
     });
     text
 }
@@ -269,7 +333,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_told_with_the_command_that_installs_it() {
-        let finding = program("X", &["no-such-program-at-all"], "x-package", Standing::Missing, "no x");
+        let finding =
+            program("X", &["no-such-program-at-all"], "x-package", Standing::Missing, "no x");
         assert_eq!(finding.standing, Standing::Missing);
         let text = report(&[there("root", "yes"), finding]);
         assert!(text.contains("apt-get install --no-install-recommends x-package"), "{text}");

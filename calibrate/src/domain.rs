@@ -68,7 +68,8 @@ impl Files {
     }
 }
 
-/// Checks a name that migcal gives to a guest or a lab: what paths, URIs and other programs take as it is.
+/// Checks a name that migcal gives to a guest or a lab: what paths, URIs and other programs take as
+/// it is.
 ///
 /// # Errors
 /// It is not 1 to 64 of letters, digits, `.`, `_` and `-`, or begins with a dot.
@@ -92,9 +93,10 @@ pub fn xml(name: &str, uuid: &str, plan: &RunPlan, beats: Option<(&str, u16)>) -
     let files = Files::of(name);
     let text = |path: &Path| escaped(&path.display().to_string());
     let (kind, cpu) = match plan.engine {
-        Engine::Kvm => {
-            ("kvm", "<cpu mode='custom' match='exact' check='none'><model fallback='forbid'>kvm64</model></cpu>")
-        }
+        Engine::Kvm => (
+            "kvm",
+            "<cpu mode='custom' match='exact' check='none'><model fallback='forbid'>kvm64</model></cpu>",
+        ),
         Engine::Tcg => ("qemu", ""),
     };
     let (command_line, initrd) = match plan.kind {
@@ -109,8 +111,9 @@ pub fn xml(name: &str, uuid: &str, plan: &RunPlan, beats: Option<(&str, u16)>) -
             "<serial type='udp'><source mode='connect' host='{observer}' service='{port}'/><target port='1'/></serial>"
         )
     });
-    // QEMU before 9.0 syncs a block of RAM that is a multiple of 64 pages without telling TCG's TLB, and misses the writes that go
-    // on through it (include/exec/ram_addr.h, cpu_physical_memory_sync_dirty_bitmap): the guest arrives torn. Two pages less,
+    // QEMU before 9.0 syncs a block of RAM that is a multiple of 64 pages without telling TCG's
+    // TLB, and misses the writes that go on through it (include/exec/ram_addr.h,
+    // cpu_physical_memory_sync_dirty_bitmap): the guest arrives torn. Two pages less,
     // and it takes the path that tells.
     let odd_ram = match plan.engine {
         Engine::Kvm => String::new(),
@@ -227,8 +230,8 @@ mod tests {
     fn names_that_could_reach_outside_are_refused() {
         let long = "x".repeat(65);
         for refused in [
-            "", ".", "..", ".x", "a/b", "../x", "Ä", "a b", "a\nb", "g;id", "$(id)", "`id`", "'", "\"", "a:b", "%2e",
-            &long,
+            "", ".", "..", ".x", "a/b", "../x", "Ä", "a b", "a\nb", "g;id", "$(id)", "`id`", "'",
+            "\"", "a:b", "%2e", &long,
         ] {
             assert!(check_name("--name", refused).is_err(), "{refused}");
         }
@@ -255,9 +258,14 @@ mod tests {
         let mut plan = crate::plan::RunKeys::default().plan(Some(Link::default())).unwrap();
         plan.log_chunk = Some(migsim_models::units::Bytes(64 << 20));
         let xml = xml("g", "id", &plan, Some(("127.0.0.1", 4711)));
-        for part in
-            ["<domain type='kvm'", "kvm64", "x-clear-bitmap-shift=14", "service='4711'", "workload=idle", "append='on'"]
-        {
+        for part in [
+            "<domain type='kvm'",
+            "kvm64",
+            "x-clear-bitmap-shift=14",
+            "service='4711'",
+            "workload=idle",
+            "append='on'",
+        ] {
             assert!(xml.contains(part), "{part} is not in {xml}");
         }
         plan.engine = Engine::Tcg;

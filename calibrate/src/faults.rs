@@ -1,7 +1,9 @@
-//! Commands with faults put in: that no guest is lost, left standing, left changed or left twice, and nothing is left behind.
+//! Commands with faults put in: that no guest is lost, left standing, left changed or left twice,
+//! and nothing is left behind.
 //!
-//! Each trial runs a command of this program as another process, strikes it or the hosts at a random moment, and runs the next command that a
-//! person would, `migcal settle`. Then it looks, by other means than the commands', at what is there.
+//! Each trial runs a command of this program as another process, strikes it or the hosts at a
+//! random moment, and runs the next command that a person would, `migcal settle`. Then it looks, by
+//! other means than the commands', at what is there.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -54,7 +56,8 @@ pub enum Fault {
     Guest(Side),
     /// The link is cut for this long, in seconds.
     Cut(u64),
-    /// The destination's disk is full when the image arrives; the guest's host's when its memory is written down.
+    /// The destination's disk is full when the image arrives; the guest's host's when its memory is
+    /// written down.
     FullDisk,
     /// What works at the hosts for the command is killed.
     Helper,
@@ -96,7 +99,8 @@ pub struct Trial {
     pub subject: Subject,
     /// With what.
     pub fault: Fault,
-    /// Since when: the command's begin, or the moment at which its guest is at work, which is the migration's begin.
+    /// Since when: the command's begin, or the moment at which its guest is at work, which is the
+    /// migration's begin.
     pub at_work: bool,
     /// How long after that.
     pub after: Duration,
@@ -105,7 +109,8 @@ pub struct Trial {
 impl Trial {
     /// The `number`-th of the series of a seed: the same whichever are made before it.
     pub fn drawn(seed: u64, number: usize) -> Trial {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut rng =
+            ChaCha8Rng::seed_from_u64(seed ^ (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let pick = |rng: &mut ChaCha8Rng, n: usize| rng.random_range(0..n);
         let subject = match pick(&mut rng, 16) {
             0..=3 => Subject::Run(Mode::Precopy),
@@ -123,15 +128,33 @@ impl Trial {
         let cut = Fault::Cut([3, 12, 40][pick(&mut rng, 3)]);
         let among: &[Fault] = match subject {
             Subject::OwnRun => &[tool],
-            Subject::Dirty(Method::Snapshots) => &[tool, tool, tool, Fault::Helper, Fault::Helper, Fault::FullDisk],
+            Subject::Dirty(Method::Snapshots) => {
+                &[tool, tool, tool, Fault::Helper, Fault::Helper, Fault::FullDisk]
+            }
             Subject::Dirty(Method::Rehearsal) => {
                 &[tool, tool, tool, Fault::Helper, Fault::Helper, Fault::Guest(Side::Source)]
             }
             Subject::Dirty(_) => &[tool, tool, Fault::Daemon(Side::Source)],
-            Subject::Run(Mode::Offline) => {
-                &[tool, tool, tool, Fault::Helper, Fault::FullDisk, cut, Fault::Daemon(side), Fault::Guest(side)]
-            }
-            _ => &[tool, tool, tool, Fault::Helper, cut, cut, Fault::Daemon(side), Fault::Guest(side)],
+            Subject::Run(Mode::Offline) => &[
+                tool,
+                tool,
+                tool,
+                Fault::Helper,
+                Fault::FullDisk,
+                cut,
+                Fault::Daemon(side),
+                Fault::Guest(side),
+            ],
+            _ => &[
+                tool,
+                tool,
+                tool,
+                Fault::Helper,
+                cut,
+                cut,
+                Fault::Daemon(side),
+                Fault::Guest(side),
+            ],
         };
         let fault = among[pick(&mut rng, among.len())];
         let has_a_migration = matches!(subject, Subject::Run(_) | Subject::Campaign);
@@ -145,7 +168,13 @@ impl Trial {
             Subject::Dirty(_) => 4.0,
             Subject::Settle => 2.5,
         };
-        Trial { number, subject, fault, at_work, after: Duration::from_secs_f64(longest * rng.random::<f64>()) }
+        Trial {
+            number,
+            subject,
+            fault,
+            at_work,
+            after: Duration::from_secs_f64(longest * rng.random::<f64>()),
+        }
     }
 }
 
@@ -186,7 +215,8 @@ const GUEST: &str = "migcal-faults";
 const MEMORY: &str = "64MiB";
 const TOUCHED: &str = "6000p";
 const WORKLOAD: &str = "uniform(wss=3000p, rate=1500p/s)";
-/// A command that takes longer than this after it was struck hangs. libvirt gives up on a dead peer after 30 s, and a run on libvirt after 90.
+/// A command that takes longer than this after it was struck hangs. libvirt gives up on a dead peer
+/// after 30 s, and a run on libvirt after 90.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A guest's parameters that measurements change.
@@ -195,7 +225,12 @@ const PARAMETERS: [&str; 3] = ["downtime-limit", "max-bandwidth", "pause-before-
 impl Series {
     /// A series on this lab, which is up and not in use. `tool` is this program.
     pub fn new(lab: &str, seed: u64, tool: &Path, interrupted: &Arc<AtomicBool>) -> Series {
-        Series { lab: lab.to_owned(), seed, interrupted: Arc::clone(interrupted), tool: tool.to_owned() }
+        Series {
+            lab: lab.to_owned(),
+            seed,
+            interrupted: Arc::clone(interrupted),
+            tool: tool.to_owned(),
+        }
     }
 
     fn lab(&self) -> anyhow::Result<Lab> {
@@ -232,16 +267,25 @@ impl Series {
         let lab = self.lab()?;
         let folder = tempfile::tempdir()?;
         // Before anything of the guest is there: its files are to lie on the disk that gets full.
-        let disk = (trial.fault == Fault::FullDisk).then(|| Disk::small(&lab, trial.subject)).transpose()?;
+        let disk = (trial.fault == Fault::FullDisk)
+            .then(|| Disk::small(&lab, trial.subject))
+            .transpose()?;
         let before = self.prepare(trial)?;
-        let mut seen = Seen { worked: matches!(trial.subject, Subject::Dirty(_) | Subject::Settle), ..Seen::default() };
+        let mut seen = Seen {
+            worked: matches!(trial.subject, Subject::Dirty(_) | Subject::Settle),
+            ..Seen::default()
+        };
         let mut child = self.start(trial, folder.path())?;
         // A lab that it may bring up for itself.
         let own = format!("own-{}", child.id());
         // A guest that does not come to work is struck all the same.
         let begun = Instant::now();
         let goes_on = |child: &mut Child| matches!(child.try_wait(), Ok(None));
-        while trial.at_work && !seen.worked && begun.elapsed() < Duration::from_secs(60) && goes_on(&mut child) {
+        while trial.at_work
+            && !seen.worked
+            && begun.elapsed() < Duration::from_secs(60)
+            && goes_on(&mut child)
+        {
             std::thread::sleep(Duration::from_millis(20));
             seen.worked |= works_at(&lab);
         }
@@ -302,13 +346,16 @@ impl Series {
             struck: seen.struck.into(),
             ended: output.map_or("not at all".to_owned(), |output| output.status.to_string()),
             said: output.map_or(String::new(), |output| last_line(&output.stderr)),
-            settled: settled.map_or(String::new(), |output| last_line(&output.stdout) + &last_line(&output.stderr)),
+            settled: settled.map_or(String::new(), |output| {
+                last_line(&output.stdout) + &last_line(&output.stderr)
+            }),
             found: found.to_owned(),
             wrong: wrong.join("; "),
         }
     }
 
-    /// What has to stand before the command begins; returns the parameters of a guest that is to be measured.
+    /// What has to stand before the command begins; returns the parameters of a guest that is to be
+    /// measured.
     fn prepare(&self, trial: &Trial) -> anyhow::Result<Option<String>> {
         match trial.subject {
             Subject::Dirty(_) => {
@@ -319,7 +366,10 @@ impl Series {
                 settings(&self.lab()?, Side::Source).map(Some)
             }
             Subject::Settle => {
-                let mut child = self.start(&Trial { subject: Subject::Run(Mode::Precopy), ..*trial }, Path::new(""))?;
+                let mut child = self.start(
+                    &Trial { subject: Subject::Run(Mode::Precopy), ..*trial },
+                    Path::new(""),
+                )?;
                 let (lab, began) = (self.lab()?, Instant::now());
                 // A libvirtd that has just started runs QEMUs of its own, to see what they can.
                 while !works_at(&lab) || state(&lab, Side::Destination).is_empty() {
@@ -360,7 +410,8 @@ impl Series {
                     Series::link().capacity
                 );
                 fs::write(&plan, text)?;
-                let (plan, out) = (plan.display().to_string(), folder.join("out").display().to_string());
+                let (plan, out) =
+                    (plan.display().to_string(), folder.join("out").display().to_string());
                 add(&["campaign", &plan, "--out", &out]);
                 add(&in_lab);
             }
@@ -398,7 +449,11 @@ impl Series {
             Fault::FullDisk => disk.is_some_and(|disk| disk.fill().is_ok()),
             // All of them, also after the first.
             Fault::Helper => {
-                helper_pids(Some(lab)).into_iter().filter(|pid| hit(Some(*pid), Signal::SIGKILL)).count() > 0
+                helper_pids(Some(lab))
+                    .into_iter()
+                    .filter(|pid| hit(Some(*pid), Signal::SIGKILL))
+                    .count()
+                    > 0
             }
         }
     }
@@ -419,7 +474,8 @@ impl Series {
     }
 }
 
-/// Waits for a command's end; `None`: it hangs, and is ended. `meanwhile` hears how long it has been waited for.
+/// Waits for a command's end; `None`: it hangs, and is ended. `meanwhile` hears how long it has
+/// been waited for.
 fn end_of(mut child: Child, mut meanwhile: impl FnMut(Duration)) -> anyhow::Result<Option<Output>> {
     let since = Instant::now();
     while child.try_wait()?.is_none() {
@@ -449,17 +505,22 @@ fn works_at(lab: &Lab) -> bool {
     Side::BOTH.iter().any(|side| serial(lab, *side).contains("ready"))
 }
 
-/// Whether killing a QEMU is the guest's end: the only one, the one that has all of it, or one that holds half of its memory.
+/// Whether killing a QEMU is the guest's end: the only one, the one that has all of it, or one that
+/// holds half of its memory.
 ///
-/// The source's has all of it until the guest runs at the destination, also while it stands there for the last pages to be sent.
+/// The source's has all of it until the guest runs at the destination, also while it stands there
+/// for the last pages to be sent.
 fn ends_the_guest(trial: &Trial, lab: &Lab) -> bool {
     let Fault::Guest(side) = trial.fault else { return false };
     let at_both = Side::BOTH.iter().all(|side| !lab.guest_pids(*side).is_empty());
     let moved = state(lab, Side::Destination) == "running";
-    !at_both || moved == (side == Side::Destination) || trial.subject == Subject::Run(Mode::Postcopy)
+    !at_both
+        || moved == (side == Side::Destination)
+        || trial.subject == Subject::Run(Mode::Postcopy)
 }
 
-/// What `virsh` says at a host, within a minute: a QEMU that answers nothing is a fault, and not waited for.
+/// What `virsh` says at a host, within a minute: a QEMU that answers nothing is a fault, and not
+/// waited for.
 fn virsh(lab: &Lab, side: Side, words: &[&str]) -> anyhow::Result<String> {
     Reach::Here.run(&[&["timeout", "60", "virsh", "-c", &lab.uri(side)], words].concat())
 }
@@ -475,7 +536,10 @@ fn settings(lab: &Lab, side: Side) -> anyhow::Result<String> {
     let mut found = Vec::new();
     for what in ["info migrate_parameters", "info migrate_capabilities"] {
         let text = virsh(lab, side, &["qemu-monitor-command", GUEST, "--hmp", what])?;
-        let lines = text.lines().map(str::trim).filter(|line| PARAMETERS.iter().any(|key| line.starts_with(*key)));
+        let lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| PARAMETERS.iter().any(|key| line.starts_with(*key)));
         found.extend(lines.map(str::to_owned));
     }
     Ok(found.join(", "))
@@ -496,7 +560,8 @@ fn changed(lab: &Lab, side: Side, before: &str, when: &str) -> Vec<String> {
     wrong
 }
 
-/// Looks, by other means than the commands, whether the guest is where it is said to be, once, alive and unchanged.
+/// Looks, by other means than the commands, whether the guest is where it is said to be, once,
+/// alive and unchanged.
 fn look(
     trial: &Trial,
     lab: &Lab,
@@ -505,12 +570,16 @@ fn look(
     settled: &Output,
     wrong: &mut Vec<String>,
 ) -> String {
-    let running: Vec<Side> = Side::BOTH.into_iter().filter(|side| state(lab, *side) == "running").collect();
+    let running: Vec<Side> =
+        Side::BOTH.into_iter().filter(|side| state(lab, *side) == "running").collect();
     let processes: usize = Side::BOTH.iter().map(|side| lab.guest_pids(*side).len()).sum();
     let starts = Side::BOTH.iter().filter(|side| serial(lab, **side).contains("ready")).count();
     let killed = seen.struck && seen.ends_the_guest;
-    // Half of a guest may look as if it ran, to libvirt, for as long as it waits for the other half.
-    let half = killed && !settled.status.success() && running.iter().all(|side| !goes_on_working(lab, *side));
+    // Half of a guest may look as if it ran, to libvirt, for as long as it waits for the other
+    // half.
+    let half = killed
+        && !settled.status.success()
+        && running.iter().all(|side| !goes_on_working(lab, *side));
     if let [side] = running[..]
         && !half
     {
@@ -535,9 +604,10 @@ fn look(
         wrong.push("it runs at both hosts".to_owned());
         return "two guests".to_owned();
     }
-    // None is right where it had not begun to work, where a command that was let end takes its guests with it, and where the fault was its end.
-    let takes_it_along =
-        matches!(trial.subject, Subject::OwnRun | Subject::Campaign) && trial.fault != Fault::Tool(Signal::SIGKILL);
+    // None is right where it had not begun to work, where a command that was let end takes its
+    // guests with it, and where the fault was its end.
+    let takes_it_along = matches!(trial.subject, Subject::OwnRun | Subject::Campaign)
+        && trial.fault != Fault::Tool(Signal::SIGKILL);
     let found = if killed {
         "none: its QEMU was killed"
     } else if trial.subject == Subject::OwnRun {
@@ -585,8 +655,10 @@ fn helpers_end(lab: &Lab) -> Vec<i32> {
 fn files_at(lab: &Lab, side: Side) -> Vec<String> {
     let mut found = Vec::new();
     for folder in [FOLDER, QEMUS_FOLDER] {
-        let entries = fs::read_dir(lab.outside(side, Path::new(folder))).into_iter().flatten().flatten();
-        let others = entries.filter(|entry| entry.path() != lab.outside(side, Path::new(QEMUS_FOLDER)));
+        let entries =
+            fs::read_dir(lab.outside(side, Path::new(folder))).into_iter().flatten().flatten();
+        let others =
+            entries.filter(|entry| entry.path() != lab.outside(side, Path::new(QEMUS_FOLDER)));
         found.extend(others.filter_map(|entry| entry.file_name().into_string().ok()));
     }
     found
@@ -594,7 +666,9 @@ fn files_at(lab: &Lab, side: Side) -> Vec<String> {
 
 /// What the next command should have put in order, and has not: journals, dumps, parts of images.
 fn left_after_settling(lab: &Lab) -> Vec<String> {
-    let of_work = |name: &String| [".undo", ".memory", ".sink", ".part", ".save"].iter().any(|end| name.ends_with(end));
+    let of_work = |name: &String| {
+        [".undo", ".memory", ".sink", ".part", ".save"].iter().any(|end| name.ends_with(end))
+    };
     let mut left = Vec::new();
     for side in Side::BOTH {
         let files: Vec<String> = files_at(lab, side).into_iter().filter(of_work).collect();
@@ -629,7 +703,8 @@ fn left_behind(lab: &Lab, own: &str) -> Vec<String> {
     left
 }
 
-/// What the guest has said at a host, as the host sees it: a disk of a trial may lie over its folder.
+/// What the guest has said at a host, as the host sees it: a disk of a trial may lie over its
+/// folder.
 fn serial(lab: &Lab, side: Side) -> String {
     let file = Files::of(GUEST).serial().display().to_string();
     lab.reach(side).run(&["cat", &file]).unwrap_or_default()
@@ -660,7 +735,11 @@ impl Disk {
     fn fill(&self) -> anyhow::Result<()> {
         let reach = self.lab.reach(self.side);
         let text = reach.run(&["df", "-BM", "--output=avail", FOLDER])?;
-        let free: u64 = text.lines().nth(1).and_then(|t| t.trim().trim_end_matches('M').parse().ok()).unwrap_or(0);
+        let free: u64 = text
+            .lines()
+            .nth(1)
+            .and_then(|t| t.trim().trim_end_matches('M').parse().ok())
+            .unwrap_or(0);
         let size = format!("{}M", free.saturating_sub(6));
         if free > 8 {
             reach.run(&["fallocate", "-l", &size, &format!("{FOLDER}/filler")])?;
@@ -702,14 +781,21 @@ fn text_of<T: std::str::FromStr>(text: &str) -> Option<T> {
 
 /// A table of how often each command was struck with each fault, and what was wrong.
 pub fn summary(rows: &[Checked]) -> String {
-    let mut counts: std::collections::BTreeMap<(String, String, String), (usize, usize)> = Default::default();
+    let mut counts: std::collections::BTreeMap<(String, String, String), (usize, usize)> =
+        Default::default();
     for row in rows {
-        let key = (row.command.clone(), row.fault.clone(), row.found.split(',').next().unwrap_or("").to_owned());
+        let key = (
+            row.command.clone(),
+            row.fault.clone(),
+            row.found.split(',').next().unwrap_or("").to_owned(),
+        );
         let (all, bad) = counts.entry(key).or_default();
         *all += 1;
         *bad += usize::from(!row.wrong.is_empty());
     }
-    let mut text = String::from("| command | fault | afterwards | trials | wrong |\n| --- | --- | --- | --: | --: |\n");
+    let mut text = String::from(
+        "| command | fault | afterwards | trials | wrong |\n| --- | --- | --- | --: | --: |\n",
+    );
     for ((command, fault, found), (all, bad)) in counts {
         let _ = writeln!(text, "| {command} | {fault} | {found} | {all} | {bad} |");
     }
@@ -726,8 +812,10 @@ pub fn read_report(file: &Path, seed: u64) -> anyhow::Result<Vec<Checked>> {
     }
     let name = file.display().to_string();
     let mut reader = csv::Reader::from_path(file).with_context(|| name.clone())?;
-    let rows: Vec<Checked> =
-        reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("{name}: is no report of faults"))?;
+    let rows: Vec<Checked> = reader
+        .deserialize()
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("{name}: is no report of faults"))?;
     if let Some(other) = rows.iter().find(|row| row.seed != seed) {
         bail!("{name}: is of the seed {}, not {seed}; give another --out", other.seed);
     }
@@ -753,7 +841,8 @@ mod tests {
             "dirty-bitmap",
             "settle",
         ] {
-            let of: Vec<&Trial> = trials.iter().filter(|t| t.subject.to_string().contains(subject)).collect();
+            let of: Vec<&Trial> =
+                trials.iter().filter(|t| t.subject.to_string().contains(subject)).collect();
             for signal in SIGNALS {
                 assert!(of.iter().any(|t| t.fault == Fault::Tool(signal)), "{subject} {signal}");
             }

@@ -1,4 +1,5 @@
-//! Small work done at a host by an embedded Python program: Python is on every Linux server, the tool itself is not.
+//! Small work done at a host by an embedded Python program: Python is on every Linux server, the
+//! tool itself is not.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,7 +18,8 @@ pub(crate) const PROGRAM: &str = include_str!("helper.py");
 /// How long a helper may take to put back what it has changed, where nothing else is said.
 const PUTS_BACK: Duration = Duration::from_secs(60);
 
-/// A helper at work. Dropped, it is told to end, and given the time to put back what it has changed of a guest.
+/// A helper at work. Dropped, it is told to end, and given the time to put back what it has changed
+/// of a guest.
 #[derive(Debug)]
 pub struct Helper {
     child: Child,
@@ -55,7 +57,9 @@ impl Helper {
             // Ctrl-C is for the tool, whose end the helper hears of.
             .process_group(0)
             .spawn()
-            .with_context(|| format!("python3 {reach} did not start; install it with `apt-get install python3`"))?;
+            .with_context(|| {
+                format!("python3 {reach} did not start; install it with `apt-get install python3`")
+            })?;
         if let Some(input) = &mut child.stdin {
             // If it has ended already, the first answer says so.
             let _ = input.write_all(format!("{secret}\n").as_bytes());
@@ -107,9 +111,10 @@ impl Helper {
     /// It says something else, reports an error, or nothing within `patience`.
     pub fn expect(&self, key: &str, patience: Duration) -> anyhow::Result<Value> {
         match self.next(patience)? {
-            Some(mut value) => {
-                value.get_mut(key).map(Value::take).with_context(|| format!("expected `{key}`, got {value}"))
-            }
+            Some(mut value) => value
+                .get_mut(key)
+                .map(Value::take)
+                .with_context(|| format!("expected `{key}`, got {value}")),
             None => bail!("no answer within {} s", patience.as_secs()),
         }
     }
@@ -139,7 +144,9 @@ impl Drop for Helper {
 /// This machine has no /dev/urandom.
 pub fn secret() -> anyhow::Result<String> {
     let mut bytes = [0; 32];
-    File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).context("/dev/urandom")?;
+    File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .context("/dev/urandom")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -152,7 +159,8 @@ pub struct Undone {
     pub stands: Vec<(String, String)>,
 }
 
-/// Puts back at a host what measurements that were killed have left changed: guests that stand still, their parameters, their files.
+/// Puts back at a host what measurements that were killed have left changed: guests that stand
+/// still, their parameters, their files.
 ///
 /// # Errors
 /// Python is missing there, or the host is out of reach.
@@ -160,8 +168,9 @@ pub fn undo(reach: &Reach) -> anyhow::Result<Undone> {
     let helper = Helper::start(reach, &["undo"])?;
     let mut undone = Undone::default();
     loop {
-        let said =
-            helper.next(10 * PUTS_BACK)?.context("it is not known whether a measurement has left anything changed")?;
+        let said = helper
+            .next(10 * PUTS_BACK)?
+            .context("it is not known whether a measurement has left anything changed")?;
         let word = |key: &str| said.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
         if said.get("stands").is_some() {
             undone.stands.push((word("stands"), word("why")));
@@ -180,14 +189,15 @@ pub fn undo(reach: &Reach) -> anyhow::Result<Undone> {
 pub struct LinkMeasure {
     /// Median round-trip time over TCP, µs: of the probe that carried most.
     pub rtt_us: f64,
-    /// Payload that one TCP connection carries, bit/s: the most that a probe saw. Whatever else the hosts do makes it less, nothing makes it
-    /// more.
+    /// Payload that one TCP connection carries, bit/s: the most that a probe saw. Whatever else
+    /// the hosts do makes it less, nothing makes it more.
     pub goodput_bit_s: f64,
     /// How far the probes lie apart, bit/s.
     pub spread_bit_s: f64,
 }
 
-/// Measures round trip and capacity from `from` to `to`, whose address is `address`, so many times for about `seconds`.
+/// Measures round trip and capacity from `from` to `to`, whose address is `address`, so many times
+/// for about `seconds`.
 ///
 /// # Errors
 /// The hosts do not reach each other, or Python is missing at one of them.
@@ -216,9 +226,14 @@ fn probe(from: &Reach, to: &Reach, address: &str, seconds: f64) -> anyhow::Resul
     let secret = secret()?;
     let server = Helper::start_with(to, &["echo", address], &secret)?;
     let port = server.expect("port", patience).context("measuring the link, at the destination")?;
-    let client = Helper::start_with(from, &["probe", address, &port.to_string(), &seconds.to_string()], &secret)?;
+    let client = Helper::start_with(
+        from,
+        &["probe", address, &port.to_string(), &seconds.to_string()],
+        &secret,
+    )?;
     let number = |value: Value| value.as_f64().context("the helper said no number");
-    let rtt_us = number(client.expect("rtt_us", patience).context("measuring the link, at the source")?)?;
+    let rtt_us =
+        number(client.expect("rtt_us", patience).context("measuring the link, at the source")?)?;
     let rate = server
         .expect("bytes_per_s", patience + Duration::from_secs_f64(seconds))
         .context("measuring the link's capacity")?;

@@ -1,10 +1,13 @@
-//! Two libvirt hosts on one machine: a network, mount and UTS namespace and a libvirtd each, joined by a shaped link.
+//! Two libvirt hosts on one machine: a network, mount and UTS namespace and a libvirtd each, joined
+//! by a shaped link.
 //!
-//! Each host is anchored by a process that only holds its namespaces: a daemon that dies leaves the host standing. All
-//! state lies in one folder a lab, and every process in the lab's network namespaces is the lab's, so that taking down
-//! needs nothing that a crash could have kept from being written.
+//! Each host is anchored by a process that only holds its namespaces: a daemon that dies leaves the
+//! host standing. All state lies in one folder a lab, and every process in the lab's network
+//! namespaces is the lab's, so that taking down needs nothing that a crash could have kept from
+//! being written.
 //!
-//! Its libvirtds and guests run as root, so nobody but root gets to them: the folder is closed, and with it each socket.
+//! Its libvirtds and guests run as root, so nobody but root gets to them: the folder is closed, and
+//! with it each socket.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -100,16 +103,19 @@ pub struct Link {
     /// The most that a sender's socket buffer holds (the third figure of net.ipv4.tcp_wmem).
     #[serde(default = "Link::default_send_buffer")]
     pub send_buffer: Bytes,
-    /// TCP's congestion control; `None`: the first of [`Congestion::PREFERRED`] that the kernel lets a namespace use.
+    /// TCP's congestion control; `None`: the first of [`Congestion::PREFERRED`] that the kernel
+    /// lets a namespace use.
     #[serde(default)]
     pub congestion: Option<Congestion>,
-    /// Whether migrations at the same time get equal shares, as from the fair queue that Linux gives a network card (fq_codel), instead of
-    /// standing in one line, where the first to come keeps most of it.
+    /// Whether migrations at the same time get equal shares, as from the fair queue that Linux
+    /// gives a network card (fq_codel), instead of standing in one line, where the first to
+    /// come keeps most of it.
     #[serde(default)]
     pub fair: bool,
 }
 
-/// Migrations at the same time that a fair link keeps apart: QEMU listens on libvirt's ports from this one on.
+/// Migrations at the same time that a fair link keeps apart: QEMU listens on libvirt's ports from
+/// this one on.
 const FIRST_PORT: u32 = 49_152;
 const FAIR_FLOWS: u32 = 16;
 
@@ -151,23 +157,38 @@ impl Link {
     pub fn check(&self) -> Result<(), InputError> {
         let refuse = |what: &str, message: String| Err(InputError::new(what, message));
         if !(1_000_000..=100_000_000_000).contains(&self.capacity.0) {
-            return refuse("link", format!("{} cannot be shaped; it takes 1Mbit/s to 100Gbit/s", self.capacity));
+            return refuse(
+                "link",
+                format!("{} cannot be shaped; it takes 1Mbit/s to 100Gbit/s", self.capacity),
+            );
         }
         if self.delay > SimTime::from_secs(10) {
             return refuse("delay", format!("{} is too long; it takes up to 10s", self.delay));
         }
         if !((16 << 10)..=(1 << 30)).contains(&self.send_buffer.0) {
-            return refuse("send_buffer", format!("{} is no send buffer; it takes 16KiB to 1GiB", self.send_buffer));
+            return refuse(
+                "send_buffer",
+                format!("{} is no send buffer; it takes 16KiB to 1GiB", self.send_buffer),
+            );
         }
         if self.fair && self.delay > SimTime::ZERO {
-            return refuse("fair", "a fair link has no delay yet; leave the one or the other out".to_owned());
+            return refuse(
+                "fair",
+                "a fair link has no delay yet; leave the one or the other out".to_owned(),
+            );
         }
         Ok(())
     }
 
     /// A link of this capacity, without delay, with Linux's default send buffer.
     pub fn of(capacity: BitRate) -> Link {
-        Link { capacity, delay: SimTime::ZERO, send_buffer: Link::default_send_buffer(), congestion: None, fair: false }
+        Link {
+            capacity,
+            delay: SimTime::ZERO,
+            send_buffer: Link::default_send_buffer(),
+            congestion: None,
+            fair: false,
+        }
     }
 }
 
@@ -194,13 +215,14 @@ impl Lab {
     /// Brings a lab up: what an earlier one of this name left is taken down first.
     ///
     /// # Errors
-    /// Something is missing on this machine (`migcal doctor` says what installs it); nothing is left then.
+    /// Something is missing on this machine (`migcal doctor` says what installs it); nothing is
+    /// left then.
     pub fn up(name: &str, link: Link) -> anyhow::Result<Lab> {
         Ok(Lab::build_up(name, link, false)?.0)
     }
 
-    /// The same for this process alone: others are kept off it from the first moment on, and if this process is killed the next command takes
-    /// it down.
+    /// The same for this process alone: others are kept off it from the first moment on, and if
+    /// this process is killed the next command takes it down.
     ///
     /// # Errors
     /// As of [`Lab::up`].
@@ -240,8 +262,10 @@ impl Lab {
             Reach::Here.run(&["ip", "netns", "add", &namespace(name, side)])?;
         }
         let (a, b) = (namespace(name, Side::Source), namespace(name, Side::Destination));
-        Reach::Here
-            .run(&["ip", "-n", &a, "link", "add", DEVICE, "type", "veth", "peer", "name", DEVICE, "netns", &b])?;
+        Reach::Here.run(&[
+            "ip", "-n", &a, "link", "add", DEVICE, "type", "veth", "peer", "name", DEVICE, "netns",
+            &b,
+        ])?;
         for side in Side::BOTH {
             let ns = namespace(name, side);
             let address = format!("{}/24", side.address());
@@ -269,8 +293,8 @@ impl Lab {
         check_name("--lab", name)?;
         let folder = Path::new(ROOT).join(name);
         let Ok(text) = fs::read_to_string(folder.join("lab.toml")) else { return Ok(None) };
-        let written: Written =
-            toml::from_str(&text).with_context(|| format!("{}: is damaged", folder.join("lab.toml").display()))?;
+        let written: Written = toml::from_str(&text)
+            .with_context(|| format!("{}: is damaged", folder.join("lab.toml").display()))?;
         let lab = Lab { name: name.to_owned(), folder, written };
         let stands = Side::BOTH.into_iter().all(|side| lab.anchor_stands(side));
         Ok(stands.then_some(lab))
@@ -281,7 +305,9 @@ impl Lab {
     /// # Errors
     /// It is not, or what is written down of it cannot be read.
     pub fn named(name: &str) -> anyhow::Result<Lab> {
-        Lab::find(name)?.with_context(|| format!("no lab `{name}` is up; `migcal lab up --name {name}` brings it up"))
+        Lab::find(name)?.with_context(|| {
+            format!("no lab `{name}` is up; `migcal lab up --name {name}` brings it up")
+        })
     }
 
     /// The names of all labs of which something is left.
@@ -291,7 +317,9 @@ impl Lab {
     pub fn names() -> anyhow::Result<Vec<String>> {
         let mut names: Vec<String> = Vec::new();
         match fs::read_dir(ROOT) {
-            Ok(entries) => names.extend(entries.flatten().filter_map(|e| e.file_name().into_string().ok())),
+            Ok(entries) => {
+                names.extend(entries.flatten().filter_map(|e| e.file_name().into_string().ok()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 bail!("labs are root's, and {ROOT} is closed to others; run it with sudo")
             }
@@ -384,7 +412,8 @@ impl Lab {
         let wmem = format!("4096 16384 {}", link.send_buffer.0);
         for side in Side::BOTH {
             let ns = namespace(&self.name, side);
-            // The bucket holds 256 kB, or at high rates what passes between two timer ticks of 4 ms.
+            // The bucket holds 256 kB, or at high rates what passes between two timer ticks of 4
+            // ms.
             let burst = format!("{}b", (256 << 10).max(link.capacity.0 / 8 / 250));
             let shape = ["qdisc", "replace", "dev", DEVICE];
             let bucket = ["tbf", "rate", &rate, "burst", &burst, "latency", "50ms"];
@@ -392,7 +421,10 @@ impl Lab {
             let _ = Reach::Here.run(&["tc", "-n", &ns, "qdisc", "del", "dev", DEVICE, "root"]);
             if link.fair {
                 Reach::Here
-                    .run_with(&["tc", "-n", &ns, "-batch", "-"], fair(link.capacity, &burst).as_bytes())
+                    .run_with(
+                        &["tc", "-n", &ns, "-batch", "-"],
+                        fair(link.capacity, &burst).as_bytes(),
+                    )
                     .context("a fair link needs the kernel's sch_htb and cls_u32")?;
             } else if link.delay > SimTime::ZERO {
                 let delay = format!("{}us", link.delay.0 / 1000);
@@ -401,10 +433,18 @@ impl Lab {
                 Reach::Here.run(&words).context(
                     "a delay needs the kernel's netem (module sch_netem), which this one does not have; leave the delay out",
                 )?;
-                let words = [&["tc", "-n", &ns], &shape[..], &["parent", "1:1", "handle", "10:"], &bucket[..]].concat();
+                let words = [
+                    &["tc", "-n", &ns],
+                    &shape[..],
+                    &["parent", "1:1", "handle", "10:"],
+                    &bucket[..],
+                ]
+                .concat();
                 Reach::Here.run(&words)?;
             } else {
-                let words = [&["tc", "-n", &ns], &shape[..], &["root", "handle", "10:"], &bucket[..]].concat();
+                let words =
+                    [&["tc", "-n", &ns], &shape[..], &["root", "handle", "10:"], &bucket[..]]
+                        .concat();
                 Reach::Here.run(&words)?;
             }
             let set = |key: &str, value: &str| {
@@ -414,16 +454,22 @@ impl Lab {
             set("tcp_wmem", &wmem)?;
             match link.congestion {
                 Some(one) => {
-                    let said = || format!("this kernel does not let a namespace use the congestion control `{one}`");
+                    let said = || {
+                        format!(
+                            "this kernel does not let a namespace use the congestion control `{one}`"
+                        )
+                    };
                     set("tcp_congestion_control", &one.to_string()).with_context(said)?;
                 }
                 // Whatever this machine's default is, and whatever it lets a namespace use.
                 None => {
-                    let _ =
-                        Congestion::PREFERRED.iter().any(|one| set("tcp_congestion_control", &one.to_string()).is_ok());
+                    let _ = Congestion::PREFERRED
+                        .iter()
+                        .any(|one| set("tcp_congestion_control", &one.to_string()).is_ok());
                 }
             }
-            // Connections remember how they went before (RFC 9040); the next run is to start afresh.
+            // Connections remember how they went before (RFC 9040); the next run is to start
+            // afresh.
             let _ = Reach::Here.run(&["ip", "-n", &ns, "tcp_metrics", "flush"]);
         }
         Ok(())
@@ -435,32 +481,49 @@ impl Lab {
     /// The lab is gone.
     pub fn set_cut(&self, cut: bool) -> anyhow::Result<()> {
         let ns = namespace(&self.name, Side::Source);
-        Reach::Here.run(&["ip", "-n", &ns, "link", "set", DEVICE, if cut { "down" } else { "up" }])?;
+        Reach::Here.run(&[
+            "ip",
+            "-n",
+            &ns,
+            "link",
+            "set",
+            DEVICE,
+            if cut { "down" } else { "up" },
+        ])?;
         Ok(())
     }
 
     /// Whether the link is cut.
     pub fn is_cut(&self) -> bool {
         let ns = namespace(&self.name, Side::Source);
-        Reach::Here.run(&["ip", "-n", &ns, "-o", "link", "show", DEVICE]).is_ok_and(|text| !text.contains(",UP"))
+        Reach::Here
+            .run(&["ip", "-n", &ns, "-o", "link", "show", DEVICE])
+            .is_ok_and(|text| !text.contains(",UP"))
     }
 
     /// The process id of a host's libvirtd, if it runs.
     pub fn daemon_pid(&self, side: Side) -> Option<i32> {
-        let pid: i32 = fs::read_to_string(self.host(side).join("run/libvirtd.pid")).ok()?.trim().parse().ok()?;
+        let pid: i32 = fs::read_to_string(self.host(side).join("run/libvirtd.pid"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()?;
         (self.lives_here(side, pid) && comm(pid).as_deref() == Some("libvirtd")).then_some(pid)
     }
 
     /// The processes of a host that run a guest.
     pub fn guest_pids(&self, side: Side) -> Vec<i32> {
         let pids = pids_in(&namespace(&self.name, side));
-        pids.into_iter().filter(|pid| comm(*pid).is_some_and(|c| c.starts_with("qemu-system"))).collect()
+        pids.into_iter()
+            .filter(|pid| comm(*pid).is_some_and(|c| c.starts_with("qemu-system")))
+            .collect()
     }
 
     /// Whether a host's libvirtd accepts connections.
     pub fn daemon_answers(&self, side: Side) -> bool {
         self.daemon_pid(side).is_some()
-            && std::os::unix::net::UnixStream::connect(self.host(side).join("run/libvirt-sock")).is_ok()
+            && std::os::unix::net::UnixStream::connect(self.host(side).join("run/libvirt-sock"))
+                .is_ok()
     }
 
     /// Ends a host's libvirtd, whose guests run on, and starts another that finds them.
@@ -492,11 +555,18 @@ impl Lab {
         let host = self.host(side);
         let log = closed_file(&host.join("libvirtd.log"))?;
         let daemon = ["libvirtd", "--listen", "--pid-file", "/run/libvirt/libvirtd.pid"];
-        // Guests are left behind by the daemon that starts them; the helper takes their exit status when they end.
+        // Guests are left behind by the daemon that starts them; the helper takes their exit status
+        // when they end.
         let words = [&["python3", "-c", crate::helper::PROGRAM, "reap"], &daemon[..]].concat();
         let mut command = self.reach(side).command(&words);
-        // Of a process group of its own: Ctrl-C is for the tool alone, which takes the lab down in order.
-        let mut child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0).spawn()?;
+        // Of a process group of its own: Ctrl-C is for the tool alone, which takes the lab down in
+        // order.
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .spawn()?;
         let started = Instant::now();
         while !self.daemon_answers(side) {
             let ended = child.try_wait()?;
@@ -511,12 +581,14 @@ impl Lab {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        // The child outlives the tool: its end is noticed by `daemon_pid`, and someone must take its exit status.
+        // The child outlives the tool: its end is noticed by `daemon_pid`, and someone must take
+        // its exit status.
         std::thread::spawn(move || child.wait());
         Ok(())
     }
 
-    /// Starts an SSH daemon at both hosts, and returns the URIs under which a tool on this machine reaches them so.
+    /// Starts an SSH daemon at both hosts, and returns the URIs under which a tool on this machine
+    /// reaches them so.
     ///
     /// # Errors
     /// OpenSSH is missing.
@@ -526,7 +598,16 @@ impl Lab {
         let path = |name: &str| folder.join(name).display().to_string();
         for key in ["host", "user"] {
             if !folder.join(key).exists() {
-                Reach::Here.run(&["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &path(key)])?;
+                Reach::Here.run(&[
+                    "ssh-keygen",
+                    "-q",
+                    "-t",
+                    "ed25519",
+                    "-N",
+                    "",
+                    "-f",
+                    &path(key),
+                ])?;
             }
         }
         for side in Side::BOTH {
@@ -540,13 +621,15 @@ impl Lab {
             );
             let file = path(&format!("sshd-{side}.conf"));
             fs::write(&file, config)?;
-            let daemon =
-                Reach::Here.which("/usr/sbin/sshd").context("sshd is missing: `apt-get install openssh-server`")?;
+            let daemon = Reach::Here
+                .which("/usr/sbin/sshd")
+                .context("sshd is missing: `apt-get install openssh-server`")?;
             if self.sshd_pids(side).is_empty() {
                 self.reach(side).run(&[&daemon, "-f", &file])?;
             }
         }
-        // The keys are the lab's own, and so is what is known of them: root's known_hosts is left alone.
+        // The keys are the lab's own, and so is what is known of them: root's known_hosts is left
+        // alone.
         let ssh = format!(
             "ssh -i {} -oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null -oLogLevel=ERROR \"$@\"\n",
             path("user")
@@ -557,7 +640,9 @@ impl Lab {
             fs::write(folder.join(name), format!("#!/bin/sh\nexec {command}"))?;
             fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o700))?;
         }
-        Ok(Side::BOTH.map(|side| format!("qemu+ssh://root@{}/system?command={}", side.address(), path("ssh"))))
+        Ok(Side::BOTH.map(|side| {
+            format!("qemu+ssh://root@{}/system?command={}", side.address(), path("ssh"))
+        }))
     }
 
     /// The destination's URI over SSH, as the source's libvirtd reaches it.
@@ -593,7 +678,8 @@ impl Lab {
         self.lives_here(side, self.anchor(side))
     }
 
-    /// Whether a process lives in the host's network: a number may have passed to another process since.
+    /// Whether a process lives in the host's network: a number may have passed to another process
+    /// since.
     fn lives_here(&self, side: Side, pid: i32) -> bool {
         let theirs = fs::metadata(format!("/proc/{pid}/ns/net"));
         let ours = fs::metadata(self.network_namespace(side));
@@ -607,8 +693,8 @@ impl Lab {
     }
 }
 
-/// What makes `tc` share a link among migrations: a class for each of libvirt's ports, and one for all else, which lend each other what they
-/// do not use.
+/// What makes `tc` share a link among migrations: a class for each of libvirt's ports, and one for
+/// all else, which lend each other what they do not use.
 fn fair(capacity: BitRate, burst: &str) -> String {
     let (all, each) = (capacity.0, capacity.0 / u64::from(FAIR_FLOWS + 1));
     let queue = capacity.0 / 8 / 20;
@@ -643,7 +729,9 @@ fn namespace(name: &str, side: Side) -> String {
 pub fn reach(uri: &str) -> anyhow::Result<Reach> {
     let place = Place::parse(uri)?;
     let socket = place.parameter("socket").filter(|_| place.host.is_none()).map(Path::new);
-    let Some(inside) = socket.and_then(|socket| socket.strip_prefix(ROOT).ok()) else { return Reach::from_uri(uri) };
+    let Some(inside) = socket.and_then(|socket| socket.strip_prefix(ROOT).ok()) else {
+        return Reach::from_uri(uri);
+    };
     let words: Vec<&str> = inside.iter().filter_map(|word| word.to_str()).collect();
     let [name, letter, ..] = words[..] else { return Reach::from_uri(uri) };
     let lab = Lab::named(name)?;
@@ -662,7 +750,9 @@ pub fn sweep() -> anyhow::Result<Vec<String>> {
     }
     for name in Lab::names()? {
         let folder = Path::new(ROOT).join(&name);
-        let maker = fs::read_to_string(folder.join(MAKER)).ok().and_then(|text| text.trim().parse::<i32>().ok());
+        let maker = fs::read_to_string(folder.join(MAKER))
+            .ok()
+            .and_then(|text| text.trim().parse::<i32>().ok());
         let Some(maker) = maker else { continue };
         let held = folder.exists() && lock(&folder, &name).is_err();
         if !held && !comm(maker).is_some_and(|comm| comm.starts_with("migcal")) {
@@ -677,7 +767,9 @@ fn lock(folder: &Path, name: &str) -> anyhow::Result<InUse> {
     match Flock::lock(closed_file(&folder.join("in-use"))?, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(InUse(lock)),
         Err(_) => {
-            bail!("the lab `{name}` is in use by another migcal; wait for it, or bring up one of another --name")
+            bail!(
+                "the lab `{name}` is in use by another migcal; wait for it, or bring up one of another --name"
+            )
         }
     }
 }
@@ -692,7 +784,8 @@ fn closed_folder(place: &Path) -> anyhow::Result<()> {
 
 /// A file that its owner alone can read.
 fn closed_file(place: &Path) -> anyhow::Result<fs::File> {
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(place);
+    let file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(place);
     file.with_context(|| format!("{}: cannot be written", place.display()))
 }
 
@@ -705,8 +798,11 @@ fn check_root() -> anyhow::Result<()> {
 
 /// Folders that a mount needs to be there. Those that were not are noted, and go with the last lab.
 fn make_mount_points() -> anyhow::Result<()> {
-    let missing: Vec<&str> =
-        OWN_FOLDERS.iter().map(|(path, _)| *path).filter(|path| !Path::new(path).exists()).collect();
+    let missing: Vec<&str> = OWN_FOLDERS
+        .iter()
+        .map(|(path, _)| *path)
+        .filter(|path| !Path::new(path).exists())
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -724,7 +820,8 @@ fn made_note() -> PathBuf {
     Path::new(ROOT).join(".made-folders")
 }
 
-/// Starts the process that holds a host's namespaces, with the host's own folders in their places, and returns its id.
+/// Starts the process that holds a host's namespaces, with the host's own folders in their places,
+/// and returns its id.
 fn start_anchor(name: &str, folder: &Path, side: Side) -> anyhow::Result<i32> {
     let host = folder.join(side.letter().to_string());
     for (_, own) in OWN_FOLDERS {
@@ -732,10 +829,12 @@ fn start_anchor(name: &str, folder: &Path, side: Side) -> anyhow::Result<i32> {
     }
     // A kernel takes names of hosts up to 64 characters.
     let host_name = format!("{}-{}", &name[name.len().saturating_sub(60)..], side.letter());
-    let hosts = Side::BOTH.map(|s| format!("{} {}{}\n", s.address(), &host_name[..host_name.len() - 1], s.letter()));
+    let hosts = Side::BOTH
+        .map(|s| format!("{} {}{}\n", s.address(), &host_name[..host_name.len() - 1], s.letter()));
     let hosts = hosts.concat();
     fs::write(host.join("hosts"), format!("127.0.0.1 localhost\n{hosts}"))?;
-    // Debian makes this user with its service package, which a lab does not need; libvirtd does not start without.
+    // Debian makes this user with its service package, which a lab does not need; libvirtd does not
+    // start without.
     for (file, line) in [
         ("passwd", "libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin\n"),
         ("group", "libvirt-qemu:x:64055:\n"),
@@ -773,7 +872,17 @@ fn start_anchor(name: &str, folder: &Path, side: Side) -> anyhow::Result<i32> {
     let place = host.display().to_string();
     let ns = namespace(name, side);
     let mut child = Command::new("ip")
-        .args(["netns", "exec", &ns, "unshare", "--mount", "--uts", "--propagation", "private", "--"])
+        .args([
+            "netns",
+            "exec",
+            &ns,
+            "unshare",
+            "--mount",
+            "--uts",
+            "--propagation",
+            "private",
+            "--",
+        ])
         .args(["sh", "-euc", &script, &place, &host_name])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -783,14 +892,18 @@ fn start_anchor(name: &str, folder: &Path, side: Side) -> anyhow::Result<i32> {
         .context("`ip` did not start; install it with `apt-get install iproute2`")?;
     let started = Instant::now();
     loop {
-        let written = fs::read_to_string(host.join("anchor")).ok().and_then(|t| t.trim().parse().ok());
+        let written =
+            fs::read_to_string(host.join("anchor")).ok().and_then(|t| t.trim().parse().ok());
         if let Some(pid) = written {
             std::thread::spawn(move || child.wait());
             return Ok(pid);
         }
         if child.try_wait()?.is_some() || started.elapsed() > PATIENCE {
             let output = child.wait_with_output()?;
-            bail!("the namespaces of the {side} could not be made: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "the namespaces of the {side} could not be made: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -800,7 +913,9 @@ fn start_anchor(name: &str, folder: &Path, side: Side) -> anyhow::Result<i32> {
 pub fn uuid_of(name: &str) -> String {
     // FNV-1a, twice: it only has to differ.
     let hash = |salt: u64| {
-        name.bytes().fold(0xcbf2_9ce4_8422_2325 ^ salt, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+        name.bytes().fold(0xcbf2_9ce4_8422_2325 ^ salt, |h, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+        })
     };
     let (high, low) = (hash(0), hash(0x5bd1));
     format!(
@@ -822,11 +937,13 @@ fn pids_in(namespace: &str) -> Vec<i32> {
     output.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// Helpers that work at the hosts of a lab, or of all labs and at this machine: processes of this project's Python, but for those that take
-/// exit statuses.
+/// Helpers that work at the hosts of a lab, or of all labs and at this machine: processes of this
+/// project's Python, but for those that take exit statuses.
 pub fn helper_pids(lab: Option<&Lab>) -> Vec<i32> {
     let pids: Vec<i32> = match lab {
-        Some(lab) => Side::BOTH.iter().flat_map(|side| pids_in(&namespace(&lab.name, *side))).collect(),
+        Some(lab) => {
+            Side::BOTH.iter().flat_map(|side| pids_in(&namespace(&lab.name, *side))).collect()
+        }
         None => fs::read_dir("/proc")
             .into_iter()
             .flatten()
@@ -837,12 +954,14 @@ pub fn helper_pids(lab: Option<&Lab>) -> Vec<i32> {
     let is_helper = |pid: &i32| {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let mut words = words.split(|byte| *byte == 0);
-        words.any(|word| word == crate::helper::PROGRAM.as_bytes()) && words.next().is_some_and(|what| what != b"reap")
+        words.any(|word| word == crate::helper::PROGRAM.as_bytes())
+            && words.next().is_some_and(|what| what != b"reap")
     };
     pids.into_iter().filter(is_helper).collect()
 }
 
-/// Takes down all that a lab of this name left, whole or half-made. Returns whether there was anything.
+/// Takes down all that a lab of this name left, whole or half-made. Returns whether there was
+/// anything.
 ///
 /// # Errors
 /// A process does not end, or a namespace or folder cannot be removed.
@@ -861,7 +980,8 @@ pub fn down(name: &str) -> anyhow::Result<bool> {
         Reach::Here.run(&["ip", "netns", "delete", &ns])?;
     }
     if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("{}: cannot be removed", folder.display()))?;
+        fs::remove_dir_all(&folder)
+            .with_context(|| format!("{}: cannot be removed", folder.display()))?;
     }
     if Lab::names()?.is_empty() {
         // Only empty ones go: whatever has moved into them since is not the lab's.
@@ -882,7 +1002,11 @@ fn end_all(namespace: &str) -> anyhow::Result<()> {
         if pids.is_empty() {
             return Ok(());
         }
-        let signal = if started.elapsed() < Duration::from_secs(2) { Signal::SIGTERM } else { Signal::SIGKILL };
+        let signal = if started.elapsed() < Duration::from_secs(2) {
+            Signal::SIGTERM
+        } else {
+            Signal::SIGKILL
+        };
         for pid in &pids {
             let _ = kill(Pid::from_raw(*pid), signal);
         }

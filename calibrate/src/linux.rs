@@ -1,7 +1,8 @@
-//! The Linux guest for real applications: Debian's cloud kernel, and a first file system made of Debian's packages.
+//! The Linux guest for real applications: Debian's cloud kernel, and a first file system made of
+//! Debian's packages.
 //!
-//! Nothing is installed: the packages are fetched by apt, unpacked beside each other, and packed into one archive, which
-//! is kept for the next time.
+//! Nothing is installed: the packages are fetched by apt, unpacked beside each other, and packed
+//! into one archive, which is kept for the next time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,8 +48,14 @@ const NOT_NEEDED: [&str; 29] = [
     "util-linux",
 ];
 /// Folders of packages that no program reads.
-const DEAD_WEIGHT: [&str; 6] =
-    ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "boot"];
+const DEAD_WEIGHT: [&str; 6] = [
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "usr/share/lintian",
+    "boot",
+];
 
 /// What is booted.
 #[derive(Debug, Clone)]
@@ -62,7 +69,8 @@ pub struct Image {
 /// The guest's image, assembled on first use.
 ///
 /// # Errors
-/// A package cannot be fetched, or a program that unpacks is missing; with the command that installs it.
+/// A package cannot be fetched, or a program that unpacks is missing; with the command that
+/// installs it.
 pub fn image() -> anyhow::Result<Image> {
     let folder = cache();
     let (kernel, initrd) = (folder.join("kernel"), folder.join("initrd"));
@@ -74,13 +82,16 @@ pub fn image() -> anyhow::Result<Image> {
 
 /// Where the image is kept. Another job or init is another image.
 fn cache() -> PathBuf {
-    let root = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| PathBuf::from("/var/cache"), PathBuf::from);
+    let root = std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| PathBuf::from("/var/cache"), PathBuf::from);
     let content = crate::lab::uuid_of(&format!("{INIT}{JOB}"));
     root.join("migcal").join(format!("linux-{}", &content[..8]))
 }
 
 fn assemble(folder: &Path) -> anyhow::Result<()> {
-    for (program, package) in [("apt-get", "apt"), ("dpkg-deb", "dpkg"), ("cpio", "cpio"), ("gzip", "gzip")] {
+    for (program, package) in
+        [("apt-get", "apt"), ("dpkg-deb", "dpkg"), ("cpio", "cpio"), ("gzip", "gzip")]
+    {
         if crate::reach::Reach::Here.which(program).is_none() {
             bail!(
                 "the Linux guest is made of Debian's packages, and `{program}` is missing: apt-get install {package}"
@@ -111,7 +122,9 @@ fn assemble(folder: &Path) -> anyhow::Result<()> {
     for place in ["proc", "sys", "dev", "tmp", "etc"] {
         fs::create_dir_all(root.join(place))?;
     }
-    for (name, content) in [("init", INIT), ("job.py", JOB), ("etc/passwd", "root:x:0:0::/:/bin/sh\n")] {
+    for (name, content) in
+        [("init", INIT), ("job.py", JOB), ("etc/passwd", "root:x:0:0::/:/bin/sh\n")]
+    {
         fs::write(root.join(name), content)?;
     }
     run(Command::new("chmod").arg("755").arg(root.join("init")))?;
@@ -125,7 +138,8 @@ fn assemble(folder: &Path) -> anyhow::Result<()> {
 
 fn run(command: &mut Command) -> anyhow::Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("`{name}` did not start"))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("`{name}` did not start"))?;
     if !output.status.success() {
         bail!("`{name}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
@@ -141,13 +155,23 @@ fn kernel_package() -> anyhow::Result<String> {
 
 fn dependencies(names: &[&str]) -> anyhow::Result<Vec<String>> {
     let mut command = Command::new("apt-cache");
-    command.args(["depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks"]);
+    command.args([
+        "depends",
+        "--recurse",
+        "--no-recommends",
+        "--no-suggests",
+        "--no-conflicts",
+        "--no-breaks",
+    ]);
     command.args(["--no-replaces", "--no-enhances"]).args(names);
-    let said = run(&mut command).context("apt does not know the guest's packages; run apt-get update")?;
+    let said =
+        run(&mut command).context("apt does not know the guest's packages; run apt-get update")?;
     let mut found: Vec<String> = said
         .lines()
         .filter(|line| line.starts_with(|c: char| c.is_ascii_alphanumeric()))
-        .filter(|name| !NOT_NEEDED.contains(name) && !name.contains([':']) && !name.contains("perl"))
+        .filter(|name| {
+            !NOT_NEEDED.contains(name) && !name.contains([':']) && !name.contains("perl")
+        })
         .map(str::to_owned)
         .collect();
     found.sort();
@@ -156,7 +180,8 @@ fn dependencies(names: &[&str]) -> anyhow::Result<Vec<String>> {
 }
 
 fn fetch(folder: &Path, names: &[String]) -> anyhow::Result<()> {
-    let download = || run(Command::new("apt-get").args(["-q", "download"]).args(names).current_dir(folder));
+    let download =
+        || run(Command::new("apt-get").args(["-q", "download"]).args(names).current_dir(folder));
     if download().is_err() {
         // The lists may be older than the archive.
         run(Command::new("apt-get").args(["-q", "update"]))?;

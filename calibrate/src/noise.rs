@@ -77,7 +77,8 @@ pub fn noise<'a>(runs: impl IntoIterator<Item = &'a Observation>) -> Noise {
             elapsed: spread(&|r| r.elapsed_ms),
             downtime: spread(&|r| r.downtime_ms),
             same_rounds: commonest(runs.iter().filter_map(|r| r.dirty_syncs)),
-            phases: offline.then(|| [0, 1, 2].map(|phase| spread(&|r| r.offline_ms.map(|p| p[phase])))),
+            phases: offline
+                .then(|| [0, 1, 2].map(|phase| spread(&|r| r.offline_ms.map(|p| p[phase])))),
         });
     }
     found.spreads.sort_by(|a, b| a.first.cmp(&b.first));
@@ -96,13 +97,20 @@ fn commonest(values: impl Iterator<Item = f64>) -> usize {
 impl Noise {
     /// For people.
     pub fn document(&self) -> Document {
-        let mut table = Grid::new(&["configuration", "runs", "elapsed", "spread", "downtime", "spread"], 1..);
+        let mut table =
+            Grid::new(&["configuration", "runs", "elapsed", "spread", "downtime", "spread"], 1..);
         for s in &self.spreads {
-            let share = |(mean, deviation): (f64, f64)| format!("{:.1} %  {deviation:.0} ms", 100.0 * deviation / mean);
+            let share = |(mean, deviation): (f64, f64)| {
+                format!("{:.1} %  {deviation:.0} ms", 100.0 * deviation / mean)
+            };
             let mut words = format!("{}\n{}", s.first, s.words);
             if let Some(phases) = s.phases {
-                let parts = phases.map(|(mean, deviation)| format!("{:.1} %", 100.0 * deviation / mean));
-                words.push_str(&format!("\nspread of suspend {}, copy {}, resume {}", parts[0], parts[1], parts[2]));
+                let parts =
+                    phases.map(|(mean, deviation)| format!("{:.1} %", 100.0 * deviation / mean));
+                words.push_str(&format!(
+                    "\nspread of suspend {}, copy {}, resume {}",
+                    parts[0], parts[1], parts[2]
+                ));
             }
             table.row([
                 words,
@@ -114,8 +122,10 @@ impl Noise {
             ]);
         }
         let mut out = Document::default();
-        out.table(table)
-            .text(format!("spread: standard deviation, relative to the mean and in ms. {}\n", self.left_out()));
+        out.table(table).text(format!(
+            "spread: standard deviation, relative to the mean and in ms. {}\n",
+            self.left_out()
+        ));
         out
     }
 
@@ -143,8 +153,15 @@ mod tests {
         let (runs, errors) = migsim::record::observations("a test", file.as_bytes()).unwrap();
         assert_eq!(errors, []);
         let found = noise(&runs);
-        assert_eq!((found.spreads.len(), found.disturbed, found.incomplete, found.alone, found.all), (1, 1, 1, 1, 5));
-        assert!(found.left_out().starts_with("Left out of 5 runs: 1 disturbed by other work"), "{}", found.left_out());
+        assert_eq!(
+            (found.spreads.len(), found.disturbed, found.incomplete, found.alone, found.all),
+            (1, 1, 1, 1, 5)
+        );
+        assert!(
+            found.left_out().starts_with("Left out of 5 runs: 1 disturbed by other work"),
+            "{}",
+            found.left_out()
+        );
         assert_eq!(found.spreads[0].runs, 2);
         assert!((found.spreads[0].elapsed.1 - 141.42).abs() < 0.01, "{:?}", found.spreads[0]);
     }

@@ -1,4 +1,5 @@
-//! The study's experiment, drawn from real runs: its figures 4 to 7 and 9 to 12, with the predictions beside the measurements.
+//! The study's experiment, drawn from real runs: its figures 4 to 7 and 9 to 12, with the
+//! predictions beside the measurements.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +15,16 @@ type Figures = fn(&Judged) -> (Option<f64>, Option<f64>);
 
 const TOTAL: Figures = |one| (one.run.elapsed_ms, one.said.elapsed_ms);
 const DOWNTIME: Figures = |one| (one.run.downtime_ms, one.said.downtime_ms);
-const SUSPEND: Figures = |one| (one.run.offline_ms.map(|p| p[0]), one.said.offline_ms.map(|p| p[0]));
+const SUSPEND: Figures =
+    |one| (one.run.offline_ms.map(|p| p[0]), one.said.offline_ms.map(|p| p[0]));
 const COPY: Figures = |one| (one.run.offline_ms.map(|p| p[1]), one.said.offline_ms.map(|p| p[1]));
 const RESUME: Figures = |one| (one.run.offline_ms.map(|p| p[2]), one.said.offline_ms.map(|p| p[2]));
 
 /// Memory of the guest in MiB, and the pair of figures, of each completed run of a mode.
 fn completed(runs: &[Judged], mode: Mode, what: Figures) -> impl Iterator<Item = (u64, f64, f64)> {
-    let of_mode = runs.iter().filter(move |one| one.run.case.policy.mode == mode && one.run.completed == Some(true));
+    let of_mode = runs
+        .iter()
+        .filter(move |one| one.run.case.policy.mode == mode && one.run.completed == Some(true));
     of_mode.filter_map(move |one| {
         let (measured, predicted) = what(one);
         Some((one.run.case.guest.memory.bytes().0 >> 20, measured? / 1e3, predicted? / 1e3))
@@ -29,22 +33,30 @@ fn completed(runs: &[Judged], mode: Mode, what: Figures) -> impl Iterator<Item =
 
 fn curve(panel: Panel, runs: &[Judged], mode: Mode, what: Figures, colour: &'static str) -> Panel {
     let name = if mode == Mode::Precopy { "live" } else { "offline" };
-    let dots = completed(runs, mode, what).map(|(memory, measured, _)| (memory as f64, measured)).collect();
+    let dots = completed(runs, mode, what)
+        .map(|(memory, measured, _)| (memory as f64, measured))
+        .collect();
     let mut sums: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
     for (memory, _, predicted) in completed(runs, mode, what) {
         let sum = sums.entry(memory).or_default();
         *sum = (sum.0 + predicted, sum.1 + 1.0);
     }
     let line = sums.into_iter().map(|(memory, (sum, n))| (memory as f64, sum / n)).collect();
-    panel.dots(&format!("{name}, measured"), colour, dots).line(&format!("{name}, predicted"), colour, line)
+    panel.dots(&format!("{name}, measured"), colour, dots).line(
+        &format!("{name}, predicted"),
+        colour,
+        line,
+    )
 }
 
 /// The pictures, by file name.
 pub fn pictures(runs: &[Judged]) -> Vec<(&'static str, Picture)> {
     let panel = |title: &str| Panel::new(title, "memory of the guest, MiB", "s");
-    let offline = |title: &str, what: Figures| curve(panel(title), runs, Mode::Offline, what, ORANGE);
+    let offline =
+        |title: &str, what: Figures| curve(panel(title), runs, Mode::Offline, what, ORANGE);
     let live = |title: &str, what: Figures| curve(panel(title), runs, Mode::Precopy, what, BLUE);
-    let both = |title: &str, what: Figures| curve(live(title, what), runs, Mode::Offline, what, ORANGE);
+    let both =
+        |title: &str, what: Figures| curve(live(title, what), runs, Mode::Offline, what, ORANGE);
     vec![
         (
             "paper-offline.svg",
@@ -60,9 +72,18 @@ pub fn pictures(runs: &[Judged]) -> Vec<(&'static str, Picture)> {
         ),
         (
             "paper-live.svg",
-            draw(2, &[live("Figure 9: live, total", TOTAL), live("Figure 10: live, downtime", DOWNTIME)]),
+            draw(
+                2,
+                &[
+                    live("Figure 9: live, total", TOTAL),
+                    live("Figure 10: live, downtime", DOWNTIME),
+                ],
+            ),
         ),
-        ("paper-compared.svg", draw(2, &[both("Figure 11: downtime", DOWNTIME), both("Figure 12: total", TOTAL)])),
+        (
+            "paper-compared.svg",
+            draw(2, &[both("Figure 11: downtime", DOWNTIME), both("Figure 12: total", TOTAL)]),
+        ),
     ]
 }
 
@@ -96,11 +117,14 @@ pub struct Pair {
 
 /// The means, by memory size.
 pub fn means(runs: &[Judged]) -> Vec<Means> {
-    let sizes: BTreeSet<u64> = runs.iter().map(|one| one.run.case.guest.memory.bytes().0 >> 20).collect();
+    let sizes: BTreeSet<u64> =
+        runs.iter().map(|one| one.run.case.guest.memory.bytes().0 >> 20).collect();
     let mean = |memory: u64, mode: Mode, what: Figures| {
-        let found: Vec<_> = completed(runs, mode, what).filter(|(size, ..)| *size == memory).collect();
+        let found: Vec<_> =
+            completed(runs, mode, what).filter(|(size, ..)| *size == memory).collect();
         let n = found.len() as f64;
-        let (measured, predicted) = found.iter().fold((0.0, 0.0), |sum, f| (sum.0 + f.1 / n, sum.1 + f.2 / n));
+        let (measured, predicted) =
+            found.iter().fold((0.0, 0.0), |sum, f| (sum.0 + f.1 / n, sum.1 + f.2 / n));
         Pair { measured, predicted }
     };
     let of = |memory: u64| Means {
@@ -117,11 +141,27 @@ pub fn means(runs: &[Judged]) -> Vec<Means> {
 
 /// The same for people.
 pub fn document(means: &[Means]) -> Document {
-    let header = ["memory", "live: total", "live: downtime", "offline: suspend", "copy", "resume", "offline: total"];
+    let header = [
+        "memory",
+        "live: total",
+        "live: downtime",
+        "offline: suspend",
+        "copy",
+        "resume",
+        "offline: total",
+    ];
     let mut table = Grid::new(&header, 1..);
     for one in means {
-        let pairs = [one.live_tmt_s, one.live_downtime_s, one.suspend_s, one.copy_s, one.resume_s, one.offline_tmt_s];
-        let cells = pairs.map(|Pair { measured, predicted }| format!("{measured:.2}, {predicted:.2}"));
+        let pairs = [
+            one.live_tmt_s,
+            one.live_downtime_s,
+            one.suspend_s,
+            one.copy_s,
+            one.resume_s,
+            one.offline_tmt_s,
+        ];
+        let cells =
+            pairs.map(|Pair { measured, predicted }| format!("{measured:.2}, {predicted:.2}"));
         table.row(std::iter::once(format!("{} MiB", one.memory_bytes >> 20)).chain(cells));
     }
     let mut out = Document::default();

@@ -50,7 +50,8 @@ pub enum Kind {
 words!(Kind, "guest", "freestanding, redis, python, sqlite",
     "freestanding" => Freestanding, "redis" => Redis, "python" => Python, "sqlite" => Sqlite);
 
-/// A run by its keys: flags of `migcal run`, and keys of a campaign's plan. What is left out has its default.
+/// A run by its keys: flags of `migcal run`, and keys of a campaign's plan. What is left out has
+/// its default.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunKeys {
@@ -110,7 +111,8 @@ pub struct RunKeys {
     /// How much of KVM's dirty log is cleared at once [default: QEMU's 1GiB]
     #[arg(long)]
     pub log_chunk: Option<Bytes>,
-    /// A lab's link: capacity, 1Mbit/s to 100Gbit/s [default: as the lab has it; 200Mbit/s of one brought up for the run]
+    /// A lab's link: capacity, 1Mbit/s to 100Gbit/s [default: as the lab has it; 200Mbit/s of one
+    /// brought up for the run]
     #[arg(long)]
     pub link: Option<BitRate>,
     /// Its delay one way; needs the kernel's netem [default: none]
@@ -119,10 +121,12 @@ pub struct RunKeys {
     /// The most a sender's socket buffer holds [default: 4MiB]
     #[arg(long)]
     pub send_buffer: Option<Bytes>,
-    /// TCP's congestion control: cubic, reno or bbr [default: the first of them that the kernel lets a namespace use]
+    /// TCP's congestion control: cubic, reno or bbr [default: the first of them that the kernel
+    /// lets a namespace use]
     #[arg(long)]
     pub congestion: Option<Congestion>,
-    /// Let migrations at the same time have equal shares of it, as the fair queue of a network card does
+    /// Let migrations at the same time have equal shares of it, as the fair queue of a network
+    /// card does
     #[arg(long)]
     pub fair: bool,
 }
@@ -168,10 +172,15 @@ impl RunKeys {
         ];
         let of_rounds = [("auto_converge", self.auto_converge), ("xbzrle", self.xbzrle)];
         let mode = self.mode.unwrap_or_default();
-        let offline = "an offline move is a suspend, a copy and a resume; QEMU's migration has no part in it";
+        let offline =
+            "an offline move is a suspend, a copy and a resume; QEMU's migration has no part in it";
         idle_if(mode == Mode::Offline, &of_a_stream, offline);
         idle_if(mode == Mode::Offline, &of_rounds, offline);
-        idle_if(mode == Mode::Paused, &of_rounds, "a guest that is paused writes nothing that would be sent again");
+        idle_if(
+            mode == Mode::Paused,
+            &of_rounds,
+            "a guest that is paused writes nothing that would be sent again",
+        );
         let kind = self.guest.unwrap_or(Kind::Freestanding);
         let of_the_freestanding = [
             ("touched", self.touched.is_some()),
@@ -180,14 +189,24 @@ impl RunKeys {
             ("workload", self.workload.is_some()),
             ("phase_offset", self.phase_offset.is_some()),
         ];
-        let linux = format!("{kind} does its own work; only the freestanding guest does what it is told");
+        let linux =
+            format!("{kind} does its own work; only the freestanding guest does what it is told");
         idle_if(kind != Kind::Freestanding, &of_the_freestanding, &linux);
-        let phased = self.workload.iter().flat_map(|workload| &workload.terms).any(|term| term.phase.is_some());
-        idle_if(!phased, &[("phase_offset", self.phase_offset.is_some())], "no term of the workload has a phase(...)");
+        let phased = self
+            .workload
+            .iter()
+            .flat_map(|workload| &workload.terms)
+            .any(|term| term.phase.is_some());
+        idle_if(
+            !phased,
+            &[("phase_offset", self.phase_offset.is_some())],
+            "no term of the workload has a phase(...)",
+        );
         idle
     }
 
-    /// The run, checked. `lab`: its link as it is now; `None`: two servers, between which nothing is shaped.
+    /// The run, checked. `lab`: its link as it is now; `None`: two servers, between which nothing
+    /// is shaped.
     ///
     /// # Errors
     /// Names the first quantity that cannot be, and what it takes, or that would change nothing.
@@ -195,7 +214,8 @@ impl RunKeys {
         self.plan_of_many(lab, &[])
     }
 
-    /// The same of one of many runs, which may have keys in common that change nothing of this one: `general`.
+    /// The same of one of many runs, which may have keys in common that change nothing of this one:
+    /// `general`.
     ///
     /// # Errors
     /// As of [`RunKeys::plan`].
@@ -204,7 +224,9 @@ impl RunKeys {
             let why = "the path between two servers is measured and left as it is; only a lab's link is shaped";
             return Err(InputError::new(key, why));
         }
-        if let Some((key, why)) = self.without_effect().into_iter().find(|(key, _)| !general.contains(key)) {
+        if let Some((key, why)) =
+            self.without_effect().into_iter().find(|(key, _)| !general.contains(key))
+        {
             return Err(InputError::new(key, format!("has no effect here: {why}; leave it out")));
         }
         let workload = self.workload.clone().unwrap_or_else(Workload::idle);
@@ -263,7 +285,8 @@ pub struct RunPlan {
     pub delta: u32,
     /// What it writes.
     pub workload: Workload,
-    /// How far into its first `on` a phased workload shall be at the start; `None`: wherever it is.
+    /// How far into its first `on` a phased workload shall be at the start; `None`: wherever it
+    /// is.
     pub phase_offset: Option<SimTime>,
     /// How the lab's link is shaped for it; `None`: as it is.
     pub link: Option<Link>,
@@ -271,12 +294,13 @@ pub struct RunPlan {
     pub policy: Policy,
     /// What carries the stream.
     pub transport: Transport,
-    /// How much of KVM's dirty log is cleared at once (QEMU's x-clear-bitmap-shift); `None`: QEMU's 1 GiB.
+    /// How much of KVM's dirty log is cleared at once (QEMU's x-clear-bitmap-shift); `None`:
+    /// QEMU's 1 GiB.
     pub log_chunk: Option<Bytes>,
 }
 
-/// What the freestanding guest keeps for itself at the bottom of its memory (`guest.c`, MEMORY), and how much of that is not zero: boot code,
-/// the program, its stack.
+/// What the freestanding guest keeps for itself at the bottom of its memory (`guest.c`, MEMORY),
+/// and how much of that is not zero: boot code, the program, its stack.
 const BOTTOM_PAGES: u64 = 2048;
 const BOTTOM_USED_PAGES: u64 = 68;
 /// What the firmware keeps at the top, rounded up: its tables of the machine.
@@ -285,8 +309,8 @@ const TOP_PAGES: u64 = 256;
 const ALIASES_PER_PAGE: u64 = 512;
 
 impl RunPlan {
-    /// What a host has to have free for its memory. An operating system touches all of it sooner or later; zero pages that nobody touches
-    /// are not there.
+    /// What a host has to have free for its memory. An operating system touches all of it sooner or
+    /// later; zero pages that nobody touches are not there.
     pub fn resident(&self) -> Bytes {
         match self.kind {
             Kind::Freestanding => Pages(self.touched.0 + BOTTOM_PAGES).bytes().min(self.memory),
@@ -310,7 +334,10 @@ impl RunPlan {
     pub fn check(&self) -> Result<(), InputError> {
         let refuse = |what: &str, message: String| Err(InputError::new(what, message));
         if !self.memory.0.is_multiple_of(1 << 20) || self.memory.0 < 32 << 20 {
-            return refuse("memory", format!("{} is no whole number of MiB from 32MiB", self.memory));
+            return refuse(
+                "memory",
+                format!("{} is no whole number of MiB from 32MiB", self.memory),
+            );
         }
         let guest = spec::Guest {
             name: String::new(),
@@ -335,7 +362,9 @@ impl RunPlan {
             return refuse(error.key, error.message);
         }
         // The guest's own code and tables lie in the first 8 MiB.
-        if self.kind == Kind::Freestanding && self.touched.0 + BOTTOM_PAGES + TOP_PAGES > self.memory.pages().0 {
+        if self.kind == Kind::Freestanding
+            && self.touched.0 + BOTTOM_PAGES + TOP_PAGES > self.memory.pages().0
+        {
             return refuse(
                 "touched",
                 format!(
@@ -345,9 +374,14 @@ impl RunPlan {
                 ),
             );
         }
-        if self.workload.working_set() > self.touched.max(Pages(1)) && self.kind == Kind::Freestanding {
+        if self.workload.working_set() > self.touched.max(Pages(1))
+            && self.kind == Kind::Freestanding
+        {
             let wss = self.workload.working_set();
-            return refuse("touched", format!("{} are touched, and the working set alone has {wss}", self.touched));
+            return refuse(
+                "touched",
+                format!("{} are touched, and the working set alone has {wss}", self.touched),
+            );
         }
         if self.workload.terms.iter().any(|term| matches!(term.pattern, Pattern::Curve { .. }))
             && self.kind == Kind::Freestanding
@@ -383,7 +417,10 @@ impl RunPlan {
 
     /// The guest's command line, by which it follows the plan.
     pub fn command_line(&self) -> String {
-        format!("touched={} content={} delta={} workload={}", self.touched.0, self.content, self.delta, self.workload)
+        format!(
+            "touched={} content={} delta={} workload={}",
+            self.touched.0, self.content, self.delta, self.workload
+        )
     }
 
     /// Whether QEMU of this version takes the plan, beyond [`RunPlan::check`].
@@ -414,7 +451,10 @@ mod tests {
     fn what_libvirt_would_cut_to_whole_units_is_refused() {
         let refused = |text: &str| keys(text).plan(Some(Link::default())).unwrap_err().to_string();
         let limit = refused("memory = \"64MiB\"\ndowntime_limit = \"500us\"");
-        assert!(limit.contains("downtime_limit: 500us is no whole number of milliseconds"), "{limit}");
+        assert!(
+            limit.contains("downtime_limit: 500us is no whole number of milliseconds"),
+            "{limit}"
+        );
         let cap = refused("memory = \"64MiB\"\nbandwidth_cap = \"1500KiB/s\"");
         assert!(cap.contains("whole MiB/s"), "{cap}");
     }
@@ -430,7 +470,8 @@ mod tests {
 
     #[test]
     fn a_labs_link_stays_as_it_is_but_for_what_is_given() {
-        let now = Link { fair: true, send_buffer: Bytes(1 << 20), ..Link::of(BitRate(2_000_000_000)) };
+        let now =
+            Link { fair: true, send_buffer: Bytes(1 << 20), ..Link::of(BitRate(2_000_000_000)) };
         let link = |text: &str| keys(text).plan(Some(now)).unwrap().link.unwrap();
         assert_eq!(link(""), now);
         assert_eq!(link("send_buffer = \"2MiB\""), Link { send_buffer: Bytes(2 << 20), ..now });

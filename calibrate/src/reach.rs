@@ -33,17 +33,21 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// The host that a libvirt URI names: `qemu:///system` is here, `qemu+ssh://user@host/system?command=...&keyfile=...` is over SSH.
+    /// The host that a libvirt URI names: `qemu:///system` is here,
+    /// `qemu+ssh://user@host/system?command=...&keyfile=...` is over SSH.
     ///
     /// # Errors
     /// It is no URI, names no host that can be one, or its transport carries no commands.
     pub fn from_uri(uri: &str) -> anyhow::Result<Reach> {
         let place = Place::parse(uri)?;
         // `qemu:///system` and `qemu+unix:///system` are this machine's.
-        let local = ["", "unix", "ssh", "tcp", "tls", "libssh", "libssh2"].contains(&place.transport.as_str());
+        let local = ["", "unix", "ssh", "tcp", "tls", "libssh", "libssh2"]
+            .contains(&place.transport.as_str());
         let host = match &place.host {
             None if local => return Ok(Reach::Here),
-            None => bail!("`{uri}`: where it leads is not said, and commands have to be run at the host as well"),
+            None => bail!(
+                "`{uri}`: where it leads is not said, and commands have to be run at the host as well"
+            ),
             Some(host) => host,
         };
         if !["ssh", "libssh", "libssh2"].contains(&place.transport.as_str()) {
@@ -58,15 +62,18 @@ impl Reach {
             match key.as_str() {
                 "command" => program.clone_from(value),
                 "keyfile" => options.push(format!("-i{value}")),
-                // Whoever does not want the host's key checked does not want it written down either.
+                // Whoever does not want the host's key checked does not want it written down
+                // either.
                 "no_verify" if value == "1" => {
-                    let unverified = ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null"];
+                    let unverified =
+                        ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null"];
                     options.extend(unverified.map(str::to_owned));
                 }
                 _ => {}
             }
         }
-        let target = place.user.as_ref().map_or_else(|| host.clone(), |user| format!("{user}@{host}"));
+        let target =
+            place.user.as_ref().map_or_else(|| host.clone(), |user| format!("{user}@{host}"));
         Ok(Reach::Ssh { program, target, options })
     }
 
@@ -80,7 +87,9 @@ impl Reach {
             }
             Reach::Namespaces { pid } => {
                 let mut command = Command::new("nsenter");
-                command.args(["--target", &pid.to_string(), "--mount", "--net", "--uts", "--"]).args(words);
+                command
+                    .args(["--target", &pid.to_string(), "--mount", "--net", "--uts", "--"])
+                    .args(words);
                 command
             }
             Reach::Ssh { program, target, options } => {
@@ -107,7 +116,9 @@ impl Reach {
     pub fn run_with(&self, words: &[&str], input: &[u8]) -> anyhow::Result<String> {
         let mut command = self.command(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("`{}` {self} did not start", words.join(" ")))?;
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("`{}` {self} did not start", words.join(" ")))?;
         // One that ends before it has read everything says why.
         let _ = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input));
         let output = child.wait_with_output()?;
@@ -120,7 +131,9 @@ impl Reach {
 
     /// Whether a program is there, and where.
     pub fn which(&self, program: &str) -> Option<String> {
-        self.run(&["sh", "-c", "command -v -- \"$0\"", program]).ok().map(|path| path.trim().to_owned())
+        self.run(&["sh", "-c", "command -v -- \"$0\"", program])
+            .ok()
+            .map(|path| path.trim().to_owned())
     }
 
     /// Puts a file there.
@@ -165,24 +178,35 @@ impl Place {
     /// Takes a URI apart.
     ///
     /// # Errors
-    /// It is no URI of libvirt's, or what it names as user or host is none, and might be taken for an option.
+    /// It is no URI of libvirt's, or what it names as user or host is none, and might be taken for
+    /// an option.
     pub fn parse(uri: &str) -> anyhow::Result<Place> {
         let whole = Uri::parse(uri).with_context(|| {
-            format!("`{}` is not a libvirt URI; it looks like qemu+ssh://USER@HOST/system", quoted(uri))
+            format!(
+                "`{}` is not a libvirt URI; it looks like qemu+ssh://USER@HOST/system",
+                quoted(uri)
+            )
         })?;
-        let transport = whole.scheme().as_str().split_once('+').map_or("", |(_, transport)| transport);
+        let transport =
+            whole.scheme().as_str().split_once('+').map_or("", |(_, transport)| transport);
         let named = |what: &str, text: &str| {
             let fine = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
             if !text.chars().all(fine) || text.starts_with(['-', '.']) {
-                bail!("`{}`: `{}` is no {what}; it takes letters, digits, `.`, `_` and `-`", quoted(uri), quoted(text));
+                bail!(
+                    "`{}`: `{}` is no {what}; it takes letters, digits, `.`, `_` and `-`",
+                    quoted(uri),
+                    quoted(text)
+                );
             }
             Ok(text.to_owned())
         };
         let authority = whole.authority().filter(|authority| !authority.host().is_empty());
-        let host = authority.map(|a| named("host", a.host().trim_start_matches('[').trim_end_matches(']')));
+        let host = authority
+            .map(|a| named("host", a.host().trim_start_matches('[').trim_end_matches(']')));
         let user = authority.and_then(|a| a.userinfo()).map(|user| named("user", user.as_str()));
         let port = authority.and_then(|a| a.port()).filter(|port| !port.is_empty());
-        let port = port.map(|port| port.as_str().parse().with_context(|| format!("`{uri}`: port {port}")));
+        let port =
+            port.map(|port| port.as_str().parse().with_context(|| format!("`{uri}`: port {port}")));
         let query = whole.query().map_or("", |query| query.as_str());
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         Ok(Place {
@@ -190,7 +214,9 @@ impl Place {
             user: user.transpose()?,
             host: host.transpose()?,
             port: port.transpose()?,
-            parameters: pairs.map(|(key, value)| (key.to_owned(), percent_decoded(value))).collect(),
+            parameters: pairs
+                .map(|(key, value)| (key.to_owned(), percent_decoded(value)))
+                .collect(),
         })
     }
 
@@ -206,7 +232,8 @@ pub fn bracketed(address: &str) -> String {
 }
 
 fn percent_decoded(text: &str) -> String {
-    EStr::<Query>::new(text).map_or_else(|| text.to_owned(), |text| text.decode().to_string_lossy().into_owned())
+    EStr::<Query>::new(text)
+        .map_or_else(|| text.to_owned(), |text| text.decode().to_string_lossy().into_owned())
 }
 
 fn shell_quoted(word: &str) -> String {
@@ -220,7 +247,10 @@ mod tests {
     #[test]
     fn a_uri_says_how_commands_get_to_its_host() {
         assert_eq!(Reach::from_uri("qemu:///system").unwrap(), Reach::Here);
-        let reach = Reach::from_uri("qemu+ssh://root@b:2222/system?command=%2Fopt%2Fs&keyfile=/k&no_verify=1").unwrap();
+        let reach = Reach::from_uri(
+            "qemu+ssh://root@b:2222/system?command=%2Fopt%2Fs&keyfile=/k&no_verify=1",
+        )
+        .unwrap();
         let Reach::Ssh { program, target, options } = &reach else { panic!("{reach:?}") };
         assert_eq!((program.as_str(), target.as_str()), ("/opt/s", "root@b"));
         assert_eq!(
@@ -229,7 +259,10 @@ mod tests {
         );
         let reach = Reach::from_uri("qemu+ssh://root@[fd00::2]:22/system").unwrap();
         let Reach::Ssh { target, options, .. } = &reach else { panic!("{reach:?}") };
-        assert_eq!((target.as_str(), options.join(" ").as_str()), ("root@fd00::2", "-oBatchMode=yes -p22"));
+        assert_eq!(
+            (target.as_str(), options.join(" ").as_str()),
+            ("root@fd00::2", "-oBatchMode=yes -p22")
+        );
         assert_eq!(Place::parse("qemu+tls://[::1]/system").unwrap().host.as_deref(), Some("::1"));
     }
 
@@ -257,11 +290,29 @@ mod tests {
 
     #[test]
     fn words_survive_a_shell() {
-        let reach = Reach::Ssh { program: "/bin/sh".to_owned(), target: "-c".to_owned(), options: Vec::new() };
+        let reach = Reach::Ssh {
+            program: "/bin/sh".to_owned(),
+            target: "-c".to_owned(),
+            options: Vec::new(),
+        };
         // As a shell takes it: `sh -- -c WORDS` would not.
         let Reach::Ssh { program, .. } = &reach else { panic!() };
-        let hostile =
-            ["a b", "it's", "$HOME", "$(id)", "`id`", "a;b", "a|b&c", "\n", "\"", "\\", "*", "", "-n", "é\u{202e}"];
+        let hostile = [
+            "a b",
+            "it's",
+            "$HOME",
+            "$(id)",
+            "`id`",
+            "a;b",
+            "a|b&c",
+            "\n",
+            "\"",
+            "\\",
+            "*",
+            "",
+            "-n",
+            "é\u{202e}",
+        ];
         for word in hostile {
             let command = reach.command(&["printf", "%s", word]);
             let line = command.get_args().last().unwrap();
@@ -272,7 +323,10 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_says_what_it_said() {
-        let error = Reach::Here.run(&["sh", "-c", "echo no such luck >&2; exit 3"]).unwrap_err().to_string();
+        let error = Reach::Here
+            .run(&["sh", "-c", "echo no such luck >&2; exit 3"])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("no such luck"), "{error}");
     }
 }

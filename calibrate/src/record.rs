@@ -1,4 +1,5 @@
-//! A run as one CSV row: the interchange schema (docs/run-record.md) and what this project adds to it.
+//! A run as one CSV row: the interchange schema (docs/run-record.md) and what this project adds to
+//! it.
 
 use migsim_models::units::SimTime;
 use serde::{Deserialize, Serialize};
@@ -136,10 +137,14 @@ impl Record {
     /// Fills in what was seen beside them.
     pub fn take_observed(&mut self, seen: &Observed) {
         // QEMU says 0 until it has worked a figure out; nothing takes no time at all.
-        let qemu = |key: &str| seen.qemu.get(key).copied().filter(|_| seen.qemu.get("total-time") != Some(&0.0));
+        let qemu = |key: &str| {
+            seen.qemu.get(key).copied().filter(|_| seen.qemu.get("total-time") != Some(&0.0))
+        };
         self.qemu_total_ms = qemu("total-time");
         self.qemu_downtime_ms = qemu("downtime");
-        let at = |event: &str| seen.events.iter().find(|(name, _)| name == event).map(|(_, ms)| round(*ms, 1));
+        let at = |event: &str| {
+            seen.events.iter().find(|(name, _)| name == event).map(|(_, ms)| round(*ms, 1))
+        };
         self.switched = at("MIGRATION postcopy-active").is_some().into();
         self.prepare_ms = at("MIGRATION setup");
         self.stop_ms = at("STOP");
@@ -181,7 +186,9 @@ mod tests {
     #[test]
     fn what_qemu_has_not_worked_out_yet_is_no_figure() {
         let taken = |total: f64| {
-            let qemu = [("total-time".to_owned(), total), ("downtime".to_owned(), 40.0)].into_iter().collect();
+            let qemu = [("total-time".to_owned(), total), ("downtime".to_owned(), 40.0)]
+                .into_iter()
+                .collect();
             let mut record = Record::default();
             record.take_observed(&Observed { qemu, ..Observed::default() });
             (record.qemu_total_ms, record.qemu_downtime_ms)

@@ -26,7 +26,8 @@ pub struct Step {
     pub figures: Figures,
 }
 
-/// The errors of predictions with 0, a few, and all runs of new hosts, on runs that no fit has seen.
+/// The errors of predictions with 0, a few, and all runs of new hosts, on runs that no fit has
+/// seen.
 ///
 /// # Errors
 /// There are too few runs, or it was interrupted.
@@ -64,11 +65,13 @@ pub fn study(
         }
     }
     let steps = wanted.into_iter().zip(learnt).zip(judged);
-    Ok(steps.map(|((runs, learnt), judged)| Step { runs, learnt, figures: report(&judged).top }).collect())
+    Ok(steps
+        .map(|((runs, learnt), judged)| Step { runs, learnt, figures: report(&judged).top })
+        .collect())
 }
 
-/// Runs in the order of their configurations, the second of each after the first of all: a handful is of as many
-/// configurations as there are.
+/// Runs in the order of their configurations, the second of each after the first of all: a handful
+/// is of as many configurations as there are.
 fn repeats_last(runs: Vec<Observation>, place: &BTreeMap<&str, usize>) -> Vec<Observation> {
     let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
     let mut order: Vec<((usize, usize), Observation)> = Vec::with_capacity(runs.len());
@@ -82,9 +85,11 @@ fn repeats_last(runs: Vec<Observation>, place: &BTreeMap<&str, usize>) -> Vec<Ob
     order.into_iter().map(|(_, run)| run).collect()
 }
 
-/// The fewest runs whose errors, of total time and of downtime, are [`ENOUGH`]; `None`: only all of them are.
+/// The fewest runs whose errors, of total time and of downtime, are [`ENOUGH`]; `None`: only all of
+/// them are.
 pub fn enough(steps: &[Step]) -> Option<usize> {
-    let errors = |step: &Step| Some((step.figures.elapsed?.p90_rel, step.figures.downtime?.p90_abs_ms));
+    let errors =
+        |step: &Step| Some((step.figures.elapsed?.p90_rel, step.figures.downtime?.p90_abs_ms));
     let full = errors(steps.last()?)?;
     steps.iter().find_map(|step| {
         let (elapsed, downtime) = errors(step)?;

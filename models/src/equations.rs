@@ -1,14 +1,16 @@
-//! The two figures and four equations of the study this project starts from, and the parts of a downtime.
+//! The two figures and four equations of the study this project starts from, and the parts of a
+//! downtime.
 //!
-//! Source: "Performance Analysis of Live and Offline VM Migration Using KVM", I.J. Modern Education and Computer Science,
-//! 2016, 11, 50-57, equations 1 to 4 and figure 8.
+//! Source: "Performance Analysis of Live and Offline VM Migration Using KVM", I.J. Modern Education
+//! and Computer Science, 2016, 11, 50-57, equations 1 to 4 and figure 8.
 //!
 //! ```text
 //! (1) TMT(pre-copy)  = TI + OV        (3) TDT(pre-copy)  = DM + VS
 //! (2) TMT(post-copy) = OV             (4) TDT(post-copy) = VS
 //! ```
 //!
-//! One pair of sums serves every mode, TMT = TI + OV and TDT = DM + VS, because a mode without a term has it at zero:
+//! One pair of sums serves every mode, TMT = TI + OV and TDT = DM + VS, because a mode without a
+//! term has it at zero:
 //!
 //! | mode | TI | DM | VS | OV |
 //! | --- | --- | --- | --- | --- |
@@ -93,7 +95,8 @@ impl DowntimeParts {
         ]
     }
 
-    /// What of it no luck shortens: all but the pages and bytes that were still to be sent, and the offline phases.
+    /// What of it no luck shortens: all but the pages and bytes that were still to be sent, and the
+    /// offline phases.
     pub fn fixed(&self) -> SimTime {
         self.stop + self.flush + self.sync + self.destination_load + self.control
     }

@@ -1,6 +1,7 @@
 //! The hypervisor's own rules as pure functions, for QEMU 0.11 to 11.x.
 //!
-//! Each names the file and function of QEMU that it restates. Where versions differ, [`Version`] answers.
+//! Each names the file and function of QEMU that it restates. Where versions differ, [`Version`]
+//! answers.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -9,36 +10,47 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::units::{Bytes, PAGE_BYTES, Pages, SimTime};
 
-/// Wire bytes of a page sent whole: its contents and 8 bytes of header (`migration/ram.c`, `save_page_header`, `save_normal_page`).
+/// Wire bytes of a page sent whole: its contents and 8 bytes of header (`migration/ram.c`,
+/// `save_page_header`, `save_normal_page`).
 pub const NORMAL_PAGE_WIRE: f64 = PAGE_BYTES as f64 + 8.0;
-/// Wire bytes of a page of zeros: header and one byte (`migration/ram.c`, `save_zero_page_to_file`).
+/// Wire bytes of a page of zeros: header and one byte (`migration/ram.c`,
+/// `save_zero_page_to_file`).
 pub const ZERO_PAGE_WIRE: f64 = 9.0;
 /// Pages in a multifd packet (`migration/multifd.h`, `MULTIFD_PACKET_SIZE` of 512 KiB).
 const MULTIFD_PAGES_PER_PACKET: f64 = 128.0;
-/// Header of a multifd packet: 64 bytes of fields, 256 of block name, 8 for each page's offset (`MultiFDPacket_t`).
+/// Header of a multifd packet: 64 bytes of fields, 256 of block name, 8 for each page's offset
+/// (`MultiFDPacket_t`).
 const MULTIFD_PACKET_HEADER: f64 = 64.0 + 256.0 + 8.0 * MULTIFD_PAGES_PER_PACKET;
 /// Wire bytes of a page sent through multifd.
-pub const MULTIFD_PAGE_WIRE: f64 = PAGE_BYTES as f64 + MULTIFD_PACKET_HEADER / MULTIFD_PAGES_PER_PACKET;
-/// Wire bytes of an XBZRLE page beside its encoding: header, flag, length (`migration/ram.c`, `save_xbzrle_page`).
+pub const MULTIFD_PAGE_WIRE: f64 =
+    PAGE_BYTES as f64 + MULTIFD_PACKET_HEADER / MULTIFD_PAGES_PER_PACKET;
+/// Wire bytes of an XBZRLE page beside its encoding: header, flag, length (`migration/ram.c`,
+/// `save_xbzrle_page`).
 const XBZRLE_PAGE_OVERHEAD: f64 = 8.0 + 1.0 + 2.0;
 /// QEMU's default XBZRLE cache (`migration/migration.c`, `DEFAULT_MIGRATE_XBZRLE_CACHE_SIZE`).
 pub const XBZRLE_CACHE: Bytes = Bytes(64 << 20);
-/// A cached page used within so many iterations is not replaced (`migration/page_cache.c`, `CACHED_PAGE_LIFETIME`).
+/// A cached page used within so many iterations is not replaced (`migration/page_cache.c`,
+/// `CACHED_PAGE_LIFETIME`).
 pub const XBZRLE_LIFETIME: u64 = 2;
-/// The smallest chunk of the dirty log that QEMU clears together (`include/exec/ramblock.h`, `CLEAR_BITMAP_SHIFT_MIN` of 6), in pages.
+/// The smallest chunk of the dirty log that QEMU clears together (`include/exec/ramblock.h`,
+/// `CLEAR_BITMAP_SHIFT_MIN` of 6), in pages.
 pub const LEAST_LOG_CHUNK: Pages = Pages(1 << 6);
 /// How often bandwidth and threshold are renewed (`migration/migration.c`, `BUFFER_DELAY`).
 pub const WINDOW: SimTime = SimTime::from_millis(100);
-/// An iteration sends for longer than this before it looks at what is left (`migration/ram.c`, `MAX_WAIT` of 50 ms, in whole ms).
+/// An iteration sends for longer than this before it looks at what is left (`migration/ram.c`,
+/// `MAX_WAIT` of 50 ms, in whole ms).
 pub const MAX_WAIT: SimTime = SimTime::from_millis(51);
 /// The clock is read once in so many pages (`migration/ram.c`, `ram_save_iterate`).
 pub const MAX_WAIT_PAGES: f64 = 64.0;
-/// A socket that was full takes more once a third of it has drained (Linux, `include/net/sock.h`, `sk_stream_is_writeable`): of the two thirds
-/// that are left, and that QEMU then finds in its way, this share. QEMU sleeps meanwhile, and looks at no clock.
+/// A socket that was full takes more once a third of it has drained (Linux, `include/net/sock.h`,
+/// `sk_stream_is_writeable`): of the two thirds that are left, and that QEMU then finds in its way,
+/// this share. QEMU sleeps meanwhile, and looks at no clock.
 pub const SOCKET_WAKE: f64 = 0.5;
-/// Throttling is decided at a sync more than this after the last decision (`migration/ram.c`, `migration_bitmap_sync`).
+/// Throttling is decided at a sync more than this after the last decision (`migration/ram.c`,
+/// `migration_bitmap_sync`).
 pub const THROTTLE_PERIOD: SimTime = SimTime::from_secs(1);
-/// From 9.2 on, auto-converge forces a sync where none came for so long (`migration/cpu-throttle.c`).
+/// From 9.2 on, auto-converge forces a sync where none came for so long
+/// (`migration/cpu-throttle.c`).
 pub const FORCED_SYNC_PERIOD: SimTime = SimTime::from_secs(5);
 
 /// A version of QEMU, major and minor. Written `7.2`; a patch level is read and dropped.
@@ -55,7 +67,8 @@ impl Version {
     pub const V7_2: Version = Version { major: 7, minor: 2 };
     /// Debian 13's.
     pub const V10_0: Version = Version { major: 10, minor: 0 };
-    /// The first that counts a threshold met exactly, and takes post-copy and multifd together again.
+    /// The first that counts a threshold met exactly, and takes post-copy and multifd together
+    /// again.
     pub const V10_1: Version = Version { major: 10, minor: 1 };
     /// Like it.
     pub const V10_2: Version = Version { major: 10, minor: 2 };
@@ -68,8 +81,9 @@ impl Version {
     /// The newest release whose rules are known here.
     pub const NEWEST: Version = Version { major: 11, minor: 2 };
 
-    /// Whether there is such a release, of those that can migrate: 0.11 to 0.15, then each major with the minors that it had. One major is
-    /// made a year; what comes in the next years is taken, and follows the rules of [`Version::NEWEST`].
+    /// Whether there is such a release, of those that can migrate: 0.11 to 0.15, then each major
+    /// with the minors that it had. One major is made a year; what comes in the next years is
+    /// taken, and follows the rules of [`Version::NEWEST`].
     pub fn exists(self) -> bool {
         let minors = match self.major {
             0 => 11..=15,
@@ -82,33 +96,38 @@ impl Version {
         minors.contains(&self.minor)
     }
 
-    /// Whether its iterations are those of QEMU before 1.3 (`arch_init.c`, `ram_save_live`, read in 1.0).
+    /// Whether its iterations are those of QEMU before 1.3 (`arch_init.c`, `ram_save_live`, read in
+    /// 1.0).
     ///
-    /// There each filling of the rate limit's quota begins with a sync, and the bandwidth is that of the filling alone: how fast QEMU
-    /// copied pages into its own buffer, not how fast the link took them. On a slow link the guest is stopped with far more left than
-    /// the downtime limit (30 ms by default then) allows.
+    /// There each filling of the rate limit's quota begins with a sync, and the bandwidth is that
+    /// of the filling alone: how fast QEMU copied pages into its own buffer, not how fast the
+    /// link took them. On a slow link the guest is stopped with far more left than the downtime
+    /// limit (30 ms by default then) allows.
     pub fn measures_its_own_buffer(self) -> bool {
         self < Version { major: 1, minor: 3 }
     }
 
-    /// Whether auto-converge forces a sync every [`FORCED_SYNC_PERIOD`] after the first iteration: from 9.2 on (commit 52ac968ab28,
-    /// `migration/cpu-throttle.c`, `cpu_throttle_dirty_sync_timer_tick`).
+    /// Whether auto-converge forces a sync every [`FORCED_SYNC_PERIOD`] after the first iteration:
+    /// from 9.2 on (commit 52ac968ab28, `migration/cpu-throttle.c`,
+    /// `cpu_throttle_dirty_sync_timer_tick`).
     pub fn forces_syncs(self) -> bool {
         self >= Version::new(9, 2)
     }
 
-    /// Whether QEMU takes post-copy and multifd together: from 10.1 on (commit e2741886128). 8.1 to 10.0 refuse it; 4.0 to 8.0 took it, and it
-    /// did not work.
+    /// Whether QEMU takes post-copy and multifd together: from 10.1 on (commit e2741886128). 8.1 to
+    /// 10.0 refuse it; 4.0 to 8.0 took it, and it did not work.
     pub fn postcopy_with_multifd(self) -> bool {
         self >= Version::V10_1
     }
 
-    /// Whether a threshold that is met exactly stops the vCPUs: from 10.1 on (commit 7aaa1fc072c), and before 1.4.
+    /// Whether a threshold that is met exactly stops the vCPUs: from 10.1 on (commit 7aaa1fc072c),
+    /// and before 1.4.
     pub fn counts_a_threshold_met_exactly(self) -> bool {
         self >= Version::V10_1 || self < Version::new(1, 4)
     }
 
-    /// Whether max-bandwidth holds back pages that go through multifd: from 4.2 on (commit 1b81c974ccf). Before, channels sent past it.
+    /// Whether max-bandwidth holds back pages that go through multifd: from 4.2 on (commit
+    /// 1b81c974ccf). Before, channels sent past it.
     pub fn caps_multifd(self) -> bool {
         self >= Version::new(4, 2)
     }
@@ -126,12 +145,14 @@ impl Version {
 /// How auto-converge throttles, by release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Throttling {
-    /// 1.6 to 2.4: at the sixth high period, for good, and always as much: 30 ms asleep in each 41 ms or more (`arch_init.c`,
-    /// `check_guest_throttling`, `dirty_rate_high_cnt++ > 4`).
+    /// 1.6 to 2.4: at the sixth high period, for good, and always as much: 30 ms asleep in each 41
+    /// ms or more (`arch_init.c`, `check_guest_throttling`, `dirty_rate_high_cnt++ > 4`).
     Fixed,
-    /// 2.5 to 2.9: a step at every third high period, the first period not counted (`migration/ram.c`, `dirty_rate_high_cnt++ >= 2`).
+    /// 2.5 to 2.9: a step at every third high period, the first period not counted
+    /// (`migration/ram.c`, `dirty_rate_high_cnt++ >= 2`).
     EveryThird,
-    /// From 2.10 on: at every second (commit b4a3c64b168, `++rs->dirty_rate_high_cnt >= 2`), the first counted.
+    /// From 2.10 on: at every second (commit b4a3c64b168, `++rs->dirty_rate_high_cnt >= 2`), the
+    /// first counted.
     EverySecond,
 }
 
@@ -153,7 +174,8 @@ pub struct Feature {
 
 /// What QEMU learnt at some time, of what a scenario can ask for.
 ///
-/// A release is the first x.y.0 that has the commit; what distributions have taken into older ones is not known here.
+/// A release is the first x.y.0 that has the commit; what distributions have taken into older ones
+/// is not known here.
 pub const FEATURES: &[Feature] = &[
     Feature {
         key: "downtime_limit",
@@ -161,8 +183,18 @@ pub const FEATURES: &[Feature] = &[
         since: Version::new(0, 11),
         source: "commit 2ea42952ee1, migrate_set_downtime; 30 ms by default until 2.0, 300 ms from 2.1 (f7cd55a023b)",
     },
-    Feature { key: "xbzrle", name: "XBZRLE", since: Version::new(1, 2), source: "commit 17ad9b358bc" },
-    Feature { key: "auto_converge", name: "auto-converge", since: Version::new(1, 6), source: "commit 7ca1dfad952" },
+    Feature {
+        key: "xbzrle",
+        name: "XBZRLE",
+        since: Version::new(1, 2),
+        source: "commit 17ad9b358bc",
+    },
+    Feature {
+        key: "auto_converge",
+        name: "auto-converge",
+        since: Version::new(1, 6),
+        source: "commit 7ca1dfad952",
+    },
     Feature {
         key: "throttle",
         name: "a throttle that is set",
@@ -258,9 +290,10 @@ pub fn page_wire(multifd: bool) -> f64 {
 
 /// Wire bytes of a cached page of which `delta` bytes in one run have changed.
 ///
-/// `migration/xbzrle.c`, `xbzrle_encode_buffer`: a run of unchanged and a run of changed bytes, each behind a length of one or two bytes,
-/// the changed bytes themselves, and nothing for what follows them. A page that did not change is skipped; one whose
-/// encoding would not be shorter is sent whole.
+/// `migration/xbzrle.c`, `xbzrle_encode_buffer`: a run of unchanged and a run of changed bytes,
+/// each behind a length of one or two bytes, the changed bytes themselves, and nothing for what
+/// follows them. A page that did not change is skipped; one whose encoding would not be shorter is
+/// sent whole.
 pub fn xbzrle_wire(delta: u32) -> f64 {
     if delta == 0 {
         return 0.0;
@@ -272,7 +305,8 @@ pub fn xbzrle_wire(delta: u32) -> f64 {
     XBZRLE_PAGE_OVERHEAD + encoded
 }
 
-/// What may still be pending at the stop, in bytes of guest memory (`migration/migration.c`, `migration_update_counters`).
+/// What may still be pending at the stop, in bytes of guest memory (`migration/migration.c`,
+/// `migration_update_counters`).
 ///
 /// `bandwidth`: wire bytes per second over the last window.
 #[inline]
@@ -280,13 +314,17 @@ pub fn threshold(bandwidth: f64, downtime_limit: SimTime) -> f64 {
     bandwidth * downtime_limit.as_secs_f64()
 }
 
-/// Whether the vCPUs stop with `pending` bytes left (`migration/migration.c`, `migration_iteration_run`).
+/// Whether the vCPUs stop with `pending` bytes left (`migration/migration.c`,
+/// `migration_iteration_run`).
 #[inline]
 pub fn may_stop(pending: f64, threshold: f64, version: Version) -> bool {
-    pending < 1.0 || pending < threshold || (version.counts_a_threshold_met_exactly() && pending <= threshold)
+    pending < 1.0
+        || pending < threshold
+        || (version.counts_a_threshold_met_exactly() && pending <= threshold)
 }
 
-/// Auto-converge: when and how much the vCPUs are throttled (`migration/ram.c`, `migration_trigger_throttle`).
+/// Auto-converge: when and how much the vCPUs are throttled (`migration/ram.c`,
+/// `migration_trigger_throttle`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AutoConverge {
     /// First throttle, in percent of the vCPU's time: 1 to 99.
@@ -319,7 +357,9 @@ impl AutoConverge {
             ("trigger", self.trigger, 100),
         ] {
             if !(1..=max).contains(&value) {
-                return Err(format!("auto_converge.{name} is {value}; it takes 1 to {max} percent"));
+                return Err(format!(
+                    "auto_converge.{name} is {value}; it takes 1 to {max} percent"
+                ));
             }
         }
         Ok(())
@@ -336,10 +376,18 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// A decision after a period in which `dirtied` bytes became dirty and `sent` went out. Returns whether the throttle changed.
+    /// A decision after a period in which `dirtied` bytes became dirty and `sent` went out. Returns
+    /// whether the throttle changed.
     ///
-    /// So many periods that were high tighten it, see [`Throttling`]; they need not follow each other.
-    pub fn decide(&mut self, rule: &AutoConverge, throttling: Throttling, dirtied: f64, sent: f64) -> bool {
+    /// So many periods that were high tighten it, see [`Throttling`]; they need not follow each
+    /// other.
+    pub fn decide(
+        &mut self,
+        rule: &AutoConverge,
+        throttling: Throttling,
+        dirtied: f64,
+        sent: f64,
+    ) -> bool {
         self.periods = self.periods.saturating_add(1);
         let (needed, counts_the_first) = match throttling {
             Throttling::Fixed => (6, false),
@@ -364,21 +412,24 @@ impl Throttle {
         self.percent != before
     }
 
-    /// The share of its time that a vCPU runs (`softmmu/cpu-throttle.c`: 10 ms on, then p/(1-p) times 10 ms asleep).
+    /// The share of its time that a vCPU runs (`softmmu/cpu-throttle.c`: 10 ms on, then p/(1-p)
+    /// times 10 ms asleep).
     pub fn speed(&self) -> f64 {
         f64::from(100 - self.percent) / 100.0
     }
 }
 
-/// How long one iteration sends before it looks at what is left, where it reads the clock every `stretch` seconds (`migration/ram.c`,
-/// `ram_save_iterate`): once in [`MAX_WAIT_PAGES`], or when it wakes after the socket was full.
+/// How long one iteration sends before it looks at what is left, where it reads the clock every
+/// `stretch` seconds (`migration/ram.c`, `ram_save_iterate`): once in [`MAX_WAIT_PAGES`], or when
+/// it wakes after the socket was full.
 #[inline]
 pub fn iteration_seconds(stretch: f64) -> f64 {
     let wait = MAX_WAIT.as_secs_f64();
     if stretch <= 0.0 {
         return wait;
     }
-    // The cast rounds down, as libm::ceil would up, at a tenth of its cost; the loop's hottest division.
+    // The cast rounds down, as libm::ceil would up, at a tenth of its cost; the loop's hottest
+    // division.
     let stretches = wait / stretch;
     let whole = stretches as u64 as f64;
     let stretches = if whole < stretches { whole + 1.0 } else { whole };
@@ -434,21 +485,26 @@ mod tests {
 
     #[test]
     fn features_are_known_by_the_keys_that_ask_for_them() {
-        for key in ["xbzrle", "auto_converge", "postcopy", "multifd_channels", "postcopy_bandwidth"] {
+        for key in ["xbzrle", "auto_converge", "postcopy", "multifd_channels", "postcopy_bandwidth"]
+        {
             assert!(feature(key).is_some_and(|feature| !feature.source.is_empty()), "{key}");
         }
     }
 
     #[test]
     fn encoded_pages_cost_what_the_encoder_writes() {
-        for (delta, wire) in [(0, 0.0), (1, 15.0), (64, 78.0), (1000, 1015.0), (4092, 4107.0), (4096, 4104.0)] {
+        for (delta, wire) in
+            [(0, 0.0), (1, 15.0), (64, 78.0), (1000, 1015.0), (4092, 4107.0), (4096, 4104.0)]
+        {
             assert_eq!(xbzrle_wire(delta), wire, "{delta} bytes");
         }
     }
 
     #[test]
     fn versions_are_read_with_and_without_a_patch_level() {
-        for (text, version) in [("7.2", Version::V7_2), ("10.0.2", Version::V10_0), (" 10.2 ", Version::V10_2)] {
+        for (text, version) in
+            [("7.2", Version::V7_2), ("10.0.2", Version::V10_0), (" 10.2 ", Version::V10_2)]
+        {
             assert_eq!(text.parse(), Ok(version));
         }
         for text in ["", "7", "seven", "7.x", "7.2.x", "-1.2"] {

@@ -19,21 +19,25 @@ pub struct Guest {
     pub vcpus: u32,
     /// What it writes. The working sets together fit into `memory`.
     pub workload: Workload,
-    /// How far into its first `on` a phased workload is when the migration starts; `None`: unknown, averaged over.
+    /// How far into its first `on` a phased workload is when the migration starts; `None`:
+    /// unknown, averaged over.
     pub phase_offset: Option<SimTime>,
     /// Where its zero pages lie.
     pub layout: Layout,
-    /// Of those, pages before all else that nobody has used: what boot code and loaders leave free at the bottom.
+    /// Of those, pages before all else that nobody has used: what boot code and loaders leave free
+    /// at the bottom.
     pub zero_head: Pages,
     /// Bytes that change in a page from one write of it to the next, for XBZRLE; at most 4096.
     pub delta_bytes: u32,
 }
 
-/// Where the zero pages of a guest lie. It matters because an iteration that ends in zero pages lets the network catch up before the stop.
+/// Where the zero pages of a guest lie. It matters because an iteration that ends in zero pages
+/// lets the network catch up before the stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
-    /// Zero pages are mixed evenly among the others: an operating system that has been up for a while.
+    /// Zero pages are mixed evenly among the others: an operating system that has been up for a
+    /// while.
     #[default]
     Mixed,
     /// All touched pages lie in front, zero pages behind: the lab's guest.
@@ -51,7 +55,8 @@ pub struct Path {
     pub rtt: SimTime,
     /// What carries the migration stream.
     pub transport: Transport,
-    /// The most that the sender's socket buffer holds (the third figure of Linux's net.ipv4.tcp_wmem); `None`: the profile's.
+    /// The most that the sender's socket buffer holds (the third figure of Linux's
+    /// net.ipv4.tcp_wmem); `None`: the profile's.
     pub send_buffer: Option<Bytes>,
     /// When the capacity changes, and to what: other traffic. Times rise.
     pub changes: Vec<CapacityChange>,
@@ -102,7 +107,8 @@ pub enum Mode {
 pub enum Switch {
     /// Before anything was sent.
     AtStart,
-    /// After so many iterations over memory, at least 1 (libvirt's `--postcopy-after-precopy` is one).
+    /// After so many iterations over memory, at least 1 (libvirt's `--postcopy-after-precopy` is
+    /// one).
     AfterIterations(u32),
     /// At a time since the start.
     AfterTime(SimTime),
@@ -191,7 +197,8 @@ impl WordError {
     }
 }
 
-/// Gives an enumeration its words: what it is called, what it accepts (for the error), and the word of each variant.
+/// Gives an enumeration its words: what it is called, what it accepts (for the error), and the word
+/// of each variant.
 #[macro_export]
 macro_rules! words {
     ($type:ident, $what:literal, $accepted:literal, $($word:literal => $variant:ident),+) => {
@@ -214,7 +221,8 @@ macro_rules! words {
 
 impl Transport {
     /// All of them.
-    pub const ALL: [Transport; 4] = [Transport::Tcp, Transport::Tls, Transport::Tunnelled, Transport::Ssh];
+    pub const ALL: [Transport; 4] =
+        [Transport::Tcp, Transport::Tls, Transport::Tunnelled, Transport::Ssh];
 }
 
 words!(Layout, "layout", "mixed, front, back", "mixed" => Mixed, "front" => Front, "back" => Back);
@@ -319,7 +327,10 @@ impl Guest {
     pub fn check(&self) -> Result<(), SpecError> {
         let memory = self.memory.bytes();
         if self.memory.0 == 0 || self.memory > MAX_MEMORY {
-            return Err(SpecError::new("memory", format!("memory is {memory}; it takes 4KiB to 1024TiB")));
+            return Err(SpecError::new(
+                "memory",
+                format!("memory is {memory}; it takes 4KiB to 1024TiB"),
+            ));
         }
         if self.touched > self.memory {
             return Err(SpecError::new(
@@ -331,29 +342,45 @@ impl Guest {
         if self.zero_head > zeros {
             return Err(SpecError::new(
                 "zero_head",
-                format!("zero_head is {}, and only {} are not touched", self.zero_head.bytes(), zeros.bytes()),
+                format!(
+                    "zero_head is {}, and only {} are not touched",
+                    self.zero_head.bytes(),
+                    zeros.bytes()
+                ),
             ));
         }
         if !(1..=MAX_VCPUS).contains(&self.vcpus) {
-            return Err(SpecError::new("vcpus", format!("vcpus is {}; it takes 1 to {MAX_VCPUS}", self.vcpus)));
+            return Err(SpecError::new(
+                "vcpus",
+                format!("vcpus is {}; it takes 1 to {MAX_VCPUS}", self.vcpus),
+            ));
         }
         if self.workload.terms.len() > MAX_TERMS {
             return Err(SpecError::new(
                 "workload",
-                format!("the workload has {} terms; it takes up to {MAX_TERMS}", self.workload.terms.len()),
+                format!(
+                    "the workload has {} terms; it takes up to {MAX_TERMS}",
+                    self.workload.terms.len()
+                ),
             ));
         }
         if self.delta_bytes > 4096 {
             return Err(SpecError::new(
                 "delta_bytes",
-                format!("delta_bytes is {}; it takes 0 to 4096, the bytes of a page", self.delta_bytes),
+                format!(
+                    "delta_bytes is {}; it takes 0 to 4096, the bytes of a page",
+                    self.delta_bytes
+                ),
             ));
         }
         let working_set = self.workload.working_set();
         if working_set > self.memory {
             return Err(SpecError::new(
                 "workload",
-                format!("the working set of {working_set} is larger than the memory of {} ({memory})", self.memory),
+                format!(
+                    "the working set of {working_set} is larger than the memory of {} ({memory})",
+                    self.memory
+                ),
             ));
         }
         Ok(())
@@ -394,7 +421,8 @@ impl Path {
         Path { transport, ..self }
     }
 
-    /// Checks what the sender's socket buffer holds at most, which is also known where a path is not yet.
+    /// Checks what the sender's socket buffer holds at most, which is also known where a path is
+    /// not yet.
     ///
     /// # Errors
     /// No socket has such a buffer.
@@ -418,12 +446,18 @@ impl Path {
         }
         Path::check_send_buffer(self.send_buffer)?;
         if self.rtt > MAX_RTT {
-            return Err(SpecError::new("rtt", format!("rtt is {}; it takes up to {MAX_RTT}", self.rtt)));
+            return Err(SpecError::new(
+                "rtt",
+                format!("rtt is {}; it takes up to {MAX_RTT}", self.rtt),
+            ));
         }
         if self.changes.len() > MAX_CHANGES {
             return Err(SpecError::new(
                 "changes",
-                format!("the link's capacity changes {} times; it may up to {MAX_CHANGES} times", self.changes.len()),
+                format!(
+                    "the link's capacity changes {} times; it may up to {MAX_CHANGES} times",
+                    self.changes.len()
+                ),
             ));
         }
         if self.changes.iter().any(|change| change.at > MAX_TIME) {
@@ -433,7 +467,10 @@ impl Path {
             ));
         }
         if self.changes.windows(2).any(|pair| pair[1].at < pair[0].at) {
-            return Err(SpecError::new("changes", "the changes of the link's capacity go back in time"));
+            return Err(SpecError::new(
+                "changes",
+                "the changes of the link's capacity go back in time",
+            ));
         }
         Ok(())
     }
@@ -451,8 +488,9 @@ impl Policy {
     /// Checks the policy's quantities, and whether the transport carries it.
     ///
     /// # Errors
-    /// As of [`Policy::check`]; or the stream goes through libvirt's daemons, which take one connection and none back (libvirt:
-    /// `qemuMigrationSrcBeginPhase`, "post-copy is not supported with tunnelled migration"; multifd it refuses likewise, tried with 9.0).
+    /// As of [`Policy::check`]; or the stream goes through libvirt's daemons, which take one
+    /// connection and none back (libvirt: `qemuMigrationSrcBeginPhase`, "post-copy is not
+    /// supported with tunnelled migration"; multifd it refuses likewise, tried with 9.0).
     pub fn check_over(&self, transport: Transport) -> Result<(), SpecError> {
         self.check()?;
         let tunnelled = matches!(transport, Transport::Tunnelled | Transport::Ssh);
@@ -466,7 +504,9 @@ impl Policy {
         if tunnelled {
             return Err(SpecError::new(
                 key,
-                format!("libvirt refuses {name} over the transport {transport}; it takes tcp or tls"),
+                format!(
+                    "libvirt refuses {name} over the transport {transport}; it takes tcp or tls"
+                ),
             ));
         }
         Ok(())
@@ -474,7 +514,8 @@ impl Policy {
 
     /// Whether it may switch to post-copy.
     fn postcopy(&self) -> bool {
-        self.mode == Mode::Postcopy || (self.timeout.is_some() && self.on_timeout == OnTimeout::Postcopy)
+        self.mode == Mode::Postcopy
+            || (self.timeout.is_some() && self.on_timeout == OnTimeout::Postcopy)
     }
 
     /// Checks the policy's quantities.
@@ -490,10 +531,16 @@ impl Policy {
         }
         // QEMU: migrate_params_check, "downtime_limit in the range of 0 to 2000 seconds".
         if self.downtime_limit > SimTime::from_secs(2000) {
-            return Err(SpecError::new("downtime_limit", "downtime_limit is above QEMU's most, 2000s"));
+            return Err(SpecError::new(
+                "downtime_limit",
+                "downtime_limit is above QEMU's most, 2000s",
+            ));
         }
         if self.timeout == Some(SimTime::ZERO) {
-            return Err(SpecError::new("timeout", "timeout is 0; it takes a time above zero, or is left out"));
+            return Err(SpecError::new(
+                "timeout",
+                "timeout is 0; it takes a time above zero, or is left out",
+            ));
         }
         let times = [("timeout", self.timeout), ("postcopy_after", self.switch_time())];
         for (key, time) in times {
@@ -502,13 +549,22 @@ impl Policy {
             }
         }
         if matches!(self.switch, Switch::AfterIterations(count) if count > MAX_ITERATIONS) {
-            return Err(SpecError::new("switch", format!("postcopy_after_passes takes 0 to {MAX_ITERATIONS}")));
+            return Err(SpecError::new(
+                "switch",
+                format!("postcopy_after_passes takes 0 to {MAX_ITERATIONS}"),
+            ));
         }
         if self.multifd_channels > 255 {
-            return Err(SpecError::new("multifd_channels", "multifd_channels takes 0 (off) to 255"));
+            return Err(SpecError::new(
+                "multifd_channels",
+                "multifd_channels takes 0 (off) to 255",
+            ));
         }
         if self.multifd_channels > 0 && self.xbzrle.is_some() {
-            return Err(SpecError::new("xbzrle", "xbzrle and multifd exclude each other in QEMU; use one of them"));
+            return Err(SpecError::new(
+                "xbzrle",
+                "xbzrle and multifd exclude each other in QEMU; use one of them",
+            ));
         }
         if self.xbzrle.is_some_and(|cache| cache.0 < 4096) {
             return Err(SpecError::new("xbzrle", "the xbzrle cache takes 4KiB or more"));
@@ -536,16 +592,25 @@ impl Policy {
         let asked = [
             ("xbzrle", self.xbzrle.is_some(), "xbzrle"),
             ("auto_converge", self.auto_converge.is_some(), "auto_converge"),
-            ("throttle", self.auto_converge.is_some_and(|rule| rule != AutoConverge::default()), "throttle"),
+            (
+                "throttle",
+                self.auto_converge.is_some_and(|rule| rule != AutoConverge::default()),
+                "throttle",
+            ),
             ("postcopy", postcopy, if self.mode == Mode::Postcopy { "mode" } else { "on_timeout" }),
             ("postcopy_bandwidth", self.postcopy_bandwidth.is_some(), "postcopy_bandwidth"),
             ("multifd_channels", self.multifd_channels > 0, "multifd_channels"),
         ];
         for (feature, asked, key) in asked {
-            if let Some(feature) = feature_of(feature).filter(|feature| asked && self.qemu < feature.since) {
+            if let Some(feature) =
+                feature_of(feature).filter(|feature| asked && self.qemu < feature.since)
+            {
                 return Err(SpecError::new(
                     key,
-                    format!("QEMU {} does not have {}, which came with {}", self.qemu, feature.name, feature.since),
+                    format!(
+                        "QEMU {} does not have {}, which came with {}",
+                        self.qemu, feature.name, feature.since
+                    ),
                 ));
             }
         }
@@ -556,7 +621,10 @@ impl Policy {
             ));
         }
         if self.switch == Switch::AfterIterations(0) {
-            return Err(SpecError::new("switch", "post-copy switches after 1 iteration or more, or at the start"));
+            return Err(SpecError::new(
+                "switch",
+                "post-copy switches after 1 iteration or more, or at the start",
+            ));
         }
         if let Some(rule) = self.auto_converge {
             rule.check().map_err(|message| SpecError::new("auto_converge", message))?;
@@ -648,9 +716,14 @@ mod tests {
     fn a_tunnel_takes_one_stream_and_none_back() {
         let multifd = Policy { multifd_channels: 2, ..Policy::default() };
         let postcopy = Policy { mode: Mode::Postcopy, ..Policy::default() };
-        let late =
-            Policy { timeout: Some(SimTime::from_secs(9)), on_timeout: OnTimeout::Postcopy, ..Policy::default() };
-        for (policy, key) in [(&multifd, "multifd_channels"), (&postcopy, "mode"), (&late, "on_timeout")] {
+        let late = Policy {
+            timeout: Some(SimTime::from_secs(9)),
+            on_timeout: OnTimeout::Postcopy,
+            ..Policy::default()
+        };
+        for (policy, key) in
+            [(&multifd, "multifd_channels"), (&postcopy, "mode"), (&late, "on_timeout")]
+        {
             for transport in [Transport::Tunnelled, Transport::Ssh] {
                 let error = policy.check_over(transport).unwrap_err();
                 assert!(error.key == key && error.message.contains("tcp or tls"), "{error}");

@@ -3,7 +3,8 @@
 /// The most characters of a bad field that a message repeats.
 const MOST_QUOTED: usize = 80;
 
-/// Somebody's text as it may stand in a message or a file: control characters escaped, and no longer than a line.
+/// Somebody's text as it may stand in a message or a file: control characters escaped, and no
+/// longer than a line.
 pub fn quoted(text: &str) -> String {
     shown(&clipped(text, MOST_QUOTED))
 }
@@ -16,8 +17,8 @@ pub fn clipped(text: &str, most: usize) -> String {
     }
 }
 
-/// Somebody's text with what would move the cursor, ring, or turn the line about escaped: control characters, line separators and the marks
-/// of bidirectional text.
+/// Somebody's text with what would move the cursor, ring, or turn the line about escaped: control
+/// characters, line separators and the marks of bidirectional text.
 pub fn shown(text: &str) -> String {
     let hidden = |c: char| {
         c.is_control()
@@ -26,10 +27,13 @@ pub fn shown(text: &str) -> String {
     if !text.contains(hidden) {
         return text.to_owned();
     }
-    text.chars().map(|c| if hidden(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+    text.chars()
+        .map(|c| if hidden(c) { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }
 
-/// A cell as a spreadsheet may open it: text that it would take for a formula is quoted with an apostrophe.
+/// A cell as a spreadsheet may open it: text that it would take for a formula is quoted with an
+/// apostrophe.
 pub fn harmless(cell: &str) -> String {
     let starts = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if starts && cell.trim().parse::<f64>().is_err() { format!("'{cell}") } else { cell.to_owned() }

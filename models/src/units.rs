@@ -1,9 +1,10 @@
 //! Quantities with their units: one grammar for [`FromStr`], [`Display`] and serde.
 //!
-//! A quantity is a decimal number and a unit, as in `4GiB`, `1Gbit/s`, `300ms`, `20MiB/s` or `5000p/s`.
-//! A space between the two is accepted. What lacks a unit is refused, and the message lists what is accepted.
-//! `Display` writes the largest unit that keeps the value whole, and reading it back gives the same value.
-//! Sums end at the largest value there is, and differences of times at zero: neither wraps.
+//! A quantity is a decimal number and a unit, as in `4GiB`, `1Gbit/s`, `300ms`, `20MiB/s` or
+//! `5000p/s`. A space between the two is accepted. What lacks a unit is refused, and the message
+//! lists what is accepted. `Display` writes the largest unit that keeps the value whole, and
+//! reading it back gives the same value. Sums end at the largest value there is, and differences of
+//! times at zero: neither wraps.
 //!
 //! ```
 //! use migsim_models::units::{BitRate, Bytes, SimTime};
@@ -21,7 +22,8 @@ use std::str::FromStr;
 use crate::text::quoted;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Bytes in a guest page. QEMU migrates x86 guests in pages of 4 KiB, whatever the guest's own page size.
+/// Bytes in a guest page. QEMU migrates x86 guests in pages of 4 KiB, whatever the guest's own page
+/// size.
 pub const PAGE_BYTES: u64 = 4096;
 
 /// Why a quantity could not be read.
@@ -34,7 +36,8 @@ pub struct UnitError {
     accepted: &'static str,
 }
 
-/// What a kind of quantity is called, how it is written, and its units as multiples of the base unit.
+/// What a kind of quantity is called, how it is written, and its units as multiples of the base
+/// unit.
 struct Grammar {
     quantity: &'static str,
     accepted: &'static str,
@@ -103,8 +106,8 @@ const DURATION: Grammar = Grammar {
 const PAGE_RATE: Grammar = Grammar {
     quantity: "a page rate",
     accepted: "`3000p/s` (pages of 4 KiB) or `20MiB/s`",
-    // Multiples of a millionth of a page per second are exact enough for every rate a guest can have;
-    // the base unit here is a byte per second, divided by the page size afterwards.
+    // Multiples of a millionth of a page per second are exact enough for every rate a guest can
+    // have; the base unit here is a byte per second, divided by the page size afterwards.
     units: &[
         ("p/s", PAGE_BYTES as u128, true),
         ("GiB/s", 1 << 30, false),
@@ -120,10 +123,16 @@ const PAGE_RATE: Grammar = Grammar {
 
 impl Grammar {
     fn error(&self, input: &str, problem: impl Into<String>) -> UnitError {
-        UnitError { input: quoted(input), problem: problem.into(), quantity: self.quantity, accepted: self.accepted }
+        UnitError {
+            input: quoted(input),
+            problem: problem.into(),
+            quantity: self.quantity,
+            accepted: self.accepted,
+        }
     }
 
-    /// Splits `input` into the digits of its number, how many of them follow the point, and the unit's multiple.
+    /// Splits `input` into the digits of its number, how many of them follow the point, and the
+    /// unit's multiple.
     fn split<'a>(&self, input: &'a str) -> Result<(&'a str, u128), UnitError> {
         let text = input.trim();
         if text.starts_with('-') {
@@ -173,7 +182,10 @@ impl Grammar {
             return f.pad(UNLIMITED);
         }
         for (name, multiple, display) in self.units {
-            if *display && u128::from(value).is_multiple_of(*multiple) && (value > 0 || *multiple == 1) {
+            if *display
+                && u128::from(value).is_multiple_of(*multiple)
+                && (value > 0 || *multiple == 1)
+            {
                 return f.pad(&format!("{}{name}", u128::from(value) / multiple));
             }
         }
@@ -223,7 +235,10 @@ macro_rules! serde_by_text {
         }
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(QuantityVisitor { grammar: &$grammar, parse: |s| s.parse::<$type>() })
+                deserializer.deserialize_any(QuantityVisitor {
+                    grammar: &$grammar,
+                    parse: |s| s.parse::<$type>(),
+                })
             }
         }
     };
@@ -279,7 +294,8 @@ pub struct Pages(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct BitRate(pub u64);
 
-/// Simulated time in whole nanoseconds: an instant since the start of a simulation, or a span between two.
+/// Simulated time in whole nanoseconds: an instant since the start of a simulation, or a span
+/// between two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SimTime(pub u64);
 
@@ -366,7 +382,8 @@ impl SimTime {
         SimTime(s * 1_000_000_000)
     }
 
-    /// Seconds rounded to the nearest nanosecond; negative and NaN become zero, what is too large [`SimTime::MAX`].
+    /// Seconds rounded to the nearest nanosecond; negative and NaN become zero, what is too large
+    /// [`SimTime::MAX`].
     pub fn from_secs_f64(s: f64) -> SimTime {
         // A cast from float to integer saturates, and sends NaN to zero.
         SimTime((s * 1e9 + 0.5) as u64)
@@ -412,9 +429,11 @@ impl FromStr for PageRate {
     type Err = UnitError;
     fn from_str(s: &str) -> Result<Self, UnitError> {
         let (number, multiple) = PAGE_RATE.split(s)?;
-        let number: f64 = number.parse().map_err(|_| PAGE_RATE.error(s, "is not a number with a unit"))?;
+        let number: f64 =
+            number.parse().map_err(|_| PAGE_RATE.error(s, "is not a number with a unit"))?;
         let bytes_per_page = PAGE_BYTES as f64;
-        PageRate::new(number * (multiple as f64 / bytes_per_page)).ok_or_else(|| PAGE_RATE.error(s, "is too large"))
+        PageRate::new(number * (multiple as f64 / bytes_per_page))
+            .ok_or_else(|| PAGE_RATE.error(s, "is too large"))
     }
 }
 
@@ -424,7 +443,8 @@ impl Display for PageRate {
     }
 }
 
-/// A size for people: three significant digits and a binary unit. Not for files, which want [`Display`].
+/// A size for people: three significant digits and a binary unit. Not for files, which want
+/// [`Display`].
 pub fn human_bytes(bytes: f64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = bytes;
@@ -433,7 +453,11 @@ pub fn human_bytes(bytes: f64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{value:.0} B") } else { format!("{} {}", three_digits(value), UNITS[unit]) }
+    if unit == 0 {
+        format!("{value:.0} B")
+    } else {
+        format!("{} {}", three_digits(value), UNITS[unit])
+    }
 }
 
 /// A rate for people, in powers of ten as links are named.
@@ -445,7 +469,11 @@ pub fn human_rate(rate: BitRate) -> String {
         value /= 1000.0;
         unit += 1;
     }
-    if unit == 0 { format!("{value:.0} bit/s") } else { format!("{} {}", three_digits(value), UNITS[unit]) }
+    if unit == 0 {
+        format!("{value:.0} bit/s")
+    } else {
+        format!("{} {}", three_digits(value), UNITS[unit])
+    }
 }
 
 /// A span for people: milliseconds below a second, then seconds, minutes, hours.

@@ -1,4 +1,5 @@
-//! How the time of a fleet grows: with its guests at a fixed number of slots, with migrations under way at once, with lines on the way.
+//! How the time of a fleet grows: with its guests at a fixed number of slots, with migrations under
+//! way at once, with lines on the way.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -31,7 +32,8 @@ fn one_to_ten(guests: usize, at_once: usize, rate: &str) -> Fleet {
     ))
 }
 
-/// Fifty guests off each of so many hosts to as many others, two at a time a host, through one core.
+/// Fifty guests off each of so many hosts to as many others, two at a time a host, through one
+/// core.
 fn through_a_core(hosts: usize) -> Fleet {
     fleet(&format!(
         "[[site]]\nname = \"s\"\ncore = \"1000Gbit/s\"\n[[rack]]\nname = \"old\"\n[[rack]]\nname = \"new\"\n\
@@ -61,7 +63,11 @@ fn grows(c: &mut Criterion) {
     for at_once in [1, 10, 100, 1_000] {
         measure("at once, of a thousand", at_once, &one_to_ten(1_000, at_once, "20MB/s"));
     }
-    measure("all at once, writing next to nothing", 10_000, &one_to_ten(10_000, 10_000, "0.05MB/s"));
+    measure(
+        "all at once, writing next to nothing",
+        10_000,
+        &one_to_ten(10_000, 10_000, "0.05MB/s"),
+    );
     for hosts in [2, 20, 200, 2_000] {
         measure("hosts of fifty guests each", hosts, &through_a_core(hosts));
     }

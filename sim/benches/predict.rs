@@ -8,7 +8,8 @@ use migsim_models::profile::Profile;
 use migsim_models::spec::{Guest, Layout, Path, Policy, Transport};
 use migsim_models::units::{BitRate, Pages, SimTime};
 
-/// About 4 GiB, 1 Gbit/s, 50 MB/s of uniform dirtying, the default downtime limit: each question another.
+/// About 4 GiB, 1 Gbit/s, 50 MB/s of uniform dirtying, the default downtime limit: each question
+/// another.
 fn questions(workload: &str) -> Vec<(Guest, Path)> {
     (0..256_u64)
         .map(|i| {
@@ -17,7 +18,10 @@ fn questions(workload: &str) -> Vec<(Guest, Path)> {
                 memory: Pages((1 << 20) + i * 512),
                 touched: Pages((1 << 19) + i * 1024),
                 vcpus: 2,
-                workload: workload.replace("RATE", &format!("{}p/s", 11_000 + i * 10)).parse().unwrap_or_default(),
+                workload: workload
+                    .replace("RATE", &format!("{}p/s", 11_000 + i * 10))
+                    .parse()
+                    .unwrap_or_default(),
                 phase_offset: None,
                 layout: Layout::Mixed,
                 zero_head: Pages(0),

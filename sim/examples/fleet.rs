@@ -1,4 +1,5 @@
-//! A rack is emptied by an own rule of placement: each guest goes to the host that has the most memory left.
+//! A rack is emptied by an own rule of placement: each guest goes to the host that has the most
+//! memory left.
 #![expect(clippy::print_stdout, reason = "an example shows what it found")]
 use std::sync::atomic::AtomicBool;
 
@@ -20,7 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     fleet.limits.at_once = Some(4);
     let never = AtomicBool::new(false);
-    let found = run(&fleet, &Profile::default(), Chance::none(), &never, |_| {}).ok_or("interrupted")?;
+    let found =
+        run(&fleet, &Profile::default(), Chance::none(), &never, |_| {}).ok_or("interrupted")?;
     println!("{} guests arrive within {:.1} s", totals(&found).arrived, totals(&found).makespan_s);
     Ok(())
 }

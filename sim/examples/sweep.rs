@@ -13,10 +13,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         workload = "uniform(wss=1GiB, rate=1000p/s)"
     "#;
     let scenario = Scenario::parse("a text".as_ref(), text.to_owned(), &Keys::default())?;
-    let ranges: [Range; 2] = ["link=1Gbit/s..25Gbit/s:100:log".parse()?, "rate=1000p/s..200000p/s:100".parse()?];
+    let ranges: [Range; 2] =
+        ["link=1Gbit/s..25Gbit/s:100:log".parse()?, "rate=1000p/s..200000p/s:100".parse()?];
     let profile = Profile::default();
     let fidelity = Fidelity::Flow;
-    let manner = Manner { profile: &profile, fidelity, intervals: false, touched_in_proportion: false };
+    let manner =
+        Manner { profile: &profile, fidelity, intervals: false, touched_in_proportion: false };
     let points = sweep(&scenario, &ranges, manner, || true)?;
     let converge = points.iter().filter(|point| point.completed()).count();
     println!("{converge} of {} points converge", points.len());

@@ -1,4 +1,5 @@
-//! An own workload: nine writes of ten fall on a tenth of the pages. In expected counts, and page by page.
+//! An own workload: nine writes of ten fall on a tenth of the pages. In expected counts, and page
+//! by page.
 #![expect(clippy::print_stdout, reason = "an example shows what it found")]
 use migsim::engine::{Fidelity, Question};
 use migsim_models::profile::Profile;
@@ -16,7 +17,8 @@ impl Writes for HotTenth {
     }
     fn page(&self, _: u64, chance: f64) -> u64 {
         let (hot, all) = (self.0 as f64 / 10.0, self.0 as f64);
-        (if chance < 0.9 { chance / 0.9 * hot } else { hot + (chance - 0.9) * 10.0 * (all - hot) }) as u64
+        (if chance < 0.9 { chance / 0.9 * hot } else { hot + (chance - 0.9) * 10.0 * (all - hot) })
+            as u64
     }
 }
 
@@ -24,7 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let guest = Guest { workload: Workload::own(HotTenth(100_000, 20e3)), ..Guest::new("1GiB")? };
     let (path, policy, profile) = (Path::new("1Gbit/s")?, Policy::default(), Profile::default());
     let question = Question::new(&guest, &path, &policy, &profile);
-    let answers = [Fidelity::Flow, Fidelity::Page { seed: 1 }].map(|f| question.answer(f, SimTime::ZERO));
+    let answers =
+        [Fidelity::Flow, Fidelity::Page { seed: 1 }].map(|f| question.answer(f, SimTime::ZERO));
     println!("total {} or {}", answers[0].ended_at, answers[1].ended_at);
     Ok(())
 }

@@ -28,8 +28,8 @@
 //! | [`fleet`] | many migrations that share hosts and links | [`fleet::Fleet`] |
 //! | [`record`] | recorded runs: predicted row by row, and compared | [`record::observations`] |
 //!
-//! Each room uses those above it. What a migration *is* (units, workloads, the hypervisor's rules, published models) is in
-//! `migsim_models`; tables, pictures and pages are made by `migsim_report`.
+//! Each room uses those above it. What a migration *is* (units, workloads, the hypervisor's rules,
+//! published models) is in `migsim_models`; tables, pictures and pages are made by `migsim_report`.
 
 #![forbid(unsafe_code)]
 

@@ -15,7 +15,8 @@ fn every_recorded_attack_is_answered_or_refused_soon_and_in_bounded_memory() {
     let folder = workspace().join("tests/data/attack");
     let ideal = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(ideal.path(), says(&["profile", "ideal"])).unwrap();
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     assert!(files.len() > 30);
     for file in files {
@@ -40,7 +41,11 @@ fn every_recorded_attack_is_answered_or_refused_soon_and_in_bounded_memory() {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(matches!(status, Some(0..=2)), "{}: {status:?}: {errors}", file.display());
         assert!(took < Duration::from_secs(10), "{}: {took:?}", file.display());
-        assert!(!errors.contains("panicked") && errors.lines().count() <= 1, "{}: {errors}", file.display());
+        assert!(
+            !errors.contains("panicked") && errors.lines().count() <= 1,
+            "{}: {errors}",
+            file.display()
+        );
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!(unfit(&said), None, "{}", file.display());
     }
@@ -66,7 +71,10 @@ fn questions_that_took_all_memory_or_all_time_are_answered() {
         assert!(!said.contains("0 normal and 0 zero pages"), "{arguments}: {said}");
     }
     let slow = "--memory 16GiB --workload idle --link 1Gbit/s --qemu 1.0 --bandwidth-cap 1MiB/s";
-    assert!(says(&["predict"].into_iter().chain(slow.split(' ')).collect::<Vec<_>>()).contains("converges"));
+    assert!(
+        says(&["predict"].into_iter().chain(slow.split(' ')).collect::<Vec<_>>())
+            .contains("converges")
+    );
 }
 
 #[test]
@@ -99,13 +107,29 @@ fn what_is_out_of_bounds_is_refused_with_the_bound() {
             &["predict", "--memory", "1TiB", "--link", "1Gbit/s", "--fidelity", "page"],
             "page by page a guest of up to 128GiB",
         ),
-        (&["predict", "--memory", "1GiB", "--link", "1Gbit/s", "--rtt", "2h"], "rtt is 2h; it takes up to 1h"),
         (
-            &["predict", "--memory", "1GiB", "--link", "1Gbit/s", "--qemu", "1.0", "--mode", "postcopy"],
+            &["predict", "--memory", "1GiB", "--link", "1Gbit/s", "--rtt", "2h"],
+            "rtt is 2h; it takes up to 1h",
+        ),
+        (
+            &[
+                "predict", "--memory", "1GiB", "--link", "1Gbit/s", "--qemu", "1.0", "--mode",
+                "postcopy",
+            ],
             "QEMU 1.0 does not have post-copy, which came with 2.5",
         ),
         (
-            &["predict", "--memory", "1GiB", "--link", "1Gbit/s", "--qemu", "2.3", "--multifd-channels", "4"],
+            &[
+                "predict",
+                "--memory",
+                "1GiB",
+                "--link",
+                "1Gbit/s",
+                "--qemu",
+                "2.3",
+                "--multifd-channels",
+                "4",
+            ],
             "does not have multifd, which came with 4.0",
         ),
     ] {
@@ -126,7 +150,10 @@ fn three_thousand_random_questions_have_answers_without_fault() {
         .flat_map_iter(|(index, mut question)| {
             let found = questions::faults(&mut question, index % 20 == 0);
             // How long it takes is for a machine that does nothing else.
-            found.into_iter().filter(|fault| !fault.starts_with("took")).map(move |fault| format!("{index}: {fault}"))
+            found
+                .into_iter()
+                .filter(|fault| !fault.starts_with("took"))
+                .map(move |fault| format!("{index}: {fault}"))
         })
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -135,11 +162,14 @@ fn three_thousand_random_questions_have_answers_without_fault() {
 #[test]
 fn a_hundred_random_fleets_are_moved_without_fault() {
     let profile = Profile::default();
-    let moved: Vec<(u64, Vec<String>)> =
-        (0..100_u64).into_par_iter().filter_map(|index| Some((index, fleets::faults(&profile, 13, index)?))).collect();
+    let moved: Vec<(u64, Vec<String>)> = (0..100_u64)
+        .into_par_iter()
+        .filter_map(|index| Some((index, fleets::faults(&profile, 13, index)?)))
+        .collect();
     assert!(moved.len() > 30, "{} of 100 were moved", moved.len());
     for (index, faults) in moved {
-        let faults: Vec<String> = faults.into_iter().filter(|fault| !fault.starts_with("took")).collect();
+        let faults: Vec<String> =
+            faults.into_iter().filter(|fault| !fault.starts_with("took")).collect();
         assert!(faults.is_empty(), "{index}: {faults:?}\n{}", fleets::file(13, index));
     }
 }
@@ -152,7 +182,15 @@ fn every_signal_ends_it_within_a_second_and_leaves_nothing_behind() {
     let rack = "scenarios/fleet/rack.toml";
     for arguments in [
         &["fleet", rack, "--replications", "200000", "--report", &html][..],
-        &["sweep", "scenarios/first.toml", "--intervals", "--vary", "rate=1000p/s..50000p/s:100000", "--plot", &svg],
+        &[
+            "sweep",
+            "scenarios/first.toml",
+            "--intervals",
+            "--vary",
+            "rate=1000p/s..50000p/s:100000",
+            "--plot",
+            &svg,
+        ],
     ] {
         for signal in ["INT", "TERM", "HUP"] {
             let mut child = Command::new(env!("CARGO_BIN_EXE_migsim"))
@@ -164,15 +202,24 @@ fn every_signal_ends_it_within_a_second_and_leaves_nothing_behind() {
                 .unwrap();
             std::thread::sleep(Duration::from_millis(300));
             let began = Instant::now();
-            Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status().unwrap();
+            Command::new("kill")
+                .arg(format!("-{signal}"))
+                .arg(child.id().to_string())
+                .status()
+                .unwrap();
             let status = child.wait().unwrap();
             let took = began.elapsed();
             assert_eq!(status.code(), Some(130), "{arguments:?}, {signal}");
             // A second, and as much again for a machine that is busy with other tests.
             assert!(took < Duration::from_secs(2), "{arguments:?}, {signal}: {took:?}");
-            let left: Vec<_> =
-                std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
-            assert!(left.iter().all(|name| !name.to_string_lossy().starts_with(".migsim")), "{left:?}");
+            let left: Vec<_> = std::fs::read_dir(folder.path())
+                .unwrap()
+                .map(|file| file.unwrap().file_name())
+                .collect();
+            assert!(
+                left.iter().all(|name| !name.to_string_lossy().starts_with(".migsim")),
+                "{left:?}"
+            );
         }
     }
 }
@@ -206,7 +253,8 @@ fn hostile_names_are_shown_and_never_obeyed() {
         }
         for format in ["table", "json", "csv"] {
             let one = [
-                "predict", "--name", name, "--memory", "1GiB", "--link", "1Gbit/s", "--plot", &svg, "--format", format,
+                "predict", "--name", name, "--memory", "1GiB", "--link", "1Gbit/s", "--plot", &svg,
+                "--format", format,
             ];
             texts.push(says(&one));
             texts.push(std::fs::read_to_string(&svg).unwrap());
@@ -216,7 +264,8 @@ fn hostile_names_are_shown_and_never_obeyed() {
         assert_eq!(tables.clone().count(), 2);
         for csv in tables {
             assert!(
-                !csv.lines().any(|line| line.starts_with(['=', '"']) && line.trim_start_matches('"').starts_with('=')),
+                !csv.lines().any(|line| line.starts_with(['=', '"'])
+                    && line.trim_start_matches('"').starts_with('=')),
                 "{csv}"
             );
         }
@@ -226,8 +275,11 @@ fn hostile_names_are_shown_and_never_obeyed() {
             texts.push(text);
         }
         for text in &texts {
-            let control =
-                |c: char| (c.is_control() && c != '\n') || c == '\u{202e}' || matches!(c, '\u{fffe}' | '\u{ffff}');
+            let control = |c: char| {
+                (c.is_control() && c != '\n')
+                    || c == '\u{202e}'
+                    || matches!(c, '\u{fffe}' | '\u{ffff}')
+            };
             assert!(!text.contains(control), "{name:?} in {text:?}");
         }
     }

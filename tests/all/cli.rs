@@ -18,7 +18,8 @@ const ONE: [&str; 9] = [
     "1Gbit/s",
 ];
 
-/// Runs it on a file of that text; returns its exit status and what it said on standard error, with the file called FILE.
+/// Runs it on a file of that text; returns its exit status and what it said on standard error, with
+/// the file called FILE.
 fn on_file(ending: &str, text: &str, arguments: &dyn Fn(&str) -> Vec<String>) -> (i32, String) {
     let mut file = tempfile::Builder::new().suffix(ending).tempfile().unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -39,17 +40,35 @@ fn records(text: &str) -> (i32, String) {
 
 #[test]
 fn bad_scenarios_end_with_one_message_that_names_file_line_and_what_is_accepted() {
-    let guest = |line: &str| format!("[link]\ncapacity = \"1Gbit/s\"\n\n[[guest]]\nmemory = \"4GiB\"\n{line}\n");
+    let guest = |line: &str| {
+        format!("[link]\ncapacity = \"1Gbit/s\"\n\n[[guest]]\nmemory = \"4GiB\"\n{line}\n")
+    };
     for (text, place, message) in [
         (guest("touched = \"3\""), "FILE:6", "`3` has no unit; a size is written like `4GiB`"),
         (guest("touched = 3"), "FILE:6", "`3` has no unit"),
         (guest("touched = \"-3GiB\""), "FILE:6", "`-3GiB` is negative"),
         (guest("touched = \"5GiB\""), "FILE:6", "more than the memory of 4GiB"),
-        (guest("workload = \"uniform(wss=5GiB, rate=1p/s)\""), "FILE:6", "is larger than the memory of"),
-        (guest("workload = \"uniform(wss=1GiB, rate=NaNp/s)\""), "FILE:6", "`NaNp/s` is not a number with a unit"),
-        (guest("workload = \"curve(1s:20p, 2s:10p)\""), "FILE:6", "the curve falls from 20 to 10 pages"),
+        (
+            guest("workload = \"uniform(wss=5GiB, rate=1p/s)\""),
+            "FILE:6",
+            "is larger than the memory of",
+        ),
+        (
+            guest("workload = \"uniform(wss=1GiB, rate=NaNp/s)\""),
+            "FILE:6",
+            "`NaNp/s` is not a number with a unit",
+        ),
+        (
+            guest("workload = \"curve(1s:20p, 2s:10p)\""),
+            "FILE:6",
+            "the curve falls from 20 to 10 pages",
+        ),
         (guest("workload = \"curve(2s:20p, 1s:30p)\""), "FILE:6", "the curve goes back in time"),
-        (guest("colour = \"red\""), "FILE:6", "unknown field `colour`, expected one of `name`, `memory`"),
+        (
+            guest("colour = \"red\""),
+            "FILE:6",
+            "unknown field `colour`, expected one of `name`, `memory`",
+        ),
         (guest("").replace("1Gbit/s", "0bit/s"), "FILE:2", "the link's capacity is 0"),
         ("this is no TOML".to_owned(), "FILE:1", "TOML parse error"),
         (String::new(), "FILE:1", "missing field `guest`"),
@@ -57,7 +76,10 @@ fn bad_scenarios_end_with_one_message_that_names_file_line_and_what_is_accepted(
     ] {
         let (status, errors) = scenario(&text);
         assert_eq!(status, 2, "{text}\n{errors}");
-        assert!(errors.starts_with(&format!("error: {place}")) && errors.contains(message), "{text}\n{errors}");
+        assert!(
+            errors.starts_with(&format!("error: {place}")) && errors.contains(message),
+            "{text}\n{errors}"
+        );
         assert!(!errors.contains("panicked"), "{errors}");
     }
 }
@@ -66,7 +88,10 @@ fn bad_scenarios_end_with_one_message_that_names_file_line_and_what_is_accepted(
 fn bad_flags_end_with_status_2_and_what_is_accepted() {
     for (arguments, message) in [
         (&["predict", "--memory", "4GiB"][..], "lacks its capacity"),
-        (&["predict", "--memory", "4", "--link", "1Gbit/s"], "`4` has no unit; a size is written like"),
+        (
+            &["predict", "--memory", "4", "--link", "1Gbit/s"],
+            "`4` has no unit; a size is written like",
+        ),
         (&["predict", "--memory", "4GiB", "--link", "0Mbit/s"], "the link's capacity is 0"),
         (
             &["predict", "--memory", "4GiB", "--link", "1Gbit/s", "--mode", "teleport"],
@@ -78,7 +103,10 @@ fn bad_flags_end_with_status_2_and_what_is_accepted() {
         ),
         (&["predict", "no-such-file.toml"], "no-such-file.toml: No such file"),
         (&["predict", "--records", "no-such-file.csv"], "no-such-file.csv: No such file"),
-        (&["sweep", "--memory", "4GiB", "--link", "1Gbit/s", "--vary", "speed=1..2:3"], "unknown key `speed`"),
+        (
+            &["sweep", "--memory", "4GiB", "--link", "1Gbit/s", "--vary", "speed=1..2:3"],
+            "unknown key `speed`",
+        ),
         (
             &["predict", "scenarios/first.toml", "--plot", "/no/such/folder/a.svg"],
             "/no/such/folder/a.svg: cannot be written",
@@ -103,8 +131,14 @@ fn bad_records_are_named_by_line_and_column_and_the_others_are_predicted() {
             "FILE:3: column `memory_mib`: `-256`: invalid digit found in string; it takes a whole number",
         ),
         ("b,precopy,256,1000,\"uniform(wss=10p, rate=NaN)\",100\n", "FILE:3: column `workload`: "),
-        ("b,precopy,256,1000,idle,NaN\n", "FILE:3: column `link_mbit`: `NaN`: it takes a number that is not negative"),
-        ("b,warp,256,1000,idle,100\n", "FILE:3: column `mode`: `warp`: unknown mode `warp`; it is one of precopy"),
+        (
+            "b,precopy,256,1000,idle,NaN\n",
+            "FILE:3: column `link_mbit`: `NaN`: it takes a number that is not negative",
+        ),
+        (
+            "b,warp,256,1000,idle,100\n",
+            "FILE:3: column `mode`: `warp`: unknown mode `warp`; it is one of precopy",
+        ),
         ("b,precopy,256\n", "FILE:3: column `(all)`: the row has 3 fields, the header 6"),
         ("b,precopy,256,1000,,100\n", "FILE:3: column `workload`: is empty, and needed"),
     ] {
@@ -118,7 +152,10 @@ fn bad_records_are_named_by_line_and_column_and_the_others_are_predicted() {
     for (text, message) in [
         (header.to_owned(), "FILE: has no rows"),
         (String::new(), "FILE:1: lacks the column"),
-        ("id,mode\na,precopy\n".to_owned(), "FILE:1: lacks the column `memory_mib`, `workload`, `link_mbit`"),
+        (
+            "id,mode\na,precopy\n".to_owned(),
+            "FILE:1: lacks the column `memory_mib`, `workload`, `link_mbit`",
+        ),
         (format!("{header}b,warp,256,1000,idle,100\n"), "0 rows predicted, 1 could not be read"),
     ] {
         let (status, errors) = records(&text);
@@ -133,7 +170,13 @@ fn records_keep_their_columns_and_order_whatever_the_number_of_threads() {
     let run = |threads: &str| {
         let place = out.path().join(threads);
         let status = std::process::Command::new(env!("CARGO_BIN_EXE_migsim"))
-            .args(["predict", "--records", "tests/data/lab-runs-busy-machine.csv", "--out", place.to_str().unwrap()])
+            .args([
+                "predict",
+                "--records",
+                "tests/data/lab-runs-busy-machine.csv",
+                "--out",
+                place.to_str().unwrap(),
+            ])
             .current_dir(crate::support::workspace())
             .env("RAYON_NUM_THREADS", threads)
             .output()
@@ -143,8 +186,10 @@ fn records_keep_their_columns_and_order_whatever_the_number_of_threads() {
     };
     let one = run("1");
     assert_eq!(one, run("4"));
-    let given =
-        std::fs::read_to_string(crate::support::workspace().join("tests/data/lab-runs-busy-machine.csv")).unwrap();
+    let given = std::fs::read_to_string(
+        crate::support::workspace().join("tests/data/lab-runs-busy-machine.csv"),
+    )
+    .unwrap();
     for (a, b) in given.lines().zip(one.lines()) {
         assert!(b.starts_with(&a.replace(['\r'], "")), "{b}\ndoes not start with\n{a}");
     }
@@ -190,7 +235,8 @@ fn json_of_one_guest_is_an_object_with_every_promised_field() {
     ] {
         assert!(got.pointer(pointer).is_some_and(|v| !v.is_null()), "{pointer}");
     }
-    let parts: f64 = got["downtime_parts"].as_object().unwrap().values().map(|v| v.as_f64().unwrap()).sum();
+    let parts: f64 =
+        got["downtime_parts"].as_object().unwrap().values().map(|v| v.as_f64().unwrap()).sum();
     assert!((parts - got["downtime_s"].as_f64().unwrap()).abs() < 1e-9);
 }
 
@@ -212,13 +258,25 @@ fn json_of_a_guest_that_does_not_converge_has_terms_and_no_totals() {
     assert!(got["tmt_s"].is_null() && got["downtime_s"].is_null());
     assert!(["ti_s", "ov_s", "dm_s", "vs_s"].iter().all(|term| got["terms"][term].is_number()));
     let advice = &got["would_converge_with"];
-    assert!(advice["link_mbit"].as_f64().unwrap() > 500.0 && advice["postcopy"]["tmt_s"].is_number());
+    assert!(
+        advice["link_mbit"].as_f64().unwrap() > 500.0 && advice["postcopy"]["tmt_s"].is_number()
+    );
 }
 
 #[test]
 fn what_the_advice_names_does_converge() {
-    let base = ["predict", "--memory", "1GiB", "--workload", "uniform(wss=900MiB, rate=90000p/s)", "--format", "json"];
-    let run = |more: &[&str]| -> Value { serde_json::from_str(&says(&[&base[..], more].concat())).unwrap() };
+    let base = [
+        "predict",
+        "--memory",
+        "1GiB",
+        "--workload",
+        "uniform(wss=900MiB, rate=90000p/s)",
+        "--format",
+        "json",
+    ];
+    let run = |more: &[&str]| -> Value {
+        serde_json::from_str(&says(&[&base[..], more].concat())).unwrap()
+    };
     let advice = run(&["--link", "500Mbit/s"])["would_converge_with"].clone();
     let link = format!("{}bit/s", (advice["link_mbit"].as_f64().unwrap() * 1e6) as u64);
     assert_eq!(run(&["--link", &link])["outcome"], "completed");
@@ -228,7 +286,9 @@ fn what_the_advice_names_does_converge() {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
-    let page = |seed: &str| says(&[&ONE[..], &["--format", "json", "--fidelity", "page", "--seed", seed]].concat());
+    let page = |seed: &str| {
+        says(&[&ONE[..], &["--format", "json", "--fidelity", "page", "--seed", seed]].concat())
+    };
     assert_eq!(page("7"), page("7"));
     assert_ne!(page("7"), page("8"));
 }
@@ -273,7 +333,8 @@ fn the_default_profile_is_printed_as_it_is_used() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     let answer = |more: &[&str]| -> Value {
-        let mut answer: Value = serde_json::from_str(&says(&[&ONE[..], &["--format", "json"], more].concat())).unwrap();
+        let mut answer: Value =
+            serde_json::from_str(&says(&[&ONE[..], &["--format", "json"], more].concat())).unwrap();
         // Whether a profile was asked for is told, and that alone differs.
         for told in ["defaults", "question_line"] {
             assert!(answer.as_object_mut().unwrap().remove(told).is_some());
@@ -290,7 +351,12 @@ fn the_table_reads_as_it_always_did() {
 
 #[test]
 fn the_verdict_of_not_converging_reads_as_it_always_did() {
-    let text = says(&["predict", "scenarios/first.toml", "--workload", "uniform(wss=1GiB, rate=50000p/s)"]);
+    let text = says(&[
+        "predict",
+        "scenarios/first.toml",
+        "--workload",
+        "uniform(wss=1GiB, rate=50000p/s)",
+    ]);
     let verdict: String = text.lines().take(6).map(|line| format!("{line}\n")).collect();
     insta::assert_snapshot!(verdict);
 }
@@ -303,7 +369,8 @@ fn the_figures_are_the_same_on_every_machine() {
         "zipf(wss=1GiB, rate=9000p/s, s=0.99) + phase(on=1s, off=1s, uniform(wss=64MiB, rate=3000p/s)) + curve(1s:3000p, 2s:5200p, 5s:9100p)",
     ]))
     .unwrap();
-    let figures = ["tmt_s", "downtime_s", "wire_bytes", "dirty_syncs"].map(|key| got[key].to_string());
+    let figures =
+        ["tmt_s", "downtime_s", "wire_bytes", "dirty_syncs"].map(|key| got[key].to_string());
     insta::assert_snapshot!(figures.join(" "));
 }
 
@@ -317,10 +384,22 @@ fn an_answer_says_what_was_asked_with_defaults_marked_and_warns_where_one_decide
         "{text}"
     );
     assert!(text.contains("Note: no workload was given"), "{text}");
-    let busy = ["predict", "--memory", "64GiB", "--workload", "sweep(wss=12GiB, rate=250000p/s)", "--link", "10Gbit/s"];
+    let busy = [
+        "predict",
+        "--memory",
+        "64GiB",
+        "--workload",
+        "sweep(wss=12GiB, rate=250000p/s)",
+        "--link",
+        "10Gbit/s",
+    ];
     let text = says(&busy);
-    assert!(text.contains("converges") && text.contains("vcpus was not given, and decides"), "{text}");
-    let got: Value = serde_json::from_str(&says(&[&busy[..], &["--format", "json"]].concat())).unwrap();
+    assert!(
+        text.contains("converges") && text.contains("vcpus was not given, and decides"),
+        "{text}"
+    );
+    let got: Value =
+        serde_json::from_str(&says(&[&busy[..], &["--format", "json"]].concat())).unwrap();
     assert!(got["defaults"].as_array().unwrap().iter().any(|key| key == "vcpus"));
     assert!(got["warnings"][0].as_str().unwrap().contains("vcpus was not given"));
 }
@@ -404,7 +483,8 @@ fn an_explanation_has_a_sentence_for_each_iteration() {
         assert!(text.contains(&format!("\nIteration {n}, ")), "{text}");
     }
     assert!(
-        text.contains("within the threshold of") && text.contains("the vCPUs stop (migration_completion)"),
+        text.contains("within the threshold of")
+            && text.contains("the vCPUs stop (migration_completion)"),
         "{text}"
     );
 }
@@ -427,7 +507,8 @@ fn an_unknown_phase_widens_the_interval_and_is_told() {
     };
     let unknown = answer(&[]);
     assert_eq!(unknown["median_of_phase_offsets"], 8);
-    let (p5, p95) = (&unknown["quantiles"]["elapsed_ms"]["p5"], &unknown["quantiles"]["elapsed_ms"]["p95"]);
+    let (p5, p95) =
+        (&unknown["quantiles"]["elapsed_ms"]["p5"], &unknown["quantiles"]["elapsed_ms"]["p95"]);
     let (p5, p95) = (p5.as_f64().unwrap(), p95.as_f64().unwrap());
     let within = (0..20)
         .filter(|i| {
@@ -442,8 +523,10 @@ fn an_unknown_phase_widens_the_interval_and_is_told() {
 #[test]
 fn no_interval_holds_what_cannot_be() {
     let interval = |arguments: &[&str], what: &str| -> [f64; 2] {
-        let got: Value =
-            serde_json::from_str(&says(&[&["predict"][..], arguments, &["--format", "json"]].concat())).unwrap();
+        let got: Value = serde_json::from_str(&says(
+            &[&["predict"][..], arguments, &["--format", "json"]].concat(),
+        ))
+        .unwrap();
         ["p5", "p95"].map(|p| got["quantiles"][what][p].as_f64().unwrap() / 1e3)
     };
     assert!(
@@ -461,7 +544,8 @@ fn no_interval_holds_what_cannot_be() {
 #[test]
 fn records_of_another_version_of_qemu_than_the_profiles_are_told() {
     let told = |version: &str| {
-        let text = format!("mode,memory_mib,workload,link_mbit,qemu\nprecopy,1024,idle,1000,{version}\n");
+        let text =
+            format!("mode,memory_mib,workload,link_mbit,qemu\nprecopy,1024,idle,1000,{version}\n");
         let (status, errors) = records(&text);
         assert_eq!(status, 0, "{errors}");
         errors.contains("the profile was fitted to QEMU 7.2, and there are runs of 10.0")
@@ -471,8 +555,7 @@ fn records_of_another_version_of_qemu_than_the_profiles_are_told() {
 
 #[test]
 fn records_say_what_scenarios_say() {
-    let header =
-        "mode,memory_mib,workload,link_mbit,postcopy_after_passes,postcopy_after_ms,on_timeout,timeout_s,qemu\n";
+    let header = "mode,memory_mib,workload,link_mbit,postcopy_after_passes,postcopy_after_ms,on_timeout,timeout_s,qemu\n";
     let rows = "postcopy,1024,idle,1000,0,,,,7.2\npostcopy,1024,idle,1000,,2500,,,7.2\nprecopy,1024,idle,1000,,,postcopy,3,7.2\n";
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(format!("{header}{rows}").as_bytes()).unwrap();
@@ -485,7 +568,10 @@ fn records_say_what_scenarios_say() {
         &["--mode", "postcopy", "--postcopy-after", "2500ms"],
         &["--timeout", "3s", "--on-timeout", "postcopy"],
     ]) {
-        let asked = ["predict", "--memory", "1GiB", "--layout", "front", "--link", "1Gbit/s", "--format", "json"];
+        let asked = [
+            "predict", "--memory", "1GiB", "--layout", "front", "--link", "1Gbit/s", "--format",
+            "json",
+        ];
         let got: Value = serde_json::from_str(&says(&[&asked[..], flags].concat())).unwrap();
         let seconds = got["tmt_s"].as_f64().unwrap();
         assert!((elapsed / 1e3 - seconds).abs() < 1e-3, "{flags:?}: {elapsed} ms, {seconds} s");

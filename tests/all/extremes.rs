@@ -23,7 +23,12 @@ fn an_idle_guest_on_a_link_without_delay_takes_one_pass_and_three_syncs() {
 
 #[test]
 fn a_guest_moved_there_and_back_goes_on_where_its_phase_was() {
-    let mut there = case("1GiB", "512MiB", "phase(on=1s, off=1500ms, uniform(wss=256MiB, rate=12000p/s))", "1Gbit/s");
+    let mut there = case(
+        "1GiB",
+        "512MiB",
+        "phase(on=1s, off=1500ms, uniform(wss=256MiB, rate=12000p/s))",
+        "1Gbit/s",
+    );
     there.guest.phase_offset = Some(SimTime::ZERO);
     let first = answer(&there);
     let mut back = there.clone();
@@ -52,7 +57,10 @@ fn a_dirty_rate_just_under_the_links_converges_and_one_just_over_does_not() {
 #[test]
 fn a_guest_that_never_converges_is_an_answer_with_terms_and_rounds() {
     let outcome = answer(&case("4GiB", "4GiB", "uniform(wss=2GiB, rate=200000p/s)", "1Gbit/s"));
-    assert_eq!((outcome.ending, outcome.tmt(), outcome.downtime()), (Ending::NoProgress, None, None));
+    assert_eq!(
+        (outcome.ending, outcome.tmt(), outcome.downtime()),
+        (Ending::NoProgress, None, None)
+    );
     assert!(outcome.terms.ti > SimTime::ZERO && outcome.iterations.len() > 40);
     assert_eq!(outcome.terms.tmt(), outcome.ended_at);
 }
@@ -64,7 +72,11 @@ fn a_guest_of_one_page_is_moved_in_every_mode() {
         case.policy.mode = mode;
         let outcome = answer(&case);
         assert!(outcome.completed(), "{mode}");
-        assert!(outcome.normal_pages >= 114 && outcome.normal_pages < 120, "{mode}: {}", outcome.normal_pages);
+        assert!(
+            outcome.normal_pages >= 114 && outcome.normal_pages < 120,
+            "{mode}: {}",
+            outcome.normal_pages
+        );
     }
 }
 
@@ -79,8 +91,12 @@ fn a_guest_of_12_tib_is_moved_with_every_chunk_of_its_log() {
 
 #[test]
 fn a_workload_faster_than_any_processor_is_held_to_what_a_processor_writes() {
-    let case =
-        case("1GiB", "1GiB", "uniform(wss=900MiB, rate=1e0p/s)".replace("1e0", "100000000000").as_str(), "10Gbit/s");
+    let case = case(
+        "1GiB",
+        "1GiB",
+        "uniform(wss=900MiB, rate=1e0p/s)".replace("1e0", "100000000000").as_str(),
+        "10Gbit/s",
+    );
     assert!(!answer(&case).completed());
 }
 
@@ -98,7 +114,10 @@ fn a_downtime_limit_of_zero_is_met_by_an_idle_guest() {
     case.policy.downtime_limit = SimTime::ZERO;
     let outcome = answer(&case);
     assert!(outcome.completed());
-    assert!(outcome.iterations[0].end < outcome.ended_at - outcome.downtime().unwrap() + SimTime::from_millis(1));
+    assert!(
+        outcome.iterations[0].end
+            < outcome.ended_at - outcome.downtime().unwrap() + SimTime::from_millis(1)
+    );
 }
 
 #[test]
@@ -112,7 +131,11 @@ fn a_timeout_ends_in_what_was_asked_for() {
     ] {
         case.policy.on_timeout = action;
         let outcome = answer(&case);
-        assert_eq!((outcome.ending, outcome.timed_out_at), (ending, case.policy.timeout), "{action}");
+        assert_eq!(
+            (outcome.ending, outcome.timed_out_at),
+            (ending, case.policy.timeout),
+            "{action}"
+        );
     }
 }
 
@@ -122,8 +145,12 @@ fn auto_converge_tightens_step_by_step_until_it_converges() {
     case.policy.auto_converge = Some(AutoConverge::default());
     let outcome = answer(&case);
     assert!(outcome.completed());
-    let percents: Vec<u32> = outcome.iterations.iter().map(|iteration| iteration.throttle_percent).collect();
-    assert!(percents.windows(2).all(|w| w[1] == w[0] || w[1] == w[0] + 10 || (w[0], w[1]) == (0, 20)), "{percents:?}");
+    let percents: Vec<u32> =
+        outcome.iterations.iter().map(|iteration| iteration.throttle_percent).collect();
+    assert!(
+        percents.windows(2).all(|w| w[1] == w[0] || w[1] == w[0] + 10 || (w[0], w[1]) == (0, 20)),
+        "{percents:?}"
+    );
     assert!(*percents.last().unwrap() >= 50);
 }
 

@@ -1,4 +1,5 @@
-//! Expected counts against every page: the two memories under the same machine give the same figures.
+//! Expected counts against every page: the two memories under the same machine give the same
+//! figures.
 
 use migsim::engine::{DirtyLog, Ending, Fidelity, Outcome, Question};
 use migsim_models::profile::Profile;
@@ -23,12 +24,15 @@ fn pick<T: Copy>(rng: &mut ChaCha8Rng, of: &[T]) -> T {
 /// A workload of each kind in turn, in some relation to what the link carries.
 fn workload(rng: &mut ChaCha8Rng, kind: usize, memory: u64, link_pages: f64) -> Workload {
     let wss = rng.random_range(memory / 32..memory / 2).max(1);
-    let rate = link_pages * pick(rng, &[0.1, 0.3, 0.6, 0.9, 1.3, 3.0, 6.0]) * rng.random_range(0.8..1.2);
+    let rate =
+        link_pages * pick(rng, &[0.1, 0.3, 0.6, 0.9, 1.3, 3.0, 6.0]) * rng.random_range(0.8..1.2);
     let closed = if rng.random_bool(0.3) { ", closed" } else { "" };
     let text = match kind % 7 {
         0 => format!("uniform(wss={wss}p, rate={rate}p/s{closed})"),
         1 => format!("sweep(wss={wss}p, rate={rate}p/s{closed})"),
-        2 => format!("zipf(wss={wss}p, rate={rate}p/s, s={}{closed})", pick(rng, &[0.6, 0.99, 1.3])),
+        2 => {
+            format!("zipf(wss={wss}p, rate={rate}p/s, s={}{closed})", pick(rng, &[0.6, 0.99, 1.3]))
+        }
         3 => format!(
             "phase(on={}ms, off={}ms, uniform(wss={wss}p, rate={rate}p/s{closed}))",
             rng.random_range(200..4000),
@@ -36,7 +40,13 @@ fn workload(rng: &mut ChaCha8Rng, kind: usize, memory: u64, link_pages: f64) -> 
         ),
         4 => {
             let d = |t: f64| (wss as f64 * (1.0 - libm::exp(-rate * t / wss as f64))) as u64;
-            format!("curve(250ms:{}p, 1s:{}p, 4s:{}p, 16s:{}p{closed})", d(0.25), d(1.0), d(4.0), d(16.0))
+            format!(
+                "curve(250ms:{}p, 1s:{}p, 4s:{}p, 16s:{}p{closed})",
+                d(0.25),
+                d(1.0),
+                d(4.0),
+                d(16.0)
+            )
         }
         5 => format!(
             "uniform(wss={wss}p, rate={}p/s{closed}) + uniform(wss={}p, rate={}p/s)",
@@ -62,7 +72,13 @@ fn case(index: usize) -> Case {
         timeout: Some(SimTime::from_secs(pick(rng, &[10, 30]))),
         on_timeout: pick(
             rng,
-            &[OnTimeout::Abort, OnTimeout::Abort, OnTimeout::Abort, OnTimeout::Suspend, OnTimeout::Postcopy],
+            &[
+                OnTimeout::Abort,
+                OnTimeout::Abort,
+                OnTimeout::Abort,
+                OnTimeout::Suspend,
+                OnTimeout::Postcopy,
+            ],
         ),
         qemu: pick(rng, &[Version::V7_2, Version::V10_0, Version::V10_2]),
         ..Policy::default()
@@ -137,8 +153,14 @@ fn answer(case: &Case, fidelity: Fidelity) -> Outcome {
 /// Whether scaling all write rates by 0.98 or 1.02 changes how the case ends.
 fn at_the_border(case: &Case, ending: Ending) -> bool {
     [0.98, 1.02].iter().any(|factor| {
-        let guest = Guest { workload: case.guest.workload.scaled(*factor).unwrap(), ..case.guest.clone() };
-        let scaled = Case { guest, path: case.path.clone(), policy: case.policy.clone(), dirty_log: case.dirty_log };
+        let guest =
+            Guest { workload: case.guest.workload.scaled(*factor).unwrap(), ..case.guest.clone() };
+        let scaled = Case {
+            guest,
+            path: case.path.clone(),
+            policy: case.policy.clone(),
+            dirty_log: case.dirty_log,
+        };
         let outcome = answer(&scaled, Fidelity::Flow);
         outcome.ending != ending
     })
@@ -149,7 +171,8 @@ fn quantile(sorted: &[f64], p: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * p).round() as usize]
 }
 
-/// Every figure that is reported: its name, its value, and what is so small that it makes no difference.
+/// Every figure that is reported: its name, its value, and what is so small that it makes no
+/// difference.
 fn reported(outcome: &Outcome) -> Vec<(&'static str, f64, f64)> {
     let seconds = |time: SimTime| time.as_secs_f64();
     let t = &outcome.terms;
@@ -207,14 +230,19 @@ impl Agreement {
     }
 }
 
-/// A guest that switches to post-copy at any moment of its pre-copy: before the first page, within an iteration, between iterations.
+/// A guest that switches to post-copy at any moment of its pre-copy: before the first page, within
+/// an iteration, between iterations.
 fn switching_case(index: usize) -> Case {
     let mut case = case(index);
     let mut rng = ChaCha8Rng::seed_from_u64(13);
     rng.set_stream(index as u64);
     let pass_s = case.guest.touched.as_f64() * 4104.0 * 8.0 / case.path.capacity.0 as f64;
     let at = SimTime::from_secs_f64(pass_s * rng.random_range(0.0..2.5));
-    case.policy = Policy { qemu: case.policy.qemu, downtime_limit: SimTime::from_millis(1), ..Policy::default() };
+    case.policy = Policy {
+        qemu: case.policy.qemu,
+        downtime_limit: SimTime::from_millis(1),
+        ..Policy::default()
+    };
     if index % 5 == 4 {
         case.policy.timeout = Some(at + SimTime::from_millis(1));
         case.policy.on_timeout = OnTimeout::Postcopy;
@@ -231,7 +259,8 @@ fn flow_and_page_fidelity_agree_on_every_figure_of_a_switch_to_postcopy_at_any_m
     let mut switched = 0;
     for index in 0..150 {
         let case = switching_case(index);
-        let (flow, page) = (answer(&case, Fidelity::Flow), answer(&case, Fidelity::Page { seed: index as u64 }));
+        let (flow, page) =
+            (answer(&case, Fidelity::Flow), answer(&case, Fidelity::Page { seed: index as u64 }));
         if flow.switched_at.is_none() || page.switched_at.is_none() {
             continue;
         }
@@ -256,15 +285,18 @@ fn flow_and_page_fidelity_agree_on_every_figure_of_a_switch_to_postcopy_at_any_m
 
 #[test]
 fn pages_that_were_copied_before_the_switch_make_postcopy_stall_less() {
-    for workload in
-        ["uniform(wss=1GiB, rate=5000p/s)", "sweep(wss=1GiB, rate=5000p/s)", "zipf(wss=1GiB, rate=5000p/s, s=0.8)"]
-    {
+    for workload in [
+        "uniform(wss=1GiB, rate=5000p/s)",
+        "sweep(wss=1GiB, rate=5000p/s)",
+        "zipf(wss=1GiB, rate=5000p/s, s=0.8)",
+    ] {
         let mut case = crate::support::case("4GiB", "4GiB", workload, "1Gbit/s");
         case.policy.mode = Mode::Postcopy;
         let stalled = |case: &migsim::input::Case| {
             let profile = Profile::assumed();
             let asked = case.question(&profile);
-            [Fidelity::Flow, Fidelity::Page { seed: 1 }].map(|f| asked.answer(f, SimTime::ZERO).faults.stalled_s)
+            [Fidelity::Flow, Fidelity::Page { seed: 1 }]
+                .map(|f| asked.answer(f, SimTime::ZERO).faults.stalled_s)
         };
         case.policy.switch = Switch::AtStart;
         let at_once = stalled(&case);
@@ -272,7 +304,10 @@ fn pages_that_were_copied_before_the_switch_make_postcopy_stall_less() {
             case.policy.switch = Switch::AfterTime(SimTime::from_secs(seconds));
             let later = stalled(&case);
             for (later, at_once) in later.iter().zip(at_once) {
-                assert!(*later <= at_once * 1.02 + 0.1, "{workload} after {seconds} s: {later}, at once {at_once}");
+                assert!(
+                    *later <= at_once * 1.02 + 0.1,
+                    "{workload} after {seconds} s: {later}, at once {at_once}"
+                );
             }
         }
     }
@@ -302,7 +337,10 @@ fn flow_and_page_fidelity_agree_on_300_random_cases() {
         let (Some(a), Some(b)) = (flow.tmt(), page.tmt()) else { continue };
         let error = (a.as_secs_f64() / b.as_secs_f64() - 1.0).abs();
         errors.push(error);
-        down_errors.push((flow.downtime().unwrap().as_millis_f64() - page.downtime().unwrap().as_millis_f64()).abs());
+        down_errors.push(
+            (flow.downtime().unwrap().as_millis_f64() - page.downtime().unwrap().as_millis_f64())
+                .abs(),
+        );
         agreement.add(&flow, &page);
     }
     agreement.holds();
@@ -317,8 +355,16 @@ fn flow_and_page_fidelity_agree_on_300_random_cases() {
         quantile(&down_errors, 0.5),
         quantile(&down_errors, 0.95)
     );
-    assert!(unexplained.is_empty(), "different outcomes away from the border:\n{}", unexplained.join("\n"));
-    assert!(errors.len() > 200 && not_converging > 20, "{} completed, {not_converging} did not converge", errors.len());
+    assert!(
+        unexplained.is_empty(),
+        "different outcomes away from the border:\n{}",
+        unexplained.join("\n")
+    );
+    assert!(
+        errors.len() > 200 && not_converging > 20,
+        "{} completed, {not_converging} did not converge",
+        errors.len()
+    );
     let (median, p95) = (quantile(&errors, 0.5), quantile(&errors, 0.95));
     assert!(median <= 0.005, "the median difference of TMT is {median}");
     assert!(p95 <= 0.03, "the 95th percentile of the difference of TMT is {p95}");
@@ -326,7 +372,8 @@ fn flow_and_page_fidelity_agree_on_300_random_cases() {
 
 #[test]
 fn pages_marked_dirty_for_nothing_cost_xbzrle_no_bytes() {
-    // Runs xbzrle-002, -003 and -004 of the recorded campaign, and the share of pages in the cache that were as they had been sent.
+    // Runs xbzrle-002, -003 and -004 of the recorded campaign, and the share of pages in the cache
+    // that were as they had been sent.
     for (workload, touched, mbit, delta_bytes, measured) in [
         ("uniform(wss=8342p, rate=6395p/s)", 15_777, 158, 2048, 0.27),
         ("uniform(wss=6225p, rate=2998p/s)", 8_371, 121, 64, 0.36),
@@ -355,10 +402,17 @@ fn pages_marked_dirty_for_nothing_cost_xbzrle_no_bytes() {
             dirty_log: DirtyLog::default(),
         };
         let share = |outcome: &Outcome| {
-            outcome.unchanged_pages as f64 / (outcome.encoded_pages + outcome.unchanged_pages) as f64
+            outcome.unchanged_pages as f64
+                / (outcome.encoded_pages + outcome.unchanged_pages) as f64
         };
-        let (flow, page) = (share(&answer(&case, Fidelity::Flow)), share(&answer(&case, Fidelity::Page { seed: 1 })));
-        assert!((flow - page).abs() < 0.03, "{workload}: {flow} of expected counts, {page} of pages");
+        let (flow, page) = (
+            share(&answer(&case, Fidelity::Flow)),
+            share(&answer(&case, Fidelity::Page { seed: 1 })),
+        );
+        assert!(
+            (flow - page).abs() < 0.03,
+            "{workload}: {flow} of expected counts, {page} of pages"
+        );
         assert!((flow - measured).abs() < 0.08, "{workload}: {flow}, measured {measured}");
     }
 }

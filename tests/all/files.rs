@@ -27,7 +27,10 @@ fn a_picture_is_what_its_ending_says() {
     says(&[&GUEST[..], &["--plot", &place("a.svg")]].concat());
     assert!(std::fs::read_to_string(place("a.svg")).unwrap().starts_with("<svg"));
     for name in ["a.pdf", "a.html", "a"] {
-        assert!(refusal(&[&GUEST[..], &["--plot", &place(name)]].concat()).contains(".svg or .png"), "{name}");
+        assert!(
+            refusal(&[&GUEST[..], &["--plot", &place(name)]].concat()).contains(".svg or .png"),
+            "{name}"
+        );
     }
 }
 
@@ -35,8 +38,17 @@ fn a_picture_is_what_its_ending_says() {
 fn no_run_writes_over_what_it_reads() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name).display().to_string();
-    let generate =
-        ["inventory", "generate", "rack", "--hosts", "2", "--guests", "4", "--out", folder.path().to_str().unwrap()];
+    let generate = [
+        "inventory",
+        "generate",
+        "rack",
+        "--hosts",
+        "2",
+        "--guests",
+        "4",
+        "--out",
+        folder.path().to_str().unwrap(),
+    ];
     says(&generate);
     for input in ["rack.toml", "rack.csv"] {
         let error = refusal(&["fleet", &place("rack.toml"), "--report", &place(input)]);

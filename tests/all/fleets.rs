@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use migsim::fleet::{Chance, Cluster, Fleet, FleetOutcome, Link, parse, read, replicate, run, totals};
+use migsim::fleet::{
+    Chance, Cluster, Fleet, FleetOutcome, Link, parse, read, replicate, run, totals,
+};
 use migsim_models::profile::Profile;
 use migsim_models::units::{BitRate, Bytes, SimTime};
 use proptest::prelude::*;
@@ -21,8 +23,10 @@ fn moved(fleet: &Fleet, profile: &Profile) -> FleetOutcome {
 
 /// A small cluster of any shape, and what is to be moved off some of its hosts.
 fn any_fleet() -> impl Strategy<Value = String> {
-    let guest = (64..900_u64, 0.0..1.0f64, 0.0..30_000.0f64, 0..4_usize, 0.0..2.0f64, any::<bool>());
-    let limits = (prop::option::of(1..5_usize), prop::option::of(1..3_usize), prop::option::of(1..4_usize));
+    let guest =
+        (64..900_u64, 0.0..1.0f64, 0.0..30_000.0f64, 0..4_usize, 0.0..2.0f64, any::<bool>());
+    let limits =
+        (prop::option::of(1..5_usize), prop::option::of(1..3_usize), prop::option::of(1..4_usize));
     let shape = (2..4_usize, 2..6_usize, any::<bool>(), 1.0..5.0f64, any::<bool>(), 2.0..9.0f64);
     (shape, prop::collection::vec(guest, 1..14), limits, any::<bool>()).prop_map(
         |((leaving, taking, two_racks, ratio, two_sites, cores), guests, (at_once, per_host, per_line), traffic)| {
@@ -93,12 +97,19 @@ fn check(fleet: &Fleet, profile: &Profile) -> Result<(), TestCaseError> {
     let found = moved(fleet, profile);
     let cluster = &fleet.cluster;
     // Each guest is moved once or never, and is then at one host: the one or the other.
-    let mut met: Vec<usize> =
-        found.moves.iter().map(|one| one.index).chain(found.never.iter().map(|(index, _)| *index)).collect();
+    let mut met: Vec<usize> = found
+        .moves
+        .iter()
+        .map(|one| one.index)
+        .chain(found.never.iter().map(|(index, _)| *index))
+        .collect();
     met.sort_unstable();
     prop_assert_eq!(met, (0..fleet.moves.len()).collect::<Vec<_>>());
     for one in &found.moves {
-        prop_assert_eq!((one.vm, one.hosts[1]), (fleet.moves[one.index].vm, fleet.moves[one.index].to));
+        prop_assert_eq!(
+            (one.vm, one.hosts[1]),
+            (fleet.moves[one.index].vm, fleet.moves[one.index].to)
+        );
         let o = &one.outcome;
         prop_assert_eq!(o.terms.tmt(), o.ended_at);
         if o.completed() {
@@ -107,7 +118,13 @@ fn check(fleet: &Fleet, profile: &Profile) -> Result<(), TestCaseError> {
         prop_assert!(one.lost_s >= o.downtime().map_or(0.0, SimTime::as_secs_f64) - 1e-9);
     }
     for (host, most) in cluster.hosts.iter().zip(most_memory(cluster, &found)) {
-        prop_assert!(most <= u128::from(host.memory.0), "{} of {} on {}", most, host.memory, &host.name);
+        prop_assert!(
+            most <= u128::from(host.memory.0),
+            "{} of {} on {}",
+            most,
+            host.memory,
+            &host.name
+        );
     }
     // Every byte that was sent has passed each line on its way, and no line more than it can.
     let mut expected: BTreeMap<Link, (f64, f64)> = BTreeMap::new();
@@ -130,20 +147,39 @@ fn check(fleet: &Fleet, profile: &Profile) -> Result<(), TestCaseError> {
             let (carried, (sent, moves)) =
                 (found.carried.total(index), expected.get(line).copied().unwrap_or_default());
             // Outcomes count whole pages.
-            prop_assert!((carried - sent).abs() <= 1.0 + 4400.0 * moves, "{:?} carried {} of {}", line, carried, sent);
+            prop_assert!(
+                (carried - sent).abs() <= 1.0 + 4400.0 * moves,
+                "{:?} carried {} of {}",
+                line,
+                carried,
+                sent
+            );
         }
     }
     for (index, line) in found.links.iter().enumerate() {
         let capacity = cluster.capacity(*line).bytes_per_s();
-        // Shares are within capacity to the last bit (`shares_are_max_min_fair`); the meter spreads what came over a stretch with one
-        // share evenly over it.
+        // Shares are within capacity to the last bit (`shares_are_max_min_fair`); the meter spreads
+        // what came over a stretch with one share evenly over it.
         for (at, rate) in found.carried.rates(index) {
-            prop_assert!(rate <= capacity * 1.01, "{:?} carries {} of {} at {} s", line, rate, capacity, at);
+            prop_assert!(
+                rate <= capacity * 1.01,
+                "{:?} carries {} of {} at {} s",
+                line,
+                rate,
+                capacity,
+                at
+            );
         }
     }
     for (index, host) in cluster.hosts.iter().enumerate() {
         for (at, busy) in found.worked.rates(index) {
-            prop_assert!(busy <= host.cores * (1.0 + 1e-6), "{} of {} cores at {} s", busy, host.cores, at);
+            prop_assert!(
+                busy <= host.cores * (1.0 + 1e-6),
+                "{} of {} cores at {} s",
+                busy,
+                host.cores,
+                at
+            );
         }
     }
     // Once more is the same.
@@ -202,20 +238,29 @@ fn makespans_are_simgrids_where_nothing_but_bandwidth_counts() {
     ] {
         let found = totals(&moved(&guests(count, rate, limit), &Profile::ideal()));
         assert_eq!(found.moved, count);
-        assert!((found.makespan_s / seconds - 1.0).abs() < 0.01, "{} s, SimGrid {seconds} s", found.makespan_s);
+        assert!(
+            (found.makespan_s / seconds - 1.0).abs() < 0.01,
+            "{} s, SimGrid {seconds} s",
+            found.makespan_s
+        );
     }
 }
 
 #[test]
 fn short_processors_slow_migrations_and_guests_and_cost_service() {
     let with = |cores: &str| {
-        let text = PAIR.replace("cores = 16", &format!("cores = {cores}")).replace("1Gbit/s", "25Gbit/s");
+        let text =
+            PAIR.replace("cores = 16", &format!("cores = {cores}")).replace("1Gbit/s", "25Gbit/s");
         let fleet = fleet(&format!(
             "{text}[[vm]]\non = [\"a\"]\ncpu = 2\nguest = {{ name = \"v\", vcpus = 2, memory = \"8GiB\", workload = \"uniform(wss=256MiB, rate=2000p/s)\" }}\n\
              [[vm]]\non = [\"a\"]\ncpu = 2\nguest = {{ name = \"w\", vcpus = 2, memory = \"8GiB\" }}\n[[move]]\nvm = \"v\"\nto = \"b\"\n"
         ));
         let found = moved(&fleet, &Profile::assumed());
-        (found.moves[0].outcome.ended_at, found.moves[0].lost_s, found.moves[0].outcome.downtime().unwrap())
+        (
+            found.moves[0].outcome.ended_at,
+            found.moves[0].lost_s,
+            found.moves[0].outcome.downtime().unwrap(),
+        )
     };
     let (enough, short) = (with("16"), with("4"));
     assert!(short.0.as_secs_f64() > 1.15 * enough.0.as_secs_f64(), "{short:?}, {enough:?}");
@@ -244,13 +289,17 @@ fn a_guest_waits_until_memory_comes_free_at_its_destination() {
     );
     let third = "[[host]]\nname = \"c\"\nmemory = \"64GiB\"\ncores = 16\nnic = \"1Gbit/s\"\n";
     let found = moved(
-        &fleet(&format!("{text}{third}[[move]]\nvm = \"v\"\nto = \"b\"\n[[move]]\nvm = \"w\"\nto = \"c\"\n")),
+        &fleet(&format!(
+            "{text}{third}[[move]]\nvm = \"v\"\nto = \"b\"\n[[move]]\nvm = \"w\"\nto = \"c\"\n"
+        )),
         &Profile::assumed(),
     );
     assert_eq!(found.moves[0].began, found.moves[1].ended(), "the first waits for the second");
     // Two that wait for each other never leave.
     let found = moved(
-        &fleet(&format!("{text}[[move]]\nvm = \"v\"\nto = \"b\"\n[[move]]\nvm = \"w\"\nto = \"a\"\n")),
+        &fleet(&format!(
+            "{text}[[move]]\nvm = \"v\"\nto = \"b\"\n[[move]]\nvm = \"w\"\nto = \"a\"\n"
+        )),
         &Profile::assumed(),
     );
     assert_eq!(found.never.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1]);
@@ -258,8 +307,9 @@ fn a_guest_waits_until_memory_comes_free_at_its_destination() {
 
 #[test]
 fn other_traffic_leaves_migrations_what_it_does_not_take() {
-    let text =
-        format!("{PAIR}[[vm]]\non = [\"a\"]\nguest = {{ name = \"v\", memory = \"4GiB\" }}\n[moves]\noff = [\"a\"]\n");
+    let text = format!(
+        "{PAIR}[[vm]]\non = [\"a\"]\nguest = {{ name = \"v\", memory = \"4GiB\" }}\n[moves]\noff = [\"a\"]\n"
+    );
     let alone = totals(&moved(&fleet(&text), &Profile::ideal())).makespan_s;
     let traffic = "[[traffic]]\nfrom = \"a\"\nto = \"b\"\nrate = \"500Mbit/s\"\nbegin = \"2s\"\nend = \"12s\"\n";
     let shared = totals(&moved(&fleet(&format!("{text}{traffic}")), &Profile::ideal())).makespan_s;
@@ -309,7 +359,10 @@ fn what_a_fleet_has_no_use_for_is_refused_by_name() {
     let said = parse(Path::new("f.toml"), &text).unwrap_err().to_string();
     let line = |key: &str| 1 + text.lines().position(|line| line.starts_with(key)).unwrap();
     for key in ["capacity", "rtt", "changes"] {
-        let expected = format!("f.toml:{}: link.{key} has no effect in a fleet, whose links are nic", line(key));
+        let expected = format!(
+            "f.toml:{}: link.{key} has no effect in a fleet, whose links are nic",
+            line(key)
+        );
         assert!(said.contains(&expected), "{said}\nlacks {expected}");
     }
     assert!(said.contains(&format!("f.toml:{}: link.rtt has no effect", line("[[vm]]"))), "{said}");
@@ -345,7 +398,11 @@ fn mistakes_are_all_named_each_with_its_line() {
     std::fs::write(place("bad-inventory.csv"), "name,host,memory\nx,b,1GiB\nbig,a,9GiB\n").unwrap();
     std::fs::write(
         place("bad.toml"),
-        text.replacen("name = \"a\"", "name = \"z\"", 2).replacen("name = \"z\"", "name = \"a\"", 1),
+        text.replacen("name = \"a\"", "name = \"z\"", 2).replacen(
+            "name = \"z\"",
+            "name = \"a\"",
+            1,
+        ),
     )
     .unwrap();
     let output = migsim(&["fleet", &place("bad.toml").display().to_string()]);
@@ -376,15 +433,43 @@ fn made_up_fleets_are_moved_and_the_same_seed_makes_the_same() {
     for shape in ["rack", "data-centre", "two-sites"] {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().display().to_string();
-        let make = || says(&["inventory", "generate", shape, "--hosts", "3", "--guests", "20", "--out", &place]);
+        let make = || {
+            says(&[
+                "inventory",
+                "generate",
+                shape,
+                "--hosts",
+                "3",
+                "--guests",
+                "20",
+                "--out",
+                &place,
+            ])
+        };
         make();
-        let read = |ending: &str| std::fs::read_to_string(folder.path().join(format!("{shape}.{ending}"))).unwrap();
+        let read = |ending: &str| {
+            std::fs::read_to_string(folder.path().join(format!("{shape}.{ending}"))).unwrap()
+        };
         let (file, inventory) = (read("toml"), read("csv"));
-        says(&["inventory", "generate", shape, "--hosts", "3", "--guests", "20", "--out", &place, "--force"]);
+        says(&[
+            "inventory",
+            "generate",
+            shape,
+            "--hosts",
+            "3",
+            "--guests",
+            "20",
+            "--out",
+            &place,
+            "--force",
+        ]);
         assert_eq!((file, inventory), (read("toml"), read("csv")));
         let fleet = format!("{place}/{shape}.toml");
-        assert!(says(&["inventory", "check", &fleet]).contains("20 guests, 20 moves: nothing wrong"));
-        let found: serde_json::Value = serde_json::from_str(&says(&["fleet", &fleet, "--format", "json"])).unwrap();
+        assert!(
+            says(&["inventory", "check", &fleet]).contains("20 guests, 20 moves: nothing wrong")
+        );
+        let found: serde_json::Value =
+            serde_json::from_str(&says(&["fleet", &fleet, "--format", "json"])).unwrap();
         assert_eq!(found["moved"], 20, "{shape}");
     }
 }
@@ -413,7 +498,8 @@ fn pages_and_pictures_need_no_network_and_show_every_guest() {
     let place = |name: &str| folder.path().join(name).display().to_string();
     let (svg, html) = (place("r.svg"), place("r.html"));
     says(&["fleet", "scenarios/fleet/rack.toml", "--plot", &svg, "--report", &html]);
-    let (svg, html) = (std::fs::read_to_string(svg).unwrap(), std::fs::read_to_string(html).unwrap());
+    let (svg, html) =
+        (std::fs::read_to_string(svg).unwrap(), std::fs::read_to_string(html).unwrap());
     assert!(svg.starts_with("<svg") && svg.contains("stop"));
     for name in ["web1", "web60", "db20", "old up"] {
         assert!(html.contains(name), "{name} is missing");
@@ -423,32 +509,45 @@ fn pages_and_pictures_need_no_network_and_show_every_guest() {
 
 #[test]
 fn so_many_at_once_are_compared() {
-    let text = says(&["fleet", "scenarios/fleet/rack.toml", "--at-once", "1,4,16", "--format", "csv"]);
+    let text =
+        says(&["fleet", "scenarios/fleet/rack.toml", "--at-once", "1,4,16", "--format", "csv"]);
     let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();
     assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["1", "4", "16"]);
-    let column = text.lines().next().unwrap().split(',').position(|name| name == "makespan_s").unwrap();
+    let column =
+        text.lines().next().unwrap().split(',').position(|name| name == "makespan_s").unwrap();
     let makespan = |row: usize| rows[row][column].parse::<f64>().unwrap();
     assert!(makespan(0) > makespan(1) && makespan(1) > makespan(2), "{text}");
 }
 
-/// The aggregate of parallel migrations: sooner, as long as guests write less than their share of the link.
+/// The aggregate of parallel migrations: sooner, as long as guests write less than their share of
+/// the link.
 #[test]
 fn more_at_once_are_sooner_done_where_guests_are_quiet_and_later_where_they_are_busy() {
     let makespans = |name: &str| -> Vec<f64> {
         let file = format!("scenarios/fleet/at-once-{name}.toml");
         let text = says(&["fleet", &file, "--at-once", "1,2,3,8,12", "--format", "json"]);
         let found: serde_json::Value = serde_json::from_str(&text).unwrap();
-        found["results"].as_array().unwrap().iter().map(|row| row["makespan_s"].as_f64().unwrap()).collect()
+        found["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["makespan_s"].as_f64().unwrap())
+            .collect()
     };
     let (quiet, busy) = (makespans("quiet"), makespans("busy"));
     assert!(quiet[2] < 0.8 * quiet[0] && quiet[4] < quiet[1], "{quiet:?}");
-    assert!(busy[1] < 0.9 * busy[0] && busy[3] > 1.1 * busy[0] && busy[4] > 3.0 * busy[1], "{busy:?}");
+    assert!(
+        busy[1] < 0.9 * busy[0] && busy[3] > 1.1 * busy[0] && busy[4] > 3.0 * busy[1],
+        "{busy:?}"
+    );
 }
 
 /// What a link or a host has is what a file says: units are not lost on the way.
 #[test]
 fn what_a_file_says_is_what_the_cluster_has() {
-    let fleet = fleet(&format!("{PAIR}[[vm]]\non = [\"a\"]\nguest = {{ name = \"v\", memory = \"1GiB\" }}\n"));
+    let fleet = fleet(&format!(
+        "{PAIR}[[vm]]\non = [\"a\"]\nguest = {{ name = \"v\", memory = \"1GiB\" }}\n"
+    ));
     assert_eq!(fleet.cluster.hosts[1].memory, Bytes(64 << 30));
     assert_eq!(fleet.cluster.capacity(Link::Tx(0)), BitRate(1_000_000_000));
     assert!(fleet.moves.is_empty());
@@ -457,7 +556,9 @@ fn what_a_file_says_is_what_the_cluster_has() {
 /// Two hosts; a guest that arrives, one that never converges, and one too many for the destination.
 fn some_arrive() -> String {
     let host = |name: &str, gib: u64| {
-        format!("[[host]]\nname = \"{name}\"\nmemory = \"{gib}GiB\"\ncores = 8\nnic = \"1Gbit/s\"\n")
+        format!(
+            "[[host]]\nname = \"{name}\"\nmemory = \"{gib}GiB\"\ncores = 8\nnic = \"1Gbit/s\"\n"
+        )
     };
     let guest = |name: &str, workload: &str| {
         format!(
@@ -478,7 +579,8 @@ fn a_fleets_time_is_when_the_last_guest_that_arrives_has_arrived() {
     let found = moved(&fleet(&some_arrive()), &Profile::assumed());
     let t = totals(&found);
     assert_eq!((t.arrived, t.not_arrived, t.gave_up, t.never_left), (1, 1, 1, 0));
-    let ended = |vm: usize| found.moves.iter().find(|one| one.vm == vm).unwrap().ended().as_secs_f64();
+    let ended =
+        |vm: usize| found.moves.iter().find(|one| one.vm == vm).unwrap().ended().as_secs_f64();
     assert_eq!(t.makespan_s, ended(0));
     assert_eq!(t.all_over_s, ended(1));
     assert!(t.all_over_s > t.makespan_s);
@@ -496,12 +598,18 @@ fn every_guest_that_does_not_arrive_is_named_with_its_reason_and_a_remedy_in_eve
         String::from_utf8(output.stdout).unwrap()
     };
     let table = run(&["--report", &html]);
-    assert!(table.contains("1 guest arrives within") && table.contains("busy (a to b) does not arrive"), "{table}");
+    assert!(
+        table.contains("1 guest arrives within") && table.contains("busy (a to b) does not arrive"),
+        "{table}"
+    );
     assert!(table.contains("it would arrive with post-copy"), "{table}");
     assert!(table.contains("Hosts: profile default"), "{table}");
     assert!(std::fs::read_to_string(html).unwrap().contains("busy (a to b) does not arrive"));
     let json: serde_json::Value = serde_json::from_str(&run(&["--format", "json"])).unwrap();
-    assert_eq!((&json["arrived"], &json["not_arrived"], &json["gave_up"]), (&1.into(), &1.into(), &1.into()));
+    assert_eq!(
+        (&json["arrived"], &json["not_arrived"], &json["gave_up"]),
+        (&1.into(), &1.into(), &1.into())
+    );
     assert_eq!(json["not_arrived_guests"][0]["name"], "busy");
     let csv = run(&["--format", "csv"]);
     let busy = csv.lines().find(|line| line.starts_with("busy")).unwrap();
@@ -522,14 +630,21 @@ fn guests_that_never_leave_are_named_too() {
         let output = crate::support::migsim(&["fleet", path, "--format", format]);
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert!(said.contains("there") && said.contains("back") && said.contains("never"), "{format}: {said}");
-        assert!(said.contains("has 0 B free until the end, and it needs 4.00 GiB"), "{format}: {said}");
+        assert!(
+            said.contains("there") && said.contains("back") && said.contains("never"),
+            "{format}: {said}"
+        );
+        assert!(
+            said.contains("has 0 B free until the end, and it needs 4.00 GiB"),
+            "{format}: {said}"
+        );
     }
 }
 
 #[test]
 fn the_single_run_of_a_fleet_lies_within_its_own_replications() {
-    let rack = migsim::fleet::read(&crate::support::workspace().join("scenarios/fleet/rack.toml")).unwrap();
+    let rack = migsim::fleet::read(&crate::support::workspace().join("scenarios/fleet/rack.toml"))
+        .unwrap();
     let profile = Profile::default();
     let single = totals(&moved(&rack, &profile));
     let many = replicate(&rack, &profile, 1, 100, &AtomicBool::new(false), || {});
@@ -540,12 +655,19 @@ fn the_single_run_of_a_fleet_lies_within_its_own_replications() {
         ("lost service", |t| t.lost_s),
     ] {
         let values: Vec<f64> = many.totals.iter().map(of).collect();
-        let (low, high) = values.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(*v), high.max(*v)));
-        assert!((low..=high).contains(&of(&single)), "{name}: {}, replications {low} to {high}", of(&single));
+        let (low, high) = values
+            .iter()
+            .fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(*v), high.max(*v)));
+        assert!(
+            (low..=high).contains(&of(&single)),
+            "{name}: {}, replications {low} to {high}",
+            of(&single)
+        );
     }
 }
 
-/// Of very many guests on one link each is told of its share only now and then; what comes of them all is the same.
+/// Of very many guests on one link each is told of its share only now and then; what comes of them
+/// all is the same.
 #[test]
 fn a_large_fleet_ends_when_it_would_if_every_share_were_exact() {
     let folder = tempfile::tempdir().unwrap();
@@ -568,9 +690,24 @@ fn a_large_fleet_ends_when_it_would_if_every_share_were_exact() {
         let (nearly, exact) = (moved(0.001), moved(0.0));
         assert!(exact.most_at_once > 180, "{name} is no crowd");
         let off = |of: fn(&migsim::fleet::Totals) -> f64| (of(&nearly) / of(&exact) - 1.0).abs();
-        assert!(off(|t| t.makespan_s) < 0.002, "{name}: {} and {}", nearly.makespan_s, exact.makespan_s);
-        assert!(off(|t| t.migration_s) < 0.002, "{name}: {} and {}", nearly.migration_s, exact.migration_s);
-        assert!(off(|t| t.wire_bytes) < 0.001, "{name}: {} and {}", nearly.wire_bytes, exact.wire_bytes);
+        assert!(
+            off(|t| t.makespan_s) < 0.002,
+            "{name}: {} and {}",
+            nearly.makespan_s,
+            exact.makespan_s
+        );
+        assert!(
+            off(|t| t.migration_s) < 0.002,
+            "{name}: {} and {}",
+            nearly.migration_s,
+            exact.migration_s
+        );
+        assert!(
+            off(|t| t.wire_bytes) < 0.001,
+            "{name}: {} and {}",
+            nearly.wire_bytes,
+            exact.wire_bytes
+        );
         assert_eq!(nearly.arrived, exact.arrived);
     }
 }

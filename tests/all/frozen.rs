@@ -1,5 +1,6 @@
-//! Predictions as they were before the house was rebuilt: of every scenario, recorded run, fleet and sweep, and of a thousand random
-//! questions, to the last digit. `FREEZE=1` writes them anew; what changes then is a changed meaning, and belongs into CHANGELOG.md.
+//! Predictions as they were before the house was rebuilt: of every scenario, recorded run, fleet
+//! and sweep, and of a thousand random questions, to the last digit. `FREEZE=1` writes them anew;
+//! what changes then is a changed meaning, and belongs into CHANGELOG.md.
 
 use std::path::PathBuf;
 
@@ -22,8 +23,11 @@ fn frozen(name: &str, now: &Table) {
         return writer.flush().unwrap();
     }
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(&place).unwrap();
-    let then: Table = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
-    let same = |a: &str, b: &str| a == b || matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(a), Ok(b)) if a == b);
+    let then: Table =
+        reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+    let same = |a: &str, b: &str| {
+        a == b || matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
+    };
     for (then, now) in then.iter().zip(now) {
         assert!(
             then.len() == now.len() && then.iter().zip(now).all(|(a, b)| same(a, b)),
@@ -106,7 +110,13 @@ const SCENARIOS: [&[&str]; 16] = [
     &["scenarios/first.toml", "--fidelity", "page", "--seed", "7"],
     &["scenarios/first.toml", "--profile", "assumed", "--qemu", "10.2"],
     &["scenarios/first.toml", "--xbzrle", "--qemu", "8.0"],
-    &["scenarios/first.toml", "--multifd-channels", "4", "--profile", "scenarios/profiles/bare-qemu.toml"],
+    &[
+        "scenarios/first.toml",
+        "--multifd-channels",
+        "4",
+        "--profile",
+        "scenarios/profiles/bare-qemu.toml",
+    ],
     &["scenarios/first.toml", "--workload", "curve(1s:20000p, 2s:30000p, 5s:50000p, 10s:60000p)"],
     &["scenarios/heavy.toml"],
     &["scenarios/light.toml"],
@@ -123,7 +133,8 @@ const SCENARIOS: [&[&str]; 16] = [
 fn scenarios_are_predicted_as_they_were() {
     let mut guests = vec![[header(&["scenario", "guest"]), header(&FIGURES)].concat()];
     let mut iterations = vec![[header(&["scenario", "guest"]), header(&OF_AN_ITERATION)].concat()];
-    let mut models = vec![header(&["model", "tmt_s", "downtime_s", "fair_tmt_s", "fair_downtime_s"])];
+    let mut models =
+        vec![header(&["model", "tmt_s", "downtime_s", "fair_tmt_s", "fair_downtime_s"])];
     for arguments in SCENARIOS {
         let got = json(&[&["predict"], arguments, &["--format", "json"]].concat());
         let all = match got.get("results") {
@@ -133,12 +144,17 @@ fn scenarios_are_predicted_as_they_were() {
         let scenario = arguments.join(" ");
         for one in &all {
             let name = one["name"].as_str().unwrap().to_owned();
-            guests.push([scenario.clone(), name.clone()].into_iter().chain(values(one, &FIGURES)).collect());
+            guests.push(
+                [scenario.clone(), name.clone()].into_iter().chain(values(one, &FIGURES)).collect(),
+            );
             for iteration in one["rounds"].as_array().unwrap() {
-                let row = [scenario.clone(), name.clone()].into_iter().chain(values(iteration, &OF_AN_ITERATION));
+                let row = [scenario.clone(), name.clone()]
+                    .into_iter()
+                    .chain(values(iteration, &OF_AN_ITERATION));
                 iterations.push(row.collect());
             }
-            for (model, said) in one.get("models").and_then(Value::as_object).into_iter().flatten() {
+            for (model, said) in one.get("models").and_then(Value::as_object).into_iter().flatten()
+            {
                 let places = ["/tmt_s", "/downtime_s", "/fair/tmt_s", "/fair/downtime_s"];
                 models.push(std::iter::once(model.clone()).chain(values(said, &places)).collect());
             }
@@ -168,14 +184,22 @@ fn recorded_runs_are_predicted_as_they_were() {
         let text = says(&["predict", "--intervals", "--records", &file]);
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let names = reader.headers().unwrap().clone();
-        let kept: Vec<usize> =
-            (0..names.len()).filter(|at| names[*at] == *"id" || names[*at].starts_with("pred_")).collect();
+        let kept: Vec<usize> = (0..names.len())
+            .filter(|at| names[*at] == *"id" || names[*at].starts_with("pred_"))
+            .collect();
         if table.is_empty() {
-            table.push(kept.iter().map(|at| names[*at].to_owned()).chain(["campaign".to_owned()]).collect());
+            table.push(
+                kept.iter()
+                    .map(|at| names[*at].to_owned())
+                    .chain(["campaign".to_owned()])
+                    .collect(),
+            );
         }
         for row in reader.records() {
             let row = row.unwrap();
-            table.push(kept.iter().map(|at| row[*at].to_owned()).chain([campaign.to_owned()]).collect());
+            table.push(
+                kept.iter().map(|at| row[*at].to_owned()).chain([campaign.to_owned()]).collect(),
+            );
         }
     }
     frozen("records.csv", &table);
@@ -215,25 +239,50 @@ fn fleets_are_predicted_as_they_were() {
     let place = |name: &str| folder.path().join(name).display().to_string();
     let made = folder.path().display().to_string();
     for shape in ["rack", "data-centre", "two-sites"] {
-        says(&["inventory", "generate", shape, "--hosts", "6", "--guests", "40", "--seed", "3", "--out", &made]);
+        says(&[
+            "inventory",
+            "generate",
+            shape,
+            "--hosts",
+            "6",
+            "--guests",
+            "40",
+            "--seed",
+            "3",
+            "--out",
+            &made,
+        ]);
     }
     let mut files: Vec<(String, String)> = ["rack", "at-once-busy", "at-once-quiet"]
         .map(|name| (name.to_owned(), format!("scenarios/fleet/{name}.toml")))
         .to_vec();
     files.extend(
-        ["rack", "data-centre", "two-sites"].map(|name| (format!("made {name}"), place(&format!("{name}.toml")))),
+        ["rack", "data-centre", "two-sites"]
+            .map(|name| (format!("made {name}"), place(&format!("{name}.toml")))),
     );
     let mut moves = vec![[header(&["fleet"]), header(&OF_A_MOVE)].concat()];
     let mut totals = vec![[header(&["fleet", "how"]), header(&OF_A_FLEET)].concat()];
     for (name, file) in &files {
-        let whole = json(&["fleet", file, "--format", "json", "--replications", "4", "--seed", "5"]);
-        totals.push([name.clone(), "whole".to_owned()].into_iter().chain(values(&whole, &OF_A_FLEET)).collect());
+        let whole =
+            json(&["fleet", file, "--format", "json", "--replications", "4", "--seed", "5"]);
+        totals.push(
+            [name.clone(), "whole".to_owned()]
+                .into_iter()
+                .chain(values(&whole, &OF_A_FLEET))
+                .collect(),
+        );
         for one in whole["moves"].as_array().unwrap() {
             moves.push(std::iter::once(name.clone()).chain(values(one, &OF_A_MOVE)).collect());
         }
-        let likely = ["/replications/makespan_s/p5", "/replications/makespan_s/p50", "/replications/makespan_s/p95"];
-        let mut row: Vec<String> =
-            [name.clone(), "replicated".to_owned()].into_iter().chain(values(&whole, &likely)).collect();
+        let likely = [
+            "/replications/makespan_s/p5",
+            "/replications/makespan_s/p50",
+            "/replications/makespan_s/p95",
+        ];
+        let mut row: Vec<String> = [name.clone(), "replicated".to_owned()]
+            .into_iter()
+            .chain(values(&whole, &likely))
+            .collect();
         row.resize(totals[0].len(), String::new());
         totals.push(row);
         let compared = json(&["fleet", file, "--format", "json", "--at-once", "1,2,5"]);
@@ -248,10 +297,28 @@ fn fleets_are_predicted_as_they_were() {
 
 const SWEEPS: [&[&str]; 5] = [
     &["scenarios/first.toml", "--vary", "rate=2000p/s..90000p/s:45"],
-    &["scenarios/first.toml", "--vary", "rate=2000p/s..90000p/s:12", "--vary", "link=200Mbit/s..10Gbit/s:10:log"],
+    &[
+        "scenarios/first.toml",
+        "--vary",
+        "rate=2000p/s..90000p/s:12",
+        "--vary",
+        "link=200Mbit/s..10Gbit/s:10:log",
+    ],
     &["scenarios/heavy.toml", "--vary", "link=1Gbit/s..40Gbit/s:24:log"],
-    &["scenarios/first.toml", "--vary", "mode=precopy,postcopy,paused,offline", "--vary", "qemu=2.6,7.2,10.0"],
-    &["scenarios/first.toml", "--vary", "memory=1GiB..8GiB:8", "--touched-in-proportion", "--intervals"],
+    &[
+        "scenarios/first.toml",
+        "--vary",
+        "mode=precopy,postcopy,paused,offline",
+        "--vary",
+        "qemu=2.6,7.2,10.0",
+    ],
+    &[
+        "scenarios/first.toml",
+        "--vary",
+        "memory=1GiB..8GiB:8",
+        "--touched-in-proportion",
+        "--intervals",
+    ],
 ];
 
 /// What a point is frozen by, and its column.
@@ -272,16 +339,20 @@ const OF_A_POINT: [[&str; 2]; 12] = [
 
 #[test]
 fn sweeps_are_predicted_as_they_were() {
-    let mut table = vec![[header(&["sweep", "point"]), header(&OF_A_POINT.map(|[name, _]| name))].concat()];
+    let mut table =
+        vec![[header(&["sweep", "point"]), header(&OF_A_POINT.map(|[name, _]| name))].concat()];
     for arguments in SWEEPS {
         let text = says(&[&["sweep"], arguments, &["--format", "csv"]].concat());
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let names = reader.headers().unwrap().clone();
-        let at = OF_A_POINT.map(|[_, column]| names.iter().position(|name| name == column).unwrap());
+        let at =
+            OF_A_POINT.map(|[_, column]| names.iter().position(|name| name == column).unwrap());
         for (point, row) in reader.records().enumerate() {
             let row = row.unwrap();
             let figures = at.iter().map(|at| row[*at].to_owned());
-            table.push([arguments.join(" "), point.to_string()].into_iter().chain(figures).collect());
+            table.push(
+                [arguments.join(" "), point.to_string()].into_iter().chain(figures).collect(),
+            );
         }
     }
     frozen("sweeps.csv", &table);
@@ -334,7 +405,11 @@ fn a_thousand_random_questions_are_answered_as_they_were() {
                 [index.to_string(), format!("{:?}", o.ending)]
                     .into_iter()
                     .chain(whole.map(|count| count.to_string()))
-                    .chain([o.faults.count.to_string(), o.faults.stalled_s.to_string(), o.effort.to_string()])
+                    .chain([
+                        o.faults.count.to_string(),
+                        o.faults.stalled_s.to_string(),
+                        o.effort.to_string(),
+                    ])
                     .collect()
             }
         };
@@ -346,7 +421,9 @@ fn a_thousand_random_questions_are_answered_as_they_were() {
 
 #[test]
 fn frozen_tables_are_there() {
-    let names = ["scenarios", "iterations", "models", "records", "moves", "fleets", "sweeps", "questions"];
-    let there = |name: &str| -> PathBuf { workspace().join(format!("tests/data/frozen/{name}.csv")) };
+    let names =
+        ["scenarios", "iterations", "models", "records", "moves", "fleets", "sweeps", "questions"];
+    let there =
+        |name: &str| -> PathBuf { workspace().join(format!("tests/data/frozen/{name}.csv")) };
     assert!(names.iter().all(|name| there(name).metadata().unwrap().len() > 500));
 }

@@ -19,7 +19,11 @@ const COMMANDS: [(&str, &[&str]); 8] = [
 ];
 
 fn faults(schema: &Value, of: &Value) -> Vec<String> {
-    jsonschema::validator_for(schema).unwrap().iter_errors(of).map(|error| error.to_string()).collect()
+    jsonschema::validator_for(schema)
+        .unwrap()
+        .iter_errors(of)
+        .map(|error| error.to_string())
+        .collect()
 }
 
 /// The schemas in docs/schema are those that the types have; `SCHEMAS=1` writes them anew.
@@ -32,7 +36,11 @@ fn schemas_in_the_docs_are_those_that_are_printed() {
         if std::env::var_os("SCHEMAS").is_some() {
             std::fs::write(&place, &printed).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(&place).unwrap_or_default(), printed, "{name}: SCHEMAS=1 writes it");
+        assert_eq!(
+            std::fs::read_to_string(&place).unwrap_or_default(),
+            printed,
+            "{name}: SCHEMAS=1 writes it"
+        );
     }
 }
 
@@ -40,7 +48,8 @@ fn schemas_in_the_docs_are_those_that_are_printed() {
 fn what_is_written_is_as_its_schema_says() {
     for (name, arguments) in COMMANDS {
         let schema: Value = serde_json::from_str(&says(&["schema", name])).unwrap();
-        let written: Value = serde_json::from_str(&says(&[arguments, &["--format", "json"]].concat())).unwrap();
+        let written: Value =
+            serde_json::from_str(&says(&[arguments, &["--format", "json"]].concat())).unwrap();
         assert_eq!(faults(&schema, &written), Vec::<String>::new(), "{arguments:?}");
         assert_eq!(written["schema"], 1, "{arguments:?}");
         let mut other = written.clone();
@@ -54,7 +63,8 @@ fn what_is_written_is_as_its_schema_says() {
 fn csv_and_json_lines_say_what_json_says() {
     for (name, arguments) in COMMANDS {
         let of = |format: &str| says(&[arguments, &["--format", format]].concat());
-        let lines: Vec<Value> = of("jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<Value> =
+            of("jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let text = of("csv");
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let header = reader.headers().unwrap().clone();
@@ -74,7 +84,9 @@ fn csv_and_json_lines_say_what_json_says() {
                     match value {
                         None | Some(Value::Null) => assert_eq!(cell, "", "{name} {column}"),
                         Some(Value::String(text)) => assert_eq!(cell, text, "{name} {column}"),
-                        Some(Value::Array(list)) => assert_eq!(cell.is_empty(), list.is_empty(), "{name} {column}"),
+                        Some(Value::Array(list)) => {
+                            assert_eq!(cell.is_empty(), list.is_empty(), "{name} {column}")
+                        }
                         Some(value) => assert_eq!(cell, value.to_string(), "{name} {column}"),
                     }
                 }
@@ -87,14 +99,19 @@ fn csv_and_json_lines_say_what_json_says() {
 fn markdown_has_the_tables_and_sentences_of_the_terminal() {
     let text = says(&["predict", "scenarios/paper/live.toml", "--format", "markdown"]);
     assert!(
-        text.contains("| guest | mode | outcome | total |") && text.contains("| --- | --- | --- | --: |"),
+        text.contains("| guest | mode | outcome | total |")
+            && text.contains("| --- | --- | --- | --: |"),
         "{text}"
     );
-    let rows: Vec<usize> =
-        text.lines().filter(|line| line.starts_with('|')).map(|line| line.matches(" |").count()).collect();
+    let rows: Vec<usize> = text
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .map(|line| line.matches(" |").count())
+        .collect();
     assert!(rows.len() > 5 && rows.iter().all(|cells| *cells == rows[0]), "{text}");
     let busy = ["--workload", "uniform(wss=2GiB, rate=90000p/s)", "--vcpus", "4"];
-    let verdict = says(&[&["predict", "scenarios/first.toml", "--format", "markdown"], &busy[..]].concat());
+    let verdict =
+        says(&[&["predict", "scenarios/first.toml", "--format", "markdown"], &busy[..]].concat());
     assert!(verdict.contains("\n- on a link of at least"), "{verdict}");
 }
 
@@ -103,16 +120,24 @@ fn an_answer_goes_to_several_files_at_once_each_as_its_ending_says() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name).display().to_string();
     let (a, b, c) = (place("a.json"), place("b.md"), place("c.csv"));
-    let printed = says(&["predict", "scenarios/first.toml", "--export", &a, "--export", &b, "--export", &c]);
+    let printed =
+        says(&["predict", "scenarios/first.toml", "--export", &a, "--export", &b, "--export", &c]);
     assert_eq!(printed, says(&["predict", "scenarios/first.toml"]));
     for (file, format) in [(&a, "json"), (&b, "markdown"), (&c, "csv")] {
         let exported = std::fs::read_to_string(file).unwrap();
-        assert_eq!(exported, says(&["predict", "scenarios/first.toml", "--format", format]), "{format}");
+        assert_eq!(
+            exported,
+            says(&["predict", "scenarios/first.toml", "--format", format]),
+            "{format}"
+        );
     }
     let refused = migsim(&["predict", "scenarios/first.toml", "--export", &place("d.xlsx")]);
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(error.contains("its ending is none of .txt, .json, .jsonl, .ndjson, .csv, .md"), "{error}");
+    assert!(
+        error.contains("its ending is none of .txt, .json, .jsonl, .ndjson, .csv, .md"),
+        "{error}"
+    );
     assert!(refused.stdout.is_empty(), "a file that cannot be is known before the work");
 }
 
@@ -138,15 +163,27 @@ fn a_batch_is_answered_line_by_line_in_its_order() {
     let (status, answers, errors) = batch(&format!("{good}\n\n{bad}\nno json\n{good}"), &[]);
     assert_eq!(status, Some(1), "{errors}");
     assert!(errors.contains("2 answered, 2 refused"), "{errors}");
-    assert_eq!(answers.iter().map(|one| one["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 3, 4, 5]);
+    assert_eq!(
+        answers.iter().map(|one| one["line"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [1, 3, 4, 5]
+    );
     assert_eq!((&answers[0]["id"], &answers[1]["id"]), (&json!("a"), &json!(7)));
     assert!(answers[1]["error"].as_str().unwrap().contains("the link lacks its capacity"));
     let schema: Value = serde_json::from_str(&says(&["schema", "batch"])).unwrap();
     for one in &answers {
         assert_eq!(faults(&schema, one), Vec::<String>::new(), "{one}");
     }
-    let flags = ["--memory", "4GiB", "--link", "1Gbit/s", "--workload", "uniform(wss=512MiB, rate=5000p/s)"];
-    let single: Value = serde_json::from_str(&says(&[&["predict", "--format", "json"], &flags[..]].concat())).unwrap();
+    let flags = [
+        "--memory",
+        "4GiB",
+        "--link",
+        "1Gbit/s",
+        "--workload",
+        "uniform(wss=512MiB, rate=5000p/s)",
+    ];
+    let single: Value =
+        serde_json::from_str(&says(&[&["predict", "--format", "json"], &flags[..]].concat()))
+            .unwrap();
     for (key, value) in answers[0].as_object().unwrap() {
         let own = matches!(key.as_str(), "line" | "id" | "intervals" | "p_converge");
         assert!(own || single[key] == *value, "{key}: {value} and {}", single[key]);
@@ -167,7 +204,8 @@ fn a_batch_answers_before_its_input_ends() {
         .spawn()
         .unwrap();
     let mut ask = child.stdin.take().unwrap();
-    let mut answers = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut answers =
+        std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
     for memory in ["1GiB", "2GiB"] {
         writeln!(ask, r#"{{"memory": "{memory}", "link": "1Gbit/s"}}"#).unwrap();
         let answer: Value = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();

@@ -18,7 +18,9 @@ fn numbers(value: &Value) -> Vec<f64> {
 
 #[test]
 fn gudkovs_method_gives_all_48_cells_of_his_table() {
-    let text = std::fs::read_to_string(workspace().join("tests/data/gudkov_memcached_profile.json")).unwrap();
+    let text =
+        std::fs::read_to_string(workspace().join("tests/data/gudkov_memcached_profile.json"))
+            .unwrap();
     let profile: Value = serde_json::from_str(&text).unwrap();
     let total = profile["n_total_pages"].as_f64().unwrap();
     let sampled = profile["n_sampled_pages"].as_f64().unwrap();
@@ -56,9 +58,13 @@ fn simgrids_model_meets_its_nine_points() {
         let memory = number(0) * f64::from(1 << 30);
         // A sweep dirties at a constant rate up to its working set, 90 % of memory here.
         let workload: Workload = if number(2) > 0.0 {
-            format!("sweep(wss={}p, rate={}p/s)", (memory * 0.9 / 4096.0) as u64, number(2) * 1e6 / 4096.0)
-                .parse()
-                .unwrap()
+            format!(
+                "sweep(wss={}p, rate={}p/s)",
+                (memory * 0.9 / 4096.0) as u64,
+                number(2) * 1e6 / 4096.0
+            )
+            .parse()
+            .unwrap()
         } else {
             Workload::idle()
         };
@@ -81,9 +87,11 @@ fn simgrids_model_meets_its_nine_points() {
 fn wire_bytes_follow_from_published_page_counts() {
     let mut checked = 0;
     for row in rows("qemu_info_migrate_runs.csv") {
-        // Columns: id, ..., mode (8), ..., transferred_kb (13), ..., duplicate_pages (15), normal_pages (16), ..., note (20).
+        // Columns: id, ..., mode (8), ..., transferred_kb (13), ..., duplicate_pages (15),
+        // normal_pages (16), ..., note (20).
         let (id, mode) = (&row[0], &row[8]);
-        let (Ok(kib), Ok(zero), Ok(normal)) = (row[13].parse::<f64>(), row[15].parse::<f64>(), row[16].parse::<f64>())
+        let (Ok(kib), Ok(zero), Ok(normal)) =
+            (row[13].parse::<f64>(), row[15].parse::<f64>(), row[16].parse::<f64>())
         else {
             continue; // no page counts were published
         };
@@ -105,7 +113,8 @@ fn wire_bytes_follow_from_published_page_counts() {
 fn bytes_of_the_labs_runs_are_within_3_percent_in_nine_of_ten() {
     let out = tempfile::NamedTempFile::new().unwrap();
     let path = out.path().to_str().unwrap();
-    let output = migsim(&["predict", "--records", "tests/data/lab-runs-busy-machine.csv", "--out", path]);
+    let output =
+        migsim(&["predict", "--records", "tests/data/lab-runs-busy-machine.csv", "--out", path]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut reader = csv::Reader::from_path(path).unwrap();
     let header = reader.headers().unwrap().clone();
@@ -129,7 +138,10 @@ fn published_models_take_the_same_case_as_ours() {
     assert_eq!(inputs.bandwidth, 0.956 * 125e6);
     for name in ["liu", "simgrid", "gudkov", "akoush-hist"] {
         let got = (model(name).unwrap().predict)(&inputs);
-        assert!(got.converges && got.tmt_s.unwrap() > 20.0 && got.tmt_s.unwrap() < 60.0, "{name}: {got:?}");
+        assert!(
+            got.converges && got.tmt_s.unwrap() > 20.0 && got.tmt_s.unwrap() < 60.0,
+            "{name}: {got:?}"
+        );
     }
 }
 
@@ -146,15 +158,21 @@ fn every_published_model_is_listed_with_its_formula_source_mode_and_how_it_is_kn
             model.reference
         );
         assert!(said.contains(&entry), "{entry}");
-        assert!(model.doi.is_none_or(|doi| doi.starts_with("10.") && said.contains(doi)), "{}", model.name);
+        assert!(
+            model.doi.is_none_or(|doi| doi.starts_with("10.") && said.contains(doi)),
+            "{}",
+            model.name
+        );
     }
 }
 
 #[test]
 fn a_model_of_another_mode_is_not_asked() {
     let ask = |mode: &str| -> Value {
-        let arguments = "--memory 1GiB --link 1Gbit/s --workload idle --model all --format json --mode";
-        let all: Vec<&str> = ["predict"].into_iter().chain(arguments.split(' ')).chain([mode]).collect();
+        let arguments =
+            "--memory 1GiB --link 1Gbit/s --workload idle --model all --format json --mode";
+        let all: Vec<&str> =
+            ["predict"].into_iter().chain(arguments.split(' ')).chain([mode]).collect();
         serde_json::from_str(&says(&all)).unwrap()
     };
     assert_eq!(ask("precopy")["models"].as_object().unwrap().len(), 11);

@@ -26,8 +26,11 @@ fn the_first_scenario_stops_for_about_its_downtime_limit() {
 
 #[test]
 fn postcopy_stands_still_for_less_than_precopy_and_offline_for_all_of_it() {
-    let (first, post, offline) =
-        (json(&["scenarios/first.toml"]), json(&["scenarios/postcopy.toml"]), json(&["scenarios/offline.toml"]));
+    let (first, post, offline) = (
+        json(&["scenarios/first.toml"]),
+        json(&["scenarios/postcopy.toml"]),
+        json(&["scenarios/offline.toml"]),
+    );
     assert!(number(&post, "/downtime_s") < number(&first, "/downtime_s") / 4.0);
     assert!(number(&post, "/faults") > 10.0);
     assert_eq!(offline["tmt_s"], offline["downtime_s"]);
@@ -59,14 +62,19 @@ fn the_papers_findings_come_out() {
     let profile = "scenarios/paper/profile.toml";
     let live = json(&["scenarios/paper/live.toml", "--profile", profile]);
     let offline = json(&["scenarios/paper/offline.toml", "--profile", profile]);
-    let (live, offline) = (live["results"].as_array().unwrap(), offline["results"].as_array().unwrap());
+    let (live, offline) =
+        (live["results"].as_array().unwrap(), offline["results"].as_array().unwrap());
     assert_eq!((live.len(), offline.len()), (6, 6));
     for (l, o) in live.iter().zip(offline) {
-        // Live is down for less and takes longer in total; of offline's phases copying takes the most.
+        // Live is down for less and takes longer in total; of offline's phases copying takes the
+        // most.
         assert!(number(l, "/downtime_s") < number(o, "/downtime_s"));
         assert!(number(l, "/tmt_s") > number(o, "/tmt_s"));
         let copy = number(o, "/downtime_parts/copy_s");
-        assert!(copy > number(o, "/downtime_parts/suspend_s") && copy > number(o, "/downtime_parts/resume_s"));
+        assert!(
+            copy > number(o, "/downtime_parts/suspend_s")
+                && copy > number(o, "/downtime_parts/resume_s")
+        );
     }
     // Offline time grows with memory.
     assert!(offline.windows(2).all(|w| number(&w[0], "/tmt_s") < number(&w[1], "/tmt_s")));

@@ -30,7 +30,11 @@ pub(crate) fn workspace() -> PathBuf {
 
 /// Runs the program in the folder of the workspace.
 pub(crate) fn migsim(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_migsim")).args(arguments).current_dir(workspace()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_migsim"))
+        .args(arguments)
+        .current_dir(workspace())
+        .output()
+        .unwrap()
 }
 
 /// What the program says on standard output, which must be all it says, and well.

@@ -32,18 +32,36 @@ fn the_order_of_ranges_changes_nothing_but_the_order_of_rows() {
     one.sort_by_key(key);
     other.sort_by_key(key);
     for (a, b) in one.iter().zip(&other) {
-        assert_eq!((key(a), &a["tmt_s"], &a["wire_bytes"]), (key(b), &b["tmt_s"], &b["wire_bytes"]));
+        assert_eq!(
+            (key(a), &a["tmt_s"], &a["wire_bytes"]),
+            (key(b), &b["tmt_s"], &b["wire_bytes"])
+        );
     }
     // What is not varied stays: as predict has it.
-    let predicted: Value =
-        serde_json::from_str(&says(&["predict", file, "--memory", "8GiB", "--touched", "1GiB", "--format", "json"]))
-            .unwrap();
+    let predicted: Value = serde_json::from_str(&says(&[
+        "predict",
+        file,
+        "--memory",
+        "8GiB",
+        "--touched",
+        "1GiB",
+        "--format",
+        "json",
+    ]))
+    .unwrap();
     assert_eq!(one[2]["tmt_s"], predicted["tmt_s"]);
 }
 
 #[test]
 fn a_key_is_varied_once() {
-    let output = migsim(&["sweep", "scenarios/first.toml", "--vary", "rtt=1ms,2ms", "--vary", "rtt=3ms,4ms"]);
+    let output = migsim(&[
+        "sweep",
+        "scenarios/first.toml",
+        "--vary",
+        "rtt=1ms,2ms",
+        "--vary",
+        "rtt=3ms,4ms",
+    ]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("`rtt` is varied twice"));
 }
@@ -54,8 +72,12 @@ fn a_point_that_cannot_be_is_a_row_with_its_reason() {
     assert_eq!(rows[0]["outcome"], "failed");
     assert!(rows[0]["reason"].as_str().unwrap().contains("more than the memory"));
     assert_eq!(rows[2]["outcome"], "completed");
-    let text = says(&["sweep", "scenarios/first.toml", "--vary", "touched=1GiB,8GiB", "--format", "csv"]);
-    assert!(text.lines().nth(2).unwrap().contains("touched is 8GiB, more than the memory of 4GiB"), "{text}");
+    let text =
+        says(&["sweep", "scenarios/first.toml", "--vary", "touched=1GiB,8GiB", "--format", "csv"]);
+    assert!(
+        text.lines().nth(2).unwrap().contains("touched is 8GiB, more than the memory of 4GiB"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -71,7 +93,8 @@ fn every_column_of_numbers_is_in_one_unit_that_its_name_says() {
         let text = says(&["sweep", "scenarios/first.toml", "--vary", range, "--format", "csv"]);
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         assert_eq!(&reader.headers().unwrap()[0], column);
-        let values: Vec<f64> = reader.records().map(|row| row.unwrap()[0].parse().unwrap()).collect();
+        let values: Vec<f64> =
+            reader.records().map(|row| row.unwrap()[0].parse().unwrap()).collect();
         assert!((values[0] / first - 1.0).abs() < 1e-9, "{range}: {values:?}");
     }
     let rows = results(&["scenarios/first.toml", "--vary", "mode=precopy,postcopy,offline"]);
@@ -82,7 +105,10 @@ fn every_column_of_numbers_is_in_one_unit_that_its_name_says() {
 #[test]
 fn intervals_are_in_every_row_where_they_are_asked_for() {
     let rows = results(&["scenarios/first.toml", "--vary", "rate=2000p/s,20000p/s", "--intervals"]);
-    assert!(rows.iter().all(|row| row["quantiles"]["elapsed_ms"]["p95"].is_number() && row["p_converge"].is_number()));
+    assert!(
+        rows.iter().all(|row| row["quantiles"]["elapsed_ms"]["p95"].is_number()
+            && row["p_converge"].is_number())
+    );
 }
 
 #[test]
@@ -98,12 +124,17 @@ fn no_format_of_a_sweep_or_a_fleet_holds_what_is_no_number() {
         }
     };
     for format in ["table", "csv", "json"] {
-        for varied in
-            ["rate=0p/s..90000p/s:3", "memory=4KiB,4GiB", "mode=precopy,postcopy,paused,offline", "vcpus=1..4:2"]
-        {
-            let workload = if varied.starts_with("rate") { "uniform(wss=1GiB, rate=9p/s)" } else { "idle" };
+        for varied in [
+            "rate=0p/s..90000p/s:3",
+            "memory=4KiB,4GiB",
+            "mode=precopy,postcopy,paused,offline",
+            "vcpus=1..4:2",
+        ] {
+            let workload =
+                if varied.starts_with("rate") { "uniform(wss=1GiB, rate=9p/s)" } else { "idle" };
             let guest = ["--memory", "4GiB", "--link", "1Gbit/s", "--workload", workload];
-            let sweep = ["sweep", "--vary", varied, "--format", format, "--intervals", "--plot", &picture];
+            let sweep =
+                ["sweep", "--vary", varied, "--format", format, "--intervals", "--plot", &picture];
             check(&[&sweep[..], &guest].concat());
             assert_eq!(unfit(&std::fs::read_to_string(&picture).unwrap()), None, "{varied}");
         }
@@ -120,7 +151,12 @@ fn a_sweep_printed_row_by_row_is_that_which_is_kept_whole() {
     let dir = tempfile::tempdir().unwrap();
     for format in ["csv", "jsonl"] {
         let file = dir.path().join(format!("kept.{format}"));
-        let ranges = ["--vary", "link=500Mbit/s..5Gbit/s:120:log", "--vary", "downtime_limit=100ms..500ms:50"];
+        let ranges = [
+            "--vary",
+            "link=500Mbit/s..5Gbit/s:120:log",
+            "--vary",
+            "downtime_limit=100ms..500ms:50",
+        ];
         let question = [&["sweep", "scenarios/first.toml"][..], &ranges].concat();
         says(&[&question[..], &["--export", file.to_str().unwrap()]].concat());
         let printed = says(&[&question[..], &["--format", format]].concat());
@@ -131,7 +167,12 @@ fn a_sweep_printed_row_by_row_is_that_which_is_kept_whole() {
 #[test]
 fn a_sweep_of_a_hundred_million_points_begins_at_once_and_ends_when_nobody_reads_on_or_by_ctrl_c() {
     let begin = || {
-        let ranges = ["--vary", "link=500Mbit/s..5Gbit/s:10000", "--vary", "downtime_limit=100ms..500ms:10000"];
+        let ranges = [
+            "--vary",
+            "link=500Mbit/s..5Gbit/s:10000",
+            "--vary",
+            "downtime_limit=100ms..500ms:10000",
+        ];
         let mut child = Command::new(env!("CARGO_BIN_EXE_migsim"))
             .args(["sweep", "scenarios/first.toml", "--format", "jsonl"])
             .args(ranges)
@@ -162,7 +203,8 @@ fn a_sweep_of_a_hundred_million_points_begins_at_once_and_ends_when_nobody_reads
 #[test]
 fn questions_by_the_thousand_end_in_peace_when_nobody_reads_on() {
     let file = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
-    std::fs::write(file.path(), "{\"memory\": \"4GiB\", \"link\": \"1Gbit/s\"}\n".repeat(30_000)).unwrap();
+    std::fs::write(file.path(), "{\"memory\": \"4GiB\", \"link\": \"1Gbit/s\"}\n".repeat(30_000))
+        .unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_migsim"))
         .args(["predict", "--batch", file.path().to_str().unwrap()])
         .stdout(Stdio::piped())

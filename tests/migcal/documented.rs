@@ -16,7 +16,8 @@ fn every_documented_command_of_migcal_that_reads_records_does_what_is_printed() 
         let real = ["migcal run", "migcal lab", "migcal doctor", "migcal dirty", "migcal settle"];
         let is_ours = one.command.starts_with("migcal ") || one.command.contains("my-hosts.toml");
         let left_out = LEFT_OUT.iter().any(|(part, _)| one.command.contains(part));
-        (is_ours && !left_out && !real.iter().any(|part| one.command.starts_with(part))).then_some(one)
+        (is_ours && !left_out && !real.iter().any(|part| one.command.starts_with(part)))
+            .then_some(one)
     });
     assert!(count >= 6, "{count} commands were found");
 }

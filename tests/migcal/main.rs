@@ -1,4 +1,5 @@
-//! Integration tests of migcal: its program, recorded runs replayed, and real migrations where the machine can make them.
+//! Integration tests of migcal: its program, recorded runs replayed, and real migrations where the
+//! machine can make them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod documented;

@@ -25,7 +25,10 @@ fn records_that_cannot_be_read_are_named_with_their_line() {
     let cases = [
         (String::new(), "has no rows"),
         (format!("{header}\n"), "has no rows"),
-        (format!("{header}\n{}\n", rows.lines().next().unwrap()), "no configuration of which two runs are left"),
+        (
+            format!("{header}\n{}\n", rows.lines().next().unwrap()),
+            "no configuration of which two runs are left",
+        ),
         (good.replacen(",256,", ",many,", 1), ":2"),
     ];
     for (content, said) in cases {
@@ -41,7 +44,8 @@ fn records_that_cannot_be_read_are_named_with_their_line() {
 
 #[test]
 fn the_spread_of_repeats_is_printed() {
-    let output = migcal(&["noise", concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/two-repeats.csv")]);
+    let output =
+        migcal(&["noise", concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/two-repeats.csv")]);
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
     // 2530 and 2582 ms: mean 2556, standard deviation 36.8.
@@ -56,7 +60,10 @@ fn plans_that_cannot_be_are_refused_before_anything_starts() {
     let cases = [
         ("", "missing field `name`"),
         ("name = \"x\"\ndesign = []", "has no [[design]]"),
-        ("name = \"x\"\n[[design]]\nname = \"d\"\n[design.run]\nmemory = \"10\"", "design `d`, run 1"),
+        (
+            "name = \"x\"\n[[design]]\nname = \"d\"\n[design.run]\nmemory = \"10\"",
+            "design `d`, run 1",
+        ),
         (
             "name = \"x\"\n[[design]]\nname = \"d\"\n[design.run]\nmultifd_channels = 2\nmode = \"postcopy\"",
             "refuses post-copy together with multifd",
@@ -71,7 +78,10 @@ fn plans_that_cannot_be_are_refused_before_anything_starts() {
         let output = migcal(&["campaign", &place, "--out", &out]);
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{plan}: {error}");
-        assert!(error.contains(said) && error.contains("plan.toml"), "{plan}: expected `{said}`: {error}");
+        assert!(
+            error.contains(said) && error.contains("plan.toml"),
+            "{plan}: expected `{said}`: {error}"
+        );
         assert!(!folder.path().join("out").exists(), "something was written");
     }
     let plan = file(&folder, "good.toml", "name = \"x\"\n[[design]]\nname = \"d\"");
@@ -116,7 +126,10 @@ fn a_fit_to_too_little_says_so_and_writes_no_profile() {
         (format!("{header}\n{first}\n"), "1 runs: that leaves 1 of 1 configurations"),
         (format!("{header}\n{first}\n{first}\n{first}\n{first}\n"), "leaves 4 of 1 configurations"),
         (same.replace(",completed,", ",not-converged,"), "2 did not complete: that leaves 0"),
-        (format!("{header}\n{}\n", first.replacen(elapsed, "NaN", 1)), "a number that is not negative"),
+        (
+            format!("{header}\n{}\n", first.replacen(elapsed, "NaN", 1)),
+            "a number that is not negative",
+        ),
         (same.replacen("precopy", "teleport", 1), "unknown mode `teleport`"),
     ];
     for (content, said) in cases {
@@ -131,7 +144,8 @@ fn a_fit_to_too_little_says_so_and_writes_no_profile() {
     }
 }
 
-/// Names that would do something else than name: in a shell, in a path, in an option, on a terminal.
+/// Names that would do something else than name: in a shell, in a path, in an option, on a
+/// terminal.
 const HOSTILE: [&str; 30] = [
     "",
     ".",
@@ -172,7 +186,8 @@ fn hostile_names_reach_no_shell_and_no_path() {
     let out = folder.path().join("out").display().to_string();
     let plan = file(&folder, "plan.toml", "name = \"x\"\n[[design]]\nname = \"d\"");
     let there = || {
-        let mut found: Vec<_> = std::fs::read_dir("/var/lib").unwrap().map(|e| e.unwrap().file_name()).collect();
+        let mut found: Vec<_> =
+            std::fs::read_dir("/var/lib").unwrap().map(|e| e.unwrap().file_name()).collect();
         found.sort();
         found
     };
@@ -190,17 +205,25 @@ fn hostile_names_reach_no_shell_and_no_path() {
             (&["dirty", name, "--connect", "test:///default", "--windows", "1"], "no domain"),
             (&["run", "--source", &uri, "--destination", "qemu+ssh://b/system"], "qemu+ssh://"),
         ] {
-            let output =
-                Command::new(env!("CARGO_BIN_EXE_migcal")).args(arguments).current_dir(folder.path()).output().unwrap();
+            let output = Command::new(env!("CARGO_BIN_EXE_migcal"))
+                .args(arguments)
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
             let error = text(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
             assert!(error.contains(said), "{arguments:?}: expected `{said}`: {error}");
-            assert!(error.chars().all(|c| c == '\n' || !c.is_control()) && !error.contains('\u{202e}'), "{error:?}");
+            assert!(
+                error.chars().all(|c| c == '\n' || !c.is_control()) && !error.contains('\u{202e}'),
+                "{error:?}"
+            );
         }
     }
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["plan.toml"], "something was written");
-    let after: Vec<_> = there().into_iter().filter(|name| !before.contains(name) && name != "migcal").collect();
+    let after: Vec<_> =
+        there().into_iter().filter(|name| !before.contains(name) && name != "migcal").collect();
     assert!(after.is_empty(), "{after:?}");
 }
 
@@ -217,14 +240,20 @@ fn what_has_no_effect_or_cannot_be_is_refused_before_anything_starts() {
         (on_servers(&["--fair"]), "only a lab's link is shaped"),
         (vec!["run", "--mode", "offline", "--xbzrle"], "no effect here: an offline move"),
         (vec!["run", "--mode", "offline", "--timeout", "9s"], "no effect here: an offline move"),
-        (vec!["run", "--mode", "paused", "--auto-converge"], "no effect here: a guest that is paused"),
+        (
+            vec!["run", "--mode", "paused", "--auto-converge"],
+            "no effect here: a guest that is paused",
+        ),
         (vec!["run", "--guest", "redis", "--workload", "idle"], "redis does its own work"),
         (vec!["run", "--phase-offset", "1s"], "no term of the workload has a phase"),
         (
             vec!["run", "--mode", "postcopy", "--transport", "tunnelled"],
             "refuses post-copy over the transport tunnelled",
         ),
-        (vec!["run", "--multifd-channels", "2", "--transport", "ssh"], "refuses multifd over the transport ssh"),
+        (
+            vec!["run", "--multifd-channels", "2", "--transport", "ssh"],
+            "refuses multifd over the transport ssh",
+        ),
         (vec!["run", "--link", "1bit/s"], "1Mbit/s to 100Gbit/s"),
         (vec!["run", "--link", "200Gbit/s"], "1Mbit/s to 100Gbit/s"),
         (vec!["lab", "up", "--link", "1bit/s"], "1Mbit/s to 100Gbit/s"),
@@ -232,9 +261,27 @@ fn what_has_no_effect_or_cannot_be_is_refused_before_anything_starts() {
             vec!["run", "--source", "qemu+tcp://a/system", "--destination", "qemu+tls://b/system"],
             "commands cannot be run at the host",
         ),
-        (vec!["dirty", "test", "--connect", "test:///default", "--method", "snapshots", "--repeats", "0"], "1 to 20"),
-        (vec!["dirty", "test", "--connect", "test:///default", "--qmp", "/x"], "only snapshots and rehearsal"),
-        (vec!["dirty", "test", "--connect", "test:///default", "--longest-stop", "1s"], "only snapshots stop"),
+        (
+            vec![
+                "dirty",
+                "test",
+                "--connect",
+                "test:///default",
+                "--method",
+                "snapshots",
+                "--repeats",
+                "0",
+            ],
+            "1 to 20",
+        ),
+        (
+            vec!["dirty", "test", "--connect", "test:///default", "--qmp", "/x"],
+            "only snapshots and rehearsal",
+        ),
+        (
+            vec!["dirty", "test", "--connect", "test:///default", "--longest-stop", "1s"],
+            "only snapshots stop",
+        ),
         (vec!["faults", "--runs", "0"], "1 to 100000"),
     ];
     for (arguments, said) in cases {
@@ -254,8 +301,10 @@ fn runs_that_are_left_out_are_counted_with_the_reason() {
     let busy: String = rows
         .lines()
         .map(|row| {
-            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(row.as_bytes());
-            let mut cells: Vec<String> = reader.records().next().unwrap().unwrap().iter().map(str::to_owned).collect();
+            let mut reader =
+                csv::ReaderBuilder::new().has_headers(false).from_reader(row.as_bytes());
+            let mut cells: Vec<String> =
+                reader.records().next().unwrap().unwrap().iter().map(str::to_owned).collect();
             cells[at] = "1.5".to_owned();
             let mut writer = csv::Writer::from_writer(Vec::new());
             writer.write_record(&cells).unwrap();
@@ -266,11 +315,20 @@ fn runs_that_are_left_out_are_counted_with_the_reason() {
     let output = migcal(&["noise", &place]);
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.contains("2 disturbed by other work") && error.contains("--disturbed-above"), "{error}");
+    assert!(
+        error.contains("2 disturbed by other work") && error.contains("--disturbed-above"),
+        "{error}"
+    );
     let output = migcal(&["noise", &place, "--disturbed-above", "0.8"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let output =
-        migcal(&["fit", &place, "--from", "assumed", "--out", &folder.path().join("p.toml").display().to_string()]);
+    let output = migcal(&[
+        "fit",
+        &place,
+        "--from",
+        "assumed",
+        "--out",
+        &folder.path().join("p.toml").display().to_string(),
+    ]);
     assert!(text(&output.stderr).contains("2 disturbed by other work"), "{}", text(&output.stderr));
 }
 
@@ -278,7 +336,8 @@ fn runs_that_are_left_out_are_counted_with_the_reason() {
 fn files_may_have_any_name_and_errors_about_them_are_plain() {
     let good = include_str!("../data/two-repeats.csv");
     // What a file system takes as one name.
-    for name in HOSTILE.iter().filter(|name| !name.contains('/') && !["", ".", ".."].contains(name)) {
+    for name in HOSTILE.iter().filter(|name| !name.contains('/') && !["", ".", ".."].contains(name))
+    {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, content: &str| file(&folder, name, content);
         let (runs, bad) = (file(name, good), file(&format!("{name}.bad"), "id,mode\n1,precopy\n"));
@@ -293,11 +352,16 @@ fn files_may_have_any_name_and_errors_about_them_are_plain() {
             let output = migcal(arguments);
             let error = text(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
-            assert!(error.chars().all(|c| c == '\n' || !c.is_control()) && !error.contains('\u{202e}'), "{error:?}");
+            assert!(
+                error.chars().all(|c| c == '\n' || !c.is_control()) && !error.contains('\u{202e}'),
+                "{error:?}"
+            );
         }
-        let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
-        let mut expected = [String::new(), ".bad".to_owned(), ".html".to_owned()].map(|end| format!("{name}{end}"));
+        let mut expected = [String::new(), ".bad".to_owned(), ".html".to_owned()]
+            .map(|end| format!("{name}{end}"));
         expected.sort();
         assert_eq!(left, expected.map(std::ffi::OsString::from));
     }

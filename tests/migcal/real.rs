@@ -1,4 +1,5 @@
-//! Real migrations, end to end, where this machine can make them. Where it cannot, each test says so, loudly.
+//! Real migrations, end to end, where this machine can make them. Where it cannot, each test says
+//! so, loudly.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use crate::recorded::rows;
 /// Whether real migrations can be made here, and by what engine.
 fn engine() -> Option<&'static str> {
     let findings = examine();
-    let missing: Vec<&str> = findings.iter().filter(|f| f.standing == Standing::Missing).map(|f| f.what).collect();
+    let missing: Vec<&str> =
+        findings.iter().filter(|f| f.standing == Standing::Missing).map(|f| f.what).collect();
     if !missing.is_empty() {
         terminal::complain(&format!(
             "\n*** SKIPPED: no real migration was made; this machine lacks {} (`migcal doctor`) ***\n",
@@ -56,7 +58,8 @@ fn a_short_campaign_in_every_mode_and_one_that_does_not_converge() {
         ),
     )
     .unwrap();
-    let output = migcal(&["campaign", &plan.display().to_string(), "--out", &out.display().to_string()]);
+    let output =
+        migcal(&["campaign", &plan.display().to_string(), "--out", &out.display().to_string()]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let rows = rows(&out.join("runs.csv"));
     assert_eq!(rows.len(), 4);
@@ -70,17 +73,25 @@ fn a_short_campaign_in_every_mode_and_one_that_does_not_converge() {
     }
     let by_id = |id: &str| rows.iter().find(|r| r.id.starts_with(id)).unwrap();
     let offline = by_id("mode-003");
-    let sum = [offline.suspend_ms, offline.copy_ms, offline.resume_ms].map(Option::unwrap).iter().sum::<f64>();
+    let sum = [offline.suspend_ms, offline.copy_ms, offline.resume_ms]
+        .map(Option::unwrap)
+        .iter()
+        .sum::<f64>();
     assert!((sum - offline.elapsed_ms.unwrap()).abs() < 0.01, "{offline:?}");
     let live = by_id("mode-001");
     // What the guest itself and an observer outside saw of the stop is what libvirt says of it.
-    assert!(live.downtime_ms.unwrap() > 0.0 && live.beat_gap_ms.unwrap() > 0.8 * live.downtime_ms.unwrap(), "{live:?}");
+    assert!(
+        live.downtime_ms.unwrap() > 0.0
+            && live.beat_gap_ms.unwrap() > 0.8 * live.downtime_ms.unwrap(),
+        "{live:?}"
+    );
     assert!(live.downtime_ms.unwrap() < offline.downtime_ms.unwrap(), "live stands still for less");
     let wire = 4104.0 * live.normal_pages.unwrap() + 9.0 * live.zero_pages.unwrap();
     assert!((live.wire_bytes.unwrap() / wire - 1.0).abs() < 1e-3, "{live:?}");
     // The same command again has nothing to do.
     let before = std::fs::read(out.join("runs.csv")).unwrap();
-    let output = migcal(&["campaign", &plan.display().to_string(), "--out", &out.display().to_string()]);
+    let output =
+        migcal(&["campaign", &plan.display().to_string(), "--out", &out.display().to_string()]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(std::fs::read(out.join("runs.csv")).unwrap(), before);
 }
@@ -146,7 +157,10 @@ fn no_other_user_gets_into_a_lab_and_nobody_outside_hears_of_it() {
     assert!(as_nobody(&["id"]).unwrap().contains("65534"), "the test does not change its user");
     for side in Side::BOTH {
         let uri = lab.uri(side);
-        assert!(migcal::reach::Reach::Here.run(&["virsh", "-c", &uri, "list"]).is_ok(), "root gets there");
+        assert!(
+            migcal::reach::Reach::Here.run(&["virsh", "-c", &uri, "list"]).is_ok(),
+            "root gets there"
+        );
         for uri in [uri.clone(), uri.replace("libvirt-sock", "libvirt-sock-ro")] {
             let error = as_nobody(&["virsh", "-c", &uri, "list"]).unwrap_err().to_string();
             assert!(error.contains("ermission denied"), "{error}");
@@ -160,8 +174,12 @@ fn no_other_user_gets_into_a_lab_and_nobody_outside_hears_of_it() {
         }
     }
     let folder = lab.folder().display().to_string();
-    for place in [folder.clone(), format!("{folder}/lab.toml"), format!("{folder}/ssh/user"), format!("{folder}/a/lib")]
-    {
+    for place in [
+        folder.clone(),
+        format!("{folder}/lab.toml"),
+        format!("{folder}/ssh/user"),
+        format!("{folder}/a/lib"),
+    ] {
         assert!(as_nobody(&["stat", &place]).is_err(), "{place} is seen");
     }
 }
@@ -171,16 +189,23 @@ fn two_names_of_one_host_are_refused_first_of_all_and_its_guest_stays() {
     let Some((_gone, lab, [_, destination], _)) = lab_with_ssh("same") else { return };
     let name = lab.name().to_owned();
     let in_lab = ["--lab", &name, "--name", "same1"];
-    let output = migcal(&[&["run", "--keep", "--memory", "64MiB", "--touched", "3000p"], &in_lab[..]].concat());
+    let output = migcal(
+        &[&["run", "--keep", "--memory", "64MiB", "--touched", "3000p"], &in_lab[..]].concat(),
+    );
     assert!(output.status.success(), "{}", text(&output.stderr));
     let alias = lab.uri(Side::Destination);
-    for (source, destination) in [(&destination, &destination), (&alias, &destination), (&destination, &alias)] {
+    for (source, destination) in
+        [(&destination, &destination), (&alias, &destination), (&destination, &alias)]
+    {
         let hosts = ["--source", source, "--destination", destination, "--name", "same1"];
         for command in ["settle", "run"] {
             let output = migcal(&[&[command], &hosts[..]].concat());
             let error = text(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{command} {hosts:?}: {error}");
-            assert!(error.contains("same host") && error.contains("nothing was touched"), "{error}");
+            assert!(
+                error.contains("same host") && error.contains("nothing was touched"),
+                "{error}"
+            );
         }
     }
     let output = migcal(&[&["settle"], &in_lab[..]].concat());
@@ -203,9 +228,14 @@ fn the_command_that_a_lab_prints_for_two_servers_works_and_roots_home_stays() {
     let programs = Path::new(env!("CARGO_BIN_EXE_migcal")).parent().unwrap().display().to_string();
     let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
     let line = format!("{command} --memory 64MiB --touched 3000p");
-    let output = std::process::Command::new("bash").args(["-c", &line]).env("PATH", path).output().unwrap();
+    let output =
+        std::process::Command::new("bash").args(["-c", &line]).env("PATH", path).output().unwrap();
     assert!(output.status.success(), "{line}: {}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("completed (the guest is at the destination)"), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).contains("completed (the guest is at the destination)"),
+        "{}",
+        text(&output.stdout)
+    );
     assert_eq!(known(), before, "root's known_hosts has changed");
 }
 
@@ -230,12 +260,15 @@ fn a_rehearsal_leaves_idle_and_busy_guests_as_they_were() {
             let words = ["virsh", "-c", &socket, "qemu-monitor-command", guest, "--hmp", what];
             migcal::reach::Reach::Here.run(&words).unwrap()
         };
-        let settings = || monitor("info migrate_parameters") + &monitor("info migrate_capabilities");
+        let settings =
+            || monitor("info migrate_parameters") + &monitor("info migrate_capabilities");
         let before = settings();
         // `REHEARSALS=67` makes two hundred of them.
-        let tries = std::env::var("REHEARSALS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+        let tries =
+            std::env::var("REHEARSALS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
         for _ in 0..tries {
-            let dirty = ["dirty", guest, "--lab", &name, "--at-destination", "--method", "rehearsal"];
+            let dirty =
+                ["dirty", guest, "--lab", &name, "--at-destination", "--method", "rehearsal"];
             let output = migcal(&[&dirty[..], &["--windows", "1", "--repeats", "1"]].concat());
             let done = output.status.success();
             assert!(
@@ -244,15 +277,24 @@ fn a_rehearsal_leaves_idle_and_busy_guests_as_they_were() {
                 text(&output.stdout),
                 text(&output.stderr)
             );
-            assert!(done || text(&output.stderr).contains("writes too little"), "{}", text(&output.stderr));
+            assert!(
+                done || text(&output.stderr).contains("writes too little"),
+                "{}",
+                text(&output.stderr)
+            );
             assert!(monitor("info status").contains("running"), "{guest} stands");
             assert_eq!(settings(), before);
         }
     }
 }
 
-/// A QEMU's QMP socket: says `events` to whoever comes, and answers each order with what `answer` makes of it.
-fn fake_qemu(socket: &Path, events: &'static str, mut answer: impl FnMut(&str) -> serde_json::Value + Send + 'static) {
+/// A QEMU's QMP socket: says `events` to whoever comes, and answers each order with what `answer`
+/// makes of it.
+fn fake_qemu(
+    socket: &Path,
+    events: &'static str,
+    mut answer: impl FnMut(&str) -> serde_json::Value + Send + 'static,
+) {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
     std::thread::spawn(move || {
@@ -289,7 +331,8 @@ fn stopped_qemu(socket: &Path, willing: Arc<AtomicBool>, running: Arc<AtomicBool
     });
 }
 
-/// A QEMU whose migration is being given up: `hangs` until it is told to go on, or is over at the third question.
+/// A QEMU whose migration is being given up: `hangs` until it is told to go on, or is over at the
+/// third question.
 fn given_up_qemu(socket: &Path, hangs: bool, told: Arc<AtomicBool>) {
     let event = r#"{"event": "MIGRATION", "data": {"status": "cancelling"}, "timestamp": {"seconds": 1, "microseconds": 0}}
 "#;
@@ -299,7 +342,9 @@ fn given_up_qemu(socket: &Path, hangs: bool, told: Arc<AtomicBool>) {
         asked += usize::from(word == "query-migrate");
         let over = told.load(Ordering::Relaxed) || !hangs && asked > 2;
         match word {
-            "query-migrate" => serde_json::json!({"return": {"status": if over { "cancelled" } else { "cancelling" }}}),
+            "query-migrate" => {
+                serde_json::json!({"return": {"status": if over { "cancelled" } else { "cancelling" }}})
+            }
             _ => serde_json::json!({"return": {}}),
         }
     });
@@ -324,13 +369,18 @@ fn a_guest_that_hangs_in_a_migration_that_was_given_up_is_let_go_and_no_other() 
     let socket = folder.path().join("qmp");
     let told = Arc::new(AtomicBool::new(false));
     given_up_qemu(&socket, true, Arc::clone(&told));
-    let _helper = Helper::start(&Here, &["watch", &socket.display().to_string(), "", "10.0.0.2", "web01"]).unwrap();
+    let _helper =
+        Helper::start(&Here, &["watch", &socket.display().to_string(), "", "10.0.0.2", "web01"])
+            .unwrap();
     let began = std::time::Instant::now();
     while !told.load(Ordering::Relaxed) {
         assert!(began.elapsed() < patience, "it still hangs");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    assert!(began.elapsed() > std::time::Duration::from_secs(2), "a cancel that takes its time was broken into");
+    assert!(
+        began.elapsed() > std::time::Duration::from_secs(2),
+        "a cancel that takes its time was broken into"
+    );
 }
 
 #[test]
@@ -354,7 +404,9 @@ fn what_a_killed_helper_left_is_put_back_by_the_next_command_or_told_with_what_m
             "process": process(began), "files": [dump],
         })
     };
-    let write = |began: &str| std::fs::write(folder.path().join("journal"), journal(began).to_string()).unwrap();
+    let write = |began: &str| {
+        std::fs::write(folder.path().join("journal"), journal(began).to_string()).unwrap()
+    };
     write(&began);
     // In a mount namespace of its own: other tests look for journals as well.
     let settle = || {
@@ -363,17 +415,33 @@ fn what_a_killed_helper_left_is_put_back_by_the_next_command_or_told_with_what_m
                       cp \"$1\" /var/lib/libvirt/migcal/id.undo && { \"$0\" settle --connect test:///default; rc=$?; } ; \
                       ls /var/lib/libvirt/migcal; exit $rc";
         let journal = folder.path().join("journal").display().to_string();
-        let words =
-            ["--mount", "--propagation", "private", "bash", "-c", script, env!("CARGO_BIN_EXE_migcal"), &journal];
+        let words = [
+            "--mount",
+            "--propagation",
+            "private",
+            "bash",
+            "-c",
+            script,
+            env!("CARGO_BIN_EXE_migcal"),
+            &journal,
+        ];
         std::process::Command::new("unshare").args(words).output().unwrap()
     };
     let output = settle();
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{error}");
-    for part in ["`web01` was left changed", "Resetting the Virtual Machine", "settle --connect", "resume 'web01'"] {
+    for part in [
+        "`web01` was left changed",
+        "Resetting the Virtual Machine",
+        "settle --connect",
+        "resume 'web01'",
+    ] {
         assert!(error.contains(part), "expected `{part}`: {error}");
     }
-    assert!(text(&output.stdout).contains("id.undo") && dump.exists(), "what is to be put back is forgotten");
+    assert!(
+        text(&output.stdout).contains("id.undo") && dump.exists(),
+        "what is to be put back is forgotten"
+    );
     // A QEMU that was started since stands for reasons of its own.
     write("1");
     assert_eq!(settle().status.code(), Some(0));
@@ -395,11 +463,22 @@ fn dumps_of_a_guests_memory_are_its_own_and_go() {
     let name = format!("dumps-{}", std::process::id());
     let _gone = Gone(name.clone());
     let lab = Lab::up(&name, Link::of(BitRate(400_000_000))).unwrap();
-    let run = ["run", "--keep", "--mode", "paused", "--name", "g", "--lab", &name, "--engine", engine];
+    let run =
+        ["run", "--keep", "--mode", "paused", "--name", "g", "--lab", &name, "--engine", engine];
     let output = migcal(&[&run[..], &["--memory", "64MiB", "--touched", "6000p"]].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let folder = lab.outside(Side::Destination, Path::new(migcal::domain::FOLDER));
-    let dirty = ["dirty", "g", "--lab", &name, "--at-destination", "--method", "snapshots", "--windows", "1"];
+    let dirty = [
+        "dirty",
+        "g",
+        "--lab",
+        &name,
+        "--at-destination",
+        "--method",
+        "snapshots",
+        "--windows",
+        "1",
+    ];
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_migcal"))
         .args(dirty)
         .stdout(std::process::Stdio::null())
@@ -408,8 +487,11 @@ fn dumps_of_a_guests_memory_are_its_own_and_go() {
     let mut seen = 0;
     while child.try_wait().unwrap().is_none() {
         let folders = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-        for place in folders.filter(|entry| entry.file_name().to_string_lossy().ends_with(".memory")) {
-            let mode = |path: &Path| path.metadata().map(|found| found.permissions().mode() & 0o777).ok();
+        for place in
+            folders.filter(|entry| entry.file_name().to_string_lossy().ends_with(".memory"))
+        {
+            let mode =
+                |path: &Path| path.metadata().map(|found| found.permissions().mode() & 0o777).ok();
             assert!(mode(&place.path()).is_none_or(|mode| mode == 0o700));
             for file in std::fs::read_dir(place.path()).into_iter().flatten().flatten() {
                 assert!(mode(&file.path()).is_none_or(|mode| mode == 0o600), "{file:?}");
@@ -419,7 +501,8 @@ fn dumps_of_a_guests_memory_are_its_own_and_go() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     assert!(child.wait().unwrap().success() && seen > 0);
-    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("memory")), "{left:?}");
 }
 
@@ -429,7 +512,8 @@ fn a_labs_daemon_that_is_started_anew_finds_the_guest_that_ran_on() {
     let name = format!("anew-{}", std::process::id());
     let _gone = Gone(name.clone());
     let lab = Lab::up(&name, Link::of(BitRate(400_000_000))).unwrap();
-    let run = ["run", "--keep", "--mode", "paused", "--name", "g", "--lab", &name, "--engine", engine];
+    let run =
+        ["run", "--keep", "--mode", "paused", "--name", "g", "--lab", &name, "--engine", engine];
     let output = migcal(&[&run[..], &["--memory", "64MiB", "--touched", "6000p"]].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let before = (lab.daemon_pid(Side::Destination), lab.guest_pids(Side::Destination));
@@ -448,7 +532,8 @@ fn documented_commands_of_one_machine_do_what_is_printed() {
     let count = printed::run_each(env!("CARGO_BIN_EXE_migcal"), |mut one| {
         // What a run measures is another thing each time.
         one.output.clear();
-        (one.command.starts_with("migcal run --memory") || one.command == "migcal doctor").then_some(one)
+        (one.command.starts_with("migcal run --memory") || one.command == "migcal doctor")
+            .then_some(one)
     });
     assert!(count >= 2, "{count} commands were found");
 }
@@ -460,8 +545,19 @@ fn two_hosts_are_reached_by_their_uris_over_ssh() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("runs.csv").display().to_string();
     let hosts = ["--source", &source, "--destination", &destination, "--peer", &peer];
-    let run =
-        ["run", "--engine", engine, "--memory", "96MiB", "--touched", "8000p", "--transport", "ssh", "--out", &out];
+    let run = [
+        "run",
+        "--engine",
+        engine,
+        "--memory",
+        "96MiB",
+        "--touched",
+        "8000p",
+        "--transport",
+        "ssh",
+        "--out",
+        &out,
+    ];
     let output = migcal(&[&run[..], &hosts].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     for row in rows(Path::new(&out)) {
@@ -476,23 +572,47 @@ fn two_hosts_are_reached_by_their_uris_over_ssh() {
 fn the_guest_dirties_what_it_was_asked_to_by_qemus_own_measure() {
     let Some(engine) = engine() else { return };
     if engine != "kvm" {
-        terminal::complain("\n*** SKIPPED: QEMU's dirty-bitmap measure works under KVM only (`migcal doctor`) ***\n");
+        terminal::complain(
+            "\n*** SKIPPED: QEMU's dirty-bitmap measure works under KVM only (`migcal doctor`) ***\n",
+        );
         return;
     }
     let name = format!("dirty-{}", std::process::id());
     let _gone = Gone(name.clone());
     drop(Lab::up(&name, Link::of(BitRate(400_000_000))).unwrap());
-    // Fast enough that whole MiB/s are fine enough; closed, so that nothing is left to make up for after the migration.
-    for notation in ["uniform(wss=40000p, rate=20000p/s, closed)", "sweep(wss=40000p, rate=12000p/s, closed)"] {
-        let arguments =
-            ["run", "--lab", &name, "--keep", "--mode", "paused", "--memory", "256MiB", "--workload", notation];
+    // Fast enough that whole MiB/s are fine enough; closed, so that nothing is left to make up for
+    // after the migration.
+    for notation in
+        ["uniform(wss=40000p, rate=20000p/s, closed)", "sweep(wss=40000p, rate=12000p/s, closed)"]
+    {
+        let arguments = [
+            "run",
+            "--lab",
+            &name,
+            "--keep",
+            "--mode",
+            "paused",
+            "--memory",
+            "256MiB",
+            "--workload",
+            notation,
+        ];
         let output = migcal(&arguments);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        let output = migcal(&["dirty", "migcal-guest", "--lab", &name, "--at-destination", "--windows", "1,2"]);
+        let output = migcal(&[
+            "dirty",
+            "migcal-guest",
+            "--lab",
+            &name,
+            "--at-destination",
+            "--windows",
+            "1,2",
+        ]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         let said = text(&output.stdout);
         assert!(said.contains("dirty-bitmap"), "{said}");
-        let line = said.lines().find_map(|line| line.strip_prefix("as measured:  --workload '")).unwrap();
+        let line =
+            said.lines().find_map(|line| line.strip_prefix("as measured:  --workload '")).unwrap();
         let measured: Workload = line.trim_end_matches('\'').parse().unwrap();
         let asked: Workload = notation.parse().unwrap();
         let Pattern::Curve { curve, .. } = &measured.terms[0].pattern else { panic!("{said}") };

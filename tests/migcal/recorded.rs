@@ -1,4 +1,5 @@
-//! The recorded campaigns: replayed through the run's logic they give their own rows again, and what must hold, holds.
+//! The recorded campaigns: replayed through the run's logic they give their own rows again, and
+//! what must hold, holds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,8 +20,11 @@ pub(crate) fn rows(file: &Path) -> Vec<Record> {
 
 fn campaigns() -> Vec<PathBuf> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
-    let mut found: Vec<PathBuf> =
-        std::fs::read_dir(data).unwrap().map(|e| e.unwrap().path()).filter(|p| p.join("runs.csv").exists()).collect();
+    let mut found: Vec<PathBuf> = std::fs::read_dir(data)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.join("runs.csv").exists())
+        .collect();
     found.sort();
     assert!(!found.is_empty());
     found
@@ -36,7 +40,9 @@ fn recorded_runs_replayed_give_their_rows_again() {
             .map(|line| serde_json::from_str::<Trace>(line).unwrap())
             .map(|t| (t.id.clone(), t))
             .collect();
-        let plan = Plan::parse("plan.toml", &std::fs::read_to_string(folder.join("plan.toml")).unwrap()).unwrap();
+        let plan =
+            Plan::parse("plan.toml", &std::fs::read_to_string(folder.join("plan.toml")).unwrap())
+                .unwrap();
         let plans: BTreeMap<String, _> = plan
             .runs("plan.toml", Some(migcal::lab::Link::default()))
             .unwrap()
@@ -49,12 +55,16 @@ fn recorded_runs_replayed_give_their_rows_again() {
                 continue;
             }
             let planned = &plans[&record.id];
-            let label = Label { id: &record.id, campaign: &record.campaign, repeat: planned.repeat };
+            let label =
+                Label { id: &record.id, campaign: &record.campaign, repeat: planned.repeat };
             let mut hosts = Replay::new(traces[&record.id].clone());
-            let run = one(&mut hosts, &planned.plan, label, &AtomicBool::new(false), &mut Nobody, |_| {}).unwrap();
+            let run =
+                one(&mut hosts, &planned.plan, label, &AtomicBool::new(false), &mut Nobody, |_| {})
+                    .unwrap();
             // When it began among the guests that were moved with it, only they know together.
             let (started_at, began_ms) = (record.started_at.clone(), record.began_ms);
-            let mut again = Record { started_at, began_ms, group: planned.group.clone(), ..run.record };
+            let mut again =
+                Record { started_at, began_ms, group: planned.group.clone(), ..run.record };
             // What QEMU expected stands in the rows; since then it is what the guest saw.
             if record.outcome == "not-converged" {
                 assert_eq!(again.downtime_ms, record.guest_gap_ms);
@@ -62,7 +72,8 @@ fn recorded_runs_replayed_give_their_rows_again() {
             }
             if record.qemu_total_ms == Some(0.0) {
                 assert_eq!((again.qemu_total_ms, again.qemu_downtime_ms), (None, None));
-                (again.qemu_total_ms, again.qemu_downtime_ms) = (record.qemu_total_ms, record.qemu_downtime_ms);
+                (again.qemu_total_ms, again.qemu_downtime_ms) =
+                    (record.qemu_total_ms, record.qemu_downtime_ms);
             }
             assert_eq!(again, record, "{}", folder.display());
             replayed += 1;
@@ -76,11 +87,22 @@ fn wire_bytes_follow_from_the_pages_in_every_plain_precopy_run() {
     let mut checked = 0;
     for folder in campaigns() {
         for r in rows(&folder.join("runs.csv")) {
-            let plain = r.mode == "precopy" && r.outcome == "completed" && r.xbzrle == 0 && r.multifd_channels == 0;
-            let (Some(wire), Some(normal), Some(zero)) = (r.wire_bytes, r.normal_pages, r.zero_pages) else { continue };
+            let plain = r.mode == "precopy"
+                && r.outcome == "completed"
+                && r.xbzrle == 0
+                && r.multifd_channels == 0;
+            let (Some(wire), Some(normal), Some(zero)) =
+                (r.wire_bytes, r.normal_pages, r.zero_pages)
+            else {
+                continue;
+            };
             if plain {
                 let expected = 4104.0 * normal + 9.0 * zero;
-                assert!((wire / expected - 1.0).abs() < 1e-3, "{}: {wire}, expected {expected}", r.id);
+                assert!(
+                    (wire / expected - 1.0).abs() < 1e-3,
+                    "{}: {wire}, expected {expected}",
+                    r.id
+                );
                 checked += 1;
             }
         }
@@ -90,7 +112,12 @@ fn wire_bytes_follow_from_the_pages_in_every_plain_precopy_run() {
 
 /// A recorded campaign, by its folder's name.
 fn records(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name).join("runs.csv").display().to_string()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("data")
+        .join(name)
+        .join("runs.csv")
+        .display()
+        .to_string()
 }
 
 #[test]
@@ -111,7 +138,8 @@ fn the_same_seed_gives_the_same_profile_on_any_number_of_threads() {
 
 #[test]
 fn a_validation_has_every_figure_that_readers_of_its_json_rely_on() {
-    let output = migcal(&["validate", &records("kvm-lab"), "--cross-validate", "2", "--format", "json"]);
+    let output =
+        migcal(&["validate", &records("kvm-lab"), "--cross-validate", "2", "--format", "json"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     for path in [
@@ -140,7 +168,10 @@ fn a_validation_has_every_figure_that_readers_of_its_json_rely_on() {
         "/by_mode/offline/phases/0/p90_rel",
         "/by_lever/xbzrle/elapsed/p90_rel",
     ] {
-        assert!(found.pointer(path).is_some_and(serde_json::Value::is_number), "{path} is missing: {found}");
+        assert!(
+            found.pointer(path).is_some_and(serde_json::Value::is_number),
+            "{path} is missing: {found}"
+        );
     }
     // Every published model is further off than the simulator, on fair inputs too.
     let figure = |path: &str| found.pointer(path).and_then(serde_json::Value::as_f64).unwrap();
@@ -150,14 +181,16 @@ fn a_validation_has_every_figure_that_readers_of_its_json_rely_on() {
             assert!(p90 > figure("/elapsed/p90_rel"), "{models}, {name}: {figures}");
         }
     }
-    // Fair is the start of QEMU by the fit that predicted the run, not by the profile that fits begin with.
+    // Fair is the start of QEMU by the fit that predicted the run, not by the profile that fits
+    // begin with.
     assert!(figure("/models_fair/liu-wws/elapsed/median_rel") < 0.03);
 }
 
 #[test]
 fn the_shipped_profile_is_right_on_campaigns_that_were_held_out_when_they_were_made() {
-    // `fresh` is part of no fit. It misses the aims of 50 ms of downtime and 80 % of exact syncs, and docs/validation.md has why: it shall
-    // not get worse. `unseen` has them, and is part of the shipped fit since.
+    // `fresh` is part of no fit. It misses the aims of 50 ms of downtime and 80 % of exact syncs,
+    // and docs/validation.md has why: it shall not get worse. `unseen` has them, and is part of
+    // the shipped fit since.
     for (campaign, downtime_ms, exact) in [("unseen", 50.0, 0.8), ("fresh", 60.0, 0.75)] {
         let output = migcal(&["validate", &records(campaign), "--format", "json"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -172,7 +205,10 @@ fn the_shipped_profile_is_right_on_campaigns_that_were_held_out_when_they_were_m
         ] {
             assert!(figure(path) <= most, "{campaign}: {path} is {}", figure(path));
         }
-        assert!(figure("/rounds/exact_share") >= exact && figure("/rounds/within_one_share") >= 0.95, "{found}");
+        assert!(
+            figure("/rounds/exact_share") >= exact && figure("/rounds/within_one_share") >= 0.95,
+            "{found}"
+        );
         let wrong = found["wrong"].as_array().unwrap();
         assert!(wrong.iter().all(|one| one["near_border"] == true), "{wrong:?}");
     }
@@ -190,7 +226,10 @@ fn guests_moved_at_the_same_time_are_predicted_together() {
     // Where all stand in one line, only the whole is known.
     let output = migcal(&["validate", &records("together-fifo"), "--format", "json"]);
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(found.pointer("/makespan/1/max_rel").and_then(serde_json::Value::as_f64).unwrap() <= 0.08, "{found}");
+    assert!(
+        found.pointer("/makespan/1/max_rel").and_then(serde_json::Value::as_f64).unwrap() <= 0.08,
+        "{found}"
+    );
 }
 
 #[test]
@@ -211,13 +250,27 @@ fn no_format_of_a_validation_holds_what_is_no_number() {
     for campaign in ["kvm-lab", "linux-tcg", "together", "fresh"] {
         for format in ["table", "markdown", "json", "csv"] {
             let [page, picture] = [&page, &picture].map(|file| file.to_str().unwrap());
-            let asked = ["validate", &records(campaign), "--format", format, "--report", page, "--plot", picture];
+            let asked = [
+                "validate",
+                &records(campaign),
+                "--format",
+                format,
+                "--report",
+                page,
+                "--plot",
+                picture,
+            ];
             let output = migcal(&asked);
             assert!(output.status.success(), "{}", text(&output.stderr));
             assert_eq!(unfit(&text(&output.stdout)), None, "{campaign}, {format}");
         }
         for file in [&page, &picture] {
-            assert_eq!(unfit(&std::fs::read_to_string(file).unwrap()), None, "{campaign}, {}", file.display());
+            assert_eq!(
+                unfit(&std::fs::read_to_string(file).unwrap()),
+                None,
+                "{campaign}, {}",
+                file.display()
+            );
         }
     }
 }

@@ -94,7 +94,8 @@ fn text(seed: u64, index: u64) -> String {
             between(r, 1e5, 1e11) as u64
         );
     }
-    let limits = pick(r, &["", "per_host = 1\n", "per_host = 2\n", "at_once = 3\n", "per_link = 1\n"]);
+    let limits =
+        pick(r, &["", "per_host = 1\n", "per_host = 2\n", "at_once = 3\n", "per_link = 1\n"]);
     let _ = write!(
         text,
         "[moves]\noff = [\"old*\"]\nto = [\"new*\"]\norder = \"{}\"\n{limits}",
@@ -132,7 +133,8 @@ pub(crate) fn faults(profile: &Profile, seed: u64, index: u64) -> Option<Vec<Str
     }
     let hosts = Hosts { profile, given: false };
     let cluster = &fleet.cluster;
-    let report = Report(Findings { cluster, hosts, found: &found, missing: &missing, likely: None });
+    let report =
+        Report(Findings { cluster, hosts, found: &found, missing: &missing, likely: None });
     faults.extend(unfit_json(&report.value(), "").map(|what| format!("JSON: {what}")));
     let texts = FORMATS.map(|one| (one.name(), format::text(&report, one).unwrap_or_default()));
     let texts = texts.into_iter().filter(|(name, _)| !name.starts_with("json"));

@@ -1,6 +1,7 @@
-//! Random questions by the million, with nothing narrowed: `cargo run --profile torture -p migsim --example torture -- --seed 1 --questions
-//! 1000000 --fleets 10000`. Prints what is wrong with an answer, and the question; goes on where `--state FILE` says that it stopped. An
-//! answer that takes longer than a minute ends it: that is a fault too.
+//! Random questions by the million, with nothing narrowed: `cargo run --profile torture -p migsim
+//! --example torture -- --seed 1 --questions 1000000 --fleets 10000`. Prints what is wrong with an
+//! answer, and the question; goes on where `--state FILE` says that it stopped. An answer that
+//! takes longer than a minute ends it: that is a fault too.
 //!
 //! `--show N` asks one question alone, and prints it.
 
@@ -69,7 +70,8 @@ fn main() {
     let arguments = Arguments::parse();
     if let Some(count) = arguments.print {
         let profiles = questions::Profiles::new();
-        let questions = (0..).filter_map(|index| questions::question(&profiles, arguments.seed, index).ok());
+        let questions =
+            (0..).filter_map(|index| questions::question(&profiles, arguments.seed, index).ok());
         for question in questions.take(count as usize) {
             println!("{}", serde_json::to_string(&question.keys).unwrap());
         }
@@ -93,7 +95,11 @@ fn main() {
             }
             Err(why) => println!("refused: {why}"),
         }
-        println!("{}\n{:?}", fleets::file(seed, index), fleets::faults(&Profile::default(), seed, index));
+        println!(
+            "{}\n{:?}",
+            fleets::file(seed, index),
+            fleets::faults(&Profile::default(), seed, index)
+        );
         return;
     }
     std::thread::spawn(|| {
@@ -107,7 +113,11 @@ fn main() {
             }
         }
     });
-    let state = arguments.state.as_ref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+    let state = arguments
+        .state
+        .as_ref()
+        .and_then(|file| std::fs::read_to_string(file).ok())
+        .unwrap_or_default();
     let mut words = state.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
     let [known, first, first_fleet, before] = [0; 4].map(|_| words.next().unwrap_or(0));
     let same = known == seed;
@@ -117,7 +127,8 @@ fn main() {
     let panicked = AtomicBool::new(false);
     let note = |next: [u64; 2]| {
         if let Some(file) = &arguments.state {
-            let text = format!("{seed} {} {} {}\n", next[0], next[1], wrong.load(Ordering::Relaxed));
+            let text =
+                format!("{seed} {} {} {}\n", next[0], next[1], wrong.load(Ordering::Relaxed));
             std::fs::write(file, text).unwrap();
         }
     };
@@ -131,11 +142,13 @@ fn main() {
         let end = (next[0] + BATCH).min(questions);
         (next[0]..end).into_par_iter().for_each(|index| {
             let asked = std::panic::catch_unwind(|| {
-                watched(format!("question {index}"), || match questions::question(&profiles, seed, index) {
-                    Ok(mut question) => questions::faults(&mut question, index % thorough == 0),
-                    Err(_) => {
-                        refused.fetch_add(1, Ordering::Relaxed);
-                        Vec::new()
+                watched(format!("question {index}"), || {
+                    match questions::question(&profiles, seed, index) {
+                        Ok(mut question) => questions::faults(&mut question, index % thorough == 0),
+                        Err(_) => {
+                            refused.fetch_add(1, Ordering::Relaxed);
+                            Vec::new()
+                        }
                     }
                 })
             });

@@ -27,8 +27,16 @@ pub(crate) struct Profiles(Vec<(&'static str, Profile, Draws)>);
 
 impl Profiles {
     pub(crate) fn new() -> Profiles {
-        let all = [("default", Profile::default()), ("assumed", Profile::assumed()), ("ideal", Profile::ideal())];
-        Profiles(all.into_iter().map(|(name, profile)| (name, profile.clone(), Draws::around(&profile))).collect())
+        let all = [
+            ("default", Profile::default()),
+            ("assumed", Profile::assumed()),
+            ("ideal", Profile::ideal()),
+        ];
+        Profiles(
+            all.into_iter()
+                .map(|(name, profile)| (name, profile.clone(), Draws::around(&profile)))
+                .collect(),
+        )
     }
 }
 
@@ -73,7 +81,10 @@ fn term(rng: &mut ChaCha8Rng, most: u64) -> String {
         0..=3 => format!("uniform(wss={wss}p, rate={rate}p/s{closed})"),
         4..=5 => format!("sweep(wss={wss}p, rate={rate}p/s{closed})"),
         6..=7 => {
-            format!("zipf(wss={wss}p, rate={rate}p/s, s={}{closed})", pick(rng, &[0.0, 0.6, 0.99, 1.0, 1.5, 10.0]))
+            format!(
+                "zipf(wss={wss}p, rate={rate}p/s, s={}{closed})",
+                pick(rng, &[0.0, 0.6, 0.99, 1.0, 1.5, 10.0])
+            )
         }
         _ => {
             let mut window = between(rng, 1e-5, 10.0);
@@ -110,7 +121,11 @@ fn workload(rng: &mut ChaCha8Rng, memory: u64) -> String {
 }
 
 /// The question of that number; an error where it is refused, which is an answer too.
-pub(crate) fn question(profiles: &Profiles, seed: u64, index: u64) -> Result<Question<'_>, SpecError> {
+pub(crate) fn question(
+    profiles: &Profiles,
+    seed: u64,
+    index: u64,
+) -> Result<Question<'_>, SpecError> {
     let mut rng = stream(seed, index);
     let r = &mut rng;
     let mut keys = Keys::default();
@@ -118,14 +133,19 @@ pub(crate) fn question(profiles: &Profiles, seed: u64, index: u64) -> Result<Que
     keys.guest.memory = Some(Pages(memory));
     if r.random_bool(0.7) {
         keys.guest.touched = Some(Pages(
-            pick(r, &[0, 1, memory / 2, memory, (memory as f64 * r.clone().random::<f64>()) as u64]).min(memory),
+            pick(
+                r,
+                &[0, 1, memory / 2, memory, (memory as f64 * r.clone().random::<f64>()) as u64],
+            )
+            .min(memory),
         ));
     }
-    keys.guest.workload =
-        Some(workload(r, memory).parse().map_err(|e: migsim_models::workload::NotationError| SpecError {
+    keys.guest.workload = Some(workload(r, memory).parse().map_err(
+        |e: migsim_models::workload::NotationError| SpecError {
             key: "workload",
             message: e.to_string(),
-        })?);
+        },
+    )?);
     keys.guest.vcpus = Some(pick(r, &[1, 1, 2, 4, 64, 512]));
     keys.guest.layout = Some(pick(r, &[Layout::Mixed, Layout::Front, Layout::Back]));
     keys.guest.zero_head = r.random_bool(0.1).then_some(Pages(memory / 7));
@@ -133,8 +153,10 @@ pub(crate) fn question(profiles: &Profiles, seed: u64, index: u64) -> Result<Que
     keys.guest.delta_bytes = Some(r.random_range(0..=4096));
     let link = between(r, 1.0, 1e13);
     keys.link.capacity = Some(BitRate(link as u64));
-    keys.link.rtt = Some(pick(r, &[SimTime::ZERO, SimTime(200_000), time(&mut r.clone(), 1e-6, 10.0)]));
-    keys.link.transport = Some(pick(r, &[Transport::Tcp, Transport::Tls, Transport::Tunnelled, Transport::Ssh]));
+    keys.link.rtt =
+        Some(pick(r, &[SimTime::ZERO, SimTime(200_000), time(&mut r.clone(), 1e-6, 10.0)]));
+    keys.link.transport =
+        Some(pick(r, &[Transport::Tcp, Transport::Tls, Transport::Tunnelled, Transport::Ssh]));
     keys.link.send_buffer = r.random_bool(0.2).then(|| Bytes(between(r, 4096.0, 1e10) as u64));
     if r.random_bool(0.25) {
         let mut at = 0.0;
@@ -147,14 +169,21 @@ pub(crate) fn question(profiles: &Profiles, seed: u64, index: u64) -> Result<Que
         keys.link.changes = Some(changes.collect());
     }
     let m = &mut keys.migration;
-    m.mode = Some(pick(r, &[Mode::Precopy, Mode::Precopy, Mode::Precopy, Mode::Postcopy, Mode::Paused, Mode::Offline]));
+    m.mode = Some(pick(
+        r,
+        &[Mode::Precopy, Mode::Precopy, Mode::Precopy, Mode::Postcopy, Mode::Paused, Mode::Offline],
+    ));
     let versions = [
-        "0.12", "1.0", "1.3", "1.6", "2.3", "2.5", "2.6", "2.11", "4.0", "7.2", "8.0", "9.0", "9.2", "10.0", "10.1",
-        "10.2", "11.0",
+        "0.12", "1.0", "1.3", "1.6", "2.3", "2.5", "2.6", "2.11", "4.0", "7.2", "8.0", "9.0",
+        "9.2", "10.0", "10.1", "10.2", "11.0",
     ];
     m.qemu = Some(pick(r, &versions).parse::<Version>().unwrap_or(Version::V7_2));
-    m.downtime_limit = Some(pick(r, &[SimTime::ZERO, SimTime::from_millis(300), time(&mut r.clone(), 1e-4, 2000.0)]));
-    m.bandwidth_cap = r.random_bool(0.25).then(|| BitRate((link * between(r, 1e-3, 10.0)).max(1.0) as u64));
+    m.downtime_limit = Some(pick(
+        r,
+        &[SimTime::ZERO, SimTime::from_millis(300), time(&mut r.clone(), 1e-4, 2000.0)],
+    ));
+    m.bandwidth_cap =
+        r.random_bool(0.25).then(|| BitRate((link * between(r, 1e-3, 10.0)).max(1.0) as u64));
     m.auto_converge = Some(r.random_bool(0.3));
     m.xbzrle = Some(r.random_bool(0.2));
     m.xbzrle_cache = r.random_bool(0.3).then(|| Bytes(between(r, 4096.0, 1e11) as u64));
@@ -168,15 +197,16 @@ pub(crate) fn question(profiles: &Profiles, seed: u64, index: u64) -> Result<Que
         m.timeout = Some(time(r, 1e-9, 10.0 * 86_400.0));
         m.on_timeout = Some(pick(r, &[OnTimeout::Abort, OnTimeout::Suspend, OnTimeout::Postcopy]));
     }
-    m.log_chunk =
-        r.random_bool(0.3).then(|| Bytes(if r.random_bool(0.3) { 0 } else { between(r, 262_144.0, 1e12) as u64 }));
+    m.log_chunk = r
+        .random_bool(0.3)
+        .then(|| Bytes(if r.random_bool(0.3) { 0 } else { between(r, 262_144.0, 1e12) as u64 }));
     let profile = &profiles.0[r.random_range(0..profiles.0.len())];
     let case = Case::build(&keys)?;
     Ok(Question { keys, case, profile, rng })
 }
 
-/// Everything that is wrong with the answer to a question; nothing, if all is well. `thorough` asks also how sure it is, what would help, and
-/// for every format.
+/// Everything that is wrong with the answer to a question; nothing, if all is well. `thorough` asks
+/// also how sure it is, what would help, and for every format.
 pub(crate) fn faults(question: &mut Question, thorough: bool) -> Vec<String> {
     let mut faults = Vec::new();
     let began = worked();
@@ -211,7 +241,8 @@ pub(crate) fn faults(question: &mut Question, thorough: bool) -> Vec<String> {
 
 /// What this thread has worked: how long an answer takes where nothing else runs.
 pub(crate) fn worked() -> Duration {
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_or(Duration::ZERO, Duration::from)
 }
 
 fn slow(began: Duration, most: Duration, what: &str, faults: &mut Vec<String>) {
@@ -229,8 +260,11 @@ fn check(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<Str
         }
     };
     let t = &outcome.terms;
-    claim(t.tmt() == outcome.ended_at, &|| format!("TI + OV is {}, it ends at {}", t.tmt(), outcome.ended_at));
-    let numbers = [outcome.faults.count, outcome.faults.stalled_s, outcome.throttled_s(), outcome.lost_s()];
+    claim(t.tmt() == outcome.ended_at, &|| {
+        format!("TI + OV is {}, it ends at {}", t.tmt(), outcome.ended_at)
+    });
+    let numbers =
+        [outcome.faults.count, outcome.faults.stalled_s, outcome.throttled_s(), outcome.lost_s()];
     claim(numbers.iter().all(|n| n.is_finite() && *n >= 0.0), &|| format!("{numbers:?}"));
     for iteration in &outcome.iterations {
         let n = [
@@ -240,35 +274,50 @@ fn check(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<Str
             iteration.pages.unchanged,
             iteration.wire_bytes,
         ];
-        let more = [iteration.unsent_pages, iteration.dirty_pages_at_end, iteration.threshold_bytes];
+        let more =
+            [iteration.unsent_pages, iteration.dirty_pages_at_end, iteration.threshold_bytes];
         // Of what is sent a difference of large sums may be a little below nothing.
-        let sums = n.iter().all(|n| n.is_finite() && *n >= -1e-3 * (1.0 + outcome.wire_bytes as f64 * 1e-9));
-        claim(sums && more.iter().all(|n| n.is_finite() && *n >= 0.0), &|| format!("{iteration:?}"));
-        claim(iteration.start <= iteration.end && iteration.throttle_percent <= 99, &|| format!("{iteration:?}"));
+        let sums = n
+            .iter()
+            .all(|n| n.is_finite() && *n >= -1e-3 * (1.0 + outcome.wire_bytes as f64 * 1e-9));
+        claim(sums && more.iter().all(|n| n.is_finite() && *n >= 0.0), &|| {
+            format!("{iteration:?}")
+        });
+        claim(iteration.start <= iteration.end && iteration.throttle_percent <= 99, &|| {
+            format!("{iteration:?}")
+        });
     }
     for pair in outcome.iterations.windows(2) {
         let follow = pair[0].end == pair[1].start && pair[1].n == pair[0].n + pair[1].stands_for;
         claim(follow, &|| format!("{:?} is followed by {:?}", pair[0], pair[1]));
-        let (found, sent) = (pair[0].dirty_pages_at_end, pair[1].pages.total() + pair[1].unsent_pages);
+        let (found, sent) =
+            (pair[0].dirty_pages_at_end, pair[1].pages.total() + pair[1].unsent_pages);
         // What was skipped ends where the link changes, in the middle of an iteration.
-        let skipped = pair[1].stands_for > 1 || case.path.changes.iter().any(|change| change.at == pair[1].end);
-        let same = pair[0].decision != Decision::Iterate || skipped || (found - sent).abs() <= 2.0 + found * 1e-9;
+        let skipped = pair[1].stands_for > 1
+            || case.path.changes.iter().any(|change| change.at == pair[1].end);
+        let same = pair[0].decision != Decision::Iterate
+            || skipped
+            || (found - sent).abs() <= 2.0 + found * 1e-9;
         claim(same, &|| format!("of {found} pages {sent} are sent or left over: {:?}", pair[1]));
     }
     if case.guest.workload.classes(case.guest.memory).iter().all(|class| class.rate == 0.0) {
         let cut = case.path.changes.iter().any(|change| change.capacity.0 == 0);
         let waits = case.policy.timeout.is_some();
-        let ends = outcome.completed() || cut || waits || matches!(outcome.ending, Ending::GaveUp(_));
+        let ends =
+            outcome.completed() || cut || waits || matches!(outcome.ending, Ending::GaveUp(_));
         claim(ends, &|| format!("an idle guest does not converge: {:?}", outcome.ending));
     }
     if !outcome.completed() {
         return;
     }
-    claim(outcome.downtime_parts.total() == t.tdt(), &|| format!("{:?} is not {}", outcome.downtime_parts, t.tdt()));
+    claim(outcome.downtime_parts.total() == t.tdt(), &|| {
+        format!("{:?} is not {}", outcome.downtime_parts, t.tdt())
+    });
     claim(t.tdt() <= t.tmt(), &|| format!("down for {} of {}", t.tdt(), t.tmt()));
     let reported = outcome.reported_downtime().unwrap_or_default();
     claim(reported <= t.tdt(), &|| format!("{reported} of {} are reported", t.tdt()));
-    let sent = outcome.normal_pages + outcome.zero_pages + outcome.encoded_pages + outcome.unchanged_pages;
+    let sent =
+        outcome.normal_pages + outcome.zero_pages + outcome.encoded_pages + outcome.unchanged_pages;
     let (firmware, firmware_zero) = profile.guest.firmware();
     let all = case.guest.memory.0 + firmware + firmware_zero;
     claim(sent + 2 + all / 1_000_000_000 >= all, &|| format!("{sent} pages of {all} are sent"));
@@ -281,14 +330,24 @@ fn check(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<Str
     }
     if case.policy.mode != Mode::Offline && outcome.ended_at > SimTime(1_000_000) {
         // No faster than the fastest that the link ever is.
-        let fastest =
-            case.path.changes.iter().map(|c| c.capacity).chain([case.path.capacity]).max().unwrap_or_default();
-        let most =
-            carried(case, outcome.ended_at.as_secs_f64()).min(fastest.bytes_per_s() * outcome.ended_at.as_secs_f64());
+        let fastest = case
+            .path
+            .changes
+            .iter()
+            .map(|c| c.capacity)
+            .chain([case.path.capacity])
+            .max()
+            .unwrap_or_default();
+        let most = carried(case, outcome.ended_at.as_secs_f64())
+            .min(fastest.bytes_per_s() * outcome.ended_at.as_secs_f64());
         let wire = outcome.wire_bytes as f64;
-        // Counts of pages are rounded, each kind by half a page, and the ends of iterations to nanoseconds.
-        let rounding = 8300.0 + (outcome.iteration_count + 50) as f64 * 1e-9 * fastest.bytes_per_s();
-        claim(wire <= most * 1.000_1 + rounding, &|| format!("{wire} bytes, the link carries {most}"));
+        // Counts of pages are rounded, each kind by half a page, and the ends of iterations to
+        // nanoseconds.
+        let rounding =
+            8300.0 + (outcome.iteration_count + 50) as f64 * 1e-9 * fastest.bytes_per_s();
+        claim(wire <= most * 1.000_1 + rounding, &|| {
+            format!("{wire} bytes, the link carries {most}")
+        });
     }
 }
 
@@ -309,7 +368,11 @@ fn quantiles(answer: &Answer, faults: &mut Vec<String>) {
         faults.push(format!("a probability of {}", sure.p_converge));
     }
     let Some(times) = &sure.times else { return };
-    for (name, p) in [("total", times.elapsed_ms), ("downtime", times.downtime_ms), ("reported", times.reported_ms)] {
+    for (name, p) in [
+        ("total", times.elapsed_ms),
+        ("downtime", times.downtime_ms),
+        ("reported", times.reported_ms),
+    ] {
         let all = [p.p5, p.p25, p.p50, p.p75, p.p95];
         let rises = all.windows(2).all(|pair| pair[0] <= pair[1]);
         if !(rises && all.iter().all(|ms| ms.is_finite() && *ms >= 0.0)) {
@@ -322,7 +385,8 @@ fn quantiles(answer: &Answer, faults: &mut Vec<String>) {
         let early = waited && p5 < timeout.as_millis_f64() * 0.999;
         // Some draws may be over before the timeout that the others wait for.
         if early && answer.outcome.ended_at > timeout + timeout {
-            faults.push(format!("interval {p5} to {p95} ms begins before the timeout of {timeout}"));
+            faults
+                .push(format!("interval {p5} to {p95} ms begins before the timeout of {timeout}"));
         }
     }
 }
@@ -332,7 +396,8 @@ fn remedies(answer: &Answer, profile: &Profile, faults: &mut Vec<String>) {
     let Some(advice) = &answer.advice else { return };
     for remedy in &advice.remedies {
         let converges = |setting: Setting| {
-            predict(&Remedy::of(remedy.lever, setting, &answer.case), profile, Fidelity::Flow).completed()
+            predict(&Remedy::of(remedy.lever, setting, &answer.case), profile, Fidelity::Flow)
+                .completed()
         };
         if !converges(remedy.setting) {
             faults.push(format!("{:?} of {:?} does not help", remedy.lever, remedy.setting));
@@ -354,7 +419,10 @@ fn remedies(answer: &Answer, profile: &Profile, faults: &mut Vec<String>) {
             _ => None,
         };
         if amount(short) > now.map_or(0, amount) && converges(short) {
-            faults.push(format!("{:?} of {:?} helps already, not only {:?}", remedy.lever, short, remedy.setting));
+            faults.push(format!(
+                "{:?} of {:?} helps already, not only {:?}",
+                remedy.lever, short, remedy.setting
+            ));
         }
     }
 }
@@ -374,8 +442,9 @@ fn binding(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<S
     // Of one that was given up at its timeout, or cut off, that is what binds.
     // Nor where all pages are there before the guest is: then it is waited for something else.
     let hidden = outcome.switched_at.is_some() && outcome.resumed_at == Some(outcome.ended_at);
-    let asked =
-        outcome.wire_bytes > 10_000_000 && !hidden && matches!(outcome.ending, Ending::Completed | Ending::NoProgress);
+    let asked = outcome.wire_bytes > 10_000_000
+        && !hidden
+        && matches!(outcome.ending, Ending::Completed | Ending::NoProgress);
     let Some(bound) = outcome.bound.filter(|_| asked) else { return };
     let (mut case, mut profile) = (case.clone(), profile.clone());
     let twice = |rate: BitRate| BitRate(rate.0.saturating_mul(2));
@@ -446,7 +515,9 @@ pub(crate) fn unfit_json(value: &serde_json::Value, key: &str) -> Option<String>
         Value::Null if !MAY_BE_NULL.contains(&key) => Some(format!("{key} is null")),
         Value::Number(number) => {
             let number = number.as_f64().unwrap_or(f64::NAN);
-            let fit = number.is_finite() && (number > 0.0 || number.to_bits() == 0) && number != u64::MAX as f64;
+            let fit = number.is_finite()
+                && (number > 0.0 || number.to_bits() == 0)
+                && number != u64::MAX as f64;
             (!fit).then(|| format!("{key} is {number}"))
         }
         Value::Array(all) => all.iter().find_map(|one| unfit_json(one, key)),

@@ -2,7 +2,8 @@
 
 /// What is no number, what is less than nothing, and the largest number there is in disguise.
 pub(crate) fn unfit(text: &str) -> Option<String> {
-    let word = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '-').to_owned();
+    let word =
+        |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '-').to_owned();
     let bad = |word: &String| {
         let lower = word.to_lowercase();
         let number = word.trim_end_matches(|c: char| c.is_alphabetic() || c == '%');

@@ -1,4 +1,5 @@
-//! Which runs a campaign is made of: a grid, random draws, or a Latin hypercube over whatever varies.
+//! Which runs a campaign is made of: a grid, random draws, or a Latin hypercube over whatever
+//! varies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,10 +46,12 @@ pub struct Design {
     /// How often each is run.
     #[serde(default = "once")]
     pub repeats: u32,
-    /// Guests that are moved at once in each run. Each is drawn by itself; the link is that of the first.
+    /// Guests that are moved at once in each run. Each is drawn by itself; the link is that of the
+    /// first.
     #[serde(default = "once")]
     pub guests: u32,
-    /// Keys of its runs. `{name}` stands for the value of what varies under that name; sums of pages are added up.
+    /// Keys of its runs. `{name}` stands for the value of what varies under that name; sums of
+    /// pages are added up.
     #[serde(default)]
     pub run: toml::Table,
     /// What varies: a list of values, or a range.
@@ -69,7 +72,8 @@ pub enum DesignKind {
     Grid,
     /// Drawn independently.
     Random,
-    /// Each value's range is cut into as many strata as there are runs, and each stratum is met once.
+    /// Each value's range is cut into as many strata as there are runs, and each stratum is met
+    /// once.
     LatinHypercube,
 }
 
@@ -107,7 +111,9 @@ impl<'de> Deserialize<'de> for Axis {
         use serde::de::Error as _;
         match toml::Value::deserialize(deserializer)? {
             toml::Value::Array(values) if !values.is_empty() => Ok(Axis::List(values)),
-            toml::Value::Table(table) => table.try_into().map(Axis::Range).map_err(D::Error::custom),
+            toml::Value::Table(table) => {
+                table.try_into().map(Axis::Range).map_err(D::Error::custom)
+            }
             _ => Err(D::Error::custom(
                 "it takes a list of values, or a range like { from = \"1000p/s\", to = \"9000p/s\", scale = \"log\" }",
             )),
@@ -143,15 +149,16 @@ impl Plan {
     /// # Errors
     /// With line and column where the file is at fault.
     pub fn parse(file: &str, text: &str) -> Result<Plan, InputError> {
-        let plan: Plan = toml::from_str(text).map_err(|e| InputError::new(file, e.to_string().trim_end()))?;
+        let plan: Plan =
+            toml::from_str(text).map_err(|e| InputError::new(file, e.to_string().trim_end()))?;
         if plan.design.is_empty() {
             return Err(InputError::new(file, "has no [[design]]; a campaign has one or more"));
         }
         Ok(plan)
     }
 
-    /// All its runs, in the order in which they are made: shuffled, so that what drifts is not taken for what varies. `lab`: the link of its
-    /// lab as it is now.
+    /// All its runs, in the order in which they are made: shuffled, so that what drifts is not
+    /// taken for what varies. `lab`: the link of its lab as it is now.
     ///
     /// # Errors
     /// A run that cannot be, by the design's name and the run's number.
@@ -161,16 +168,20 @@ impl Plan {
         let (mut count, mut names) = (0, BTreeSet::new());
         for design in &self.design {
             let place = || format!("{file}: design `{}`", design.name);
-            let points = design.points(&mut rng).map_err(|reason| InputError::new(place(), reason))?;
+            let points =
+                design.points(&mut rng).map_err(|reason| InputError::new(place(), reason))?;
             let guests = design.guests.max(1) as usize;
             count = within(points.len() as u64 * u64::from(design.repeats) + count)
                 .map_err(|reason| InputError::new(place(), reason))?;
             for (index, points) in points.chunks(guests).enumerate() {
-                let refuse = |reason: String| InputError::new(format!("{}, run {}", place(), index + 1), reason);
+                let refuse = |reason: String| {
+                    InputError::new(format!("{}, run {}", place(), index + 1), reason)
+                };
                 let mut plans: Vec<RunPlan> = Vec::new();
                 for point in points {
                     let (keys, general) = self.keys(design, point).map_err(&refuse)?;
-                    let plan = keys.plan_of_many(lab, &general).map_err(|e| refuse(e.to_string()))?;
+                    let plan =
+                        keys.plan_of_many(lab, &general).map_err(|e| refuse(e.to_string()))?;
                     let link = plans.first().map_or(plan.link, |first| first.link);
                     plans.push(RunPlan { link, ..plan });
                 }
@@ -187,7 +198,13 @@ impl Plan {
                             1 => (name.clone(), String::new()),
                             _ => (format!("{name}-g{}", guest + 1), name.clone()),
                         };
-                        Planned { id, design: design.name.clone(), repeat, plan: plan.clone(), group }
+                        Planned {
+                            id,
+                            design: design.name.clone(),
+                            repeat,
+                            plan: plan.clone(),
+                            group,
+                        }
                     });
                     runs.push(together.collect());
                 }
@@ -197,12 +214,14 @@ impl Plan {
         Ok(runs.into_iter().flatten().collect())
     }
 
-    /// The keys of a run, and those that it has from [all] alone: they go for the runs in which they have an effect. What a design says of its
-    /// own must have one.
+    /// The keys of a run, and those that it has from [all] alone: they go for the runs in which
+    /// they have an effect. What a design says of its own must have one.
     fn keys(&self, design: &Design, point: &Point) -> Result<(RunKeys, Vec<&str>), String> {
         let mut table = self.all.clone();
         table.extend(design.run.clone());
-        let keys = fill(table, point, &design.run)?.try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        let keys = fill(table, point, &design.run)?
+            .try_into()
+            .map_err(|e: toml::de::Error| e.message().to_owned())?;
         let own = |key: &&str| design.run.contains_key(*key) || point.contains_key(*key);
         Ok((keys, self.all.keys().map(String::as_str).filter(|key| !own(key)).collect()))
     }
@@ -239,7 +258,11 @@ impl Design {
                     .collect();
             }
             if !points.len().is_multiple_of(self.guests.max(1) as usize) {
-                return Err(format!("a grid of {} cannot be dealt to {} guests a run", points.len(), self.guests));
+                return Err(format!(
+                    "a grid of {} cannot be dealt to {} guests a run",
+                    points.len(),
+                    self.guests
+                ));
             }
             return Ok(points);
         }
@@ -290,7 +313,8 @@ impl Axis {
                         "`{name}`: from = \"{from}\", to = \"{to}\" are not two numbers above zero with the same unit"
                     )
                 };
-                let ((a, unit), (b, other)) = (number(from).ok_or_else(refuse)?, number(to).ok_or_else(refuse)?);
+                let ((a, unit), (b, other)) =
+                    (number(from).ok_or_else(refuse)?, number(to).ok_or_else(refuse)?);
                 if unit != other || a <= 0.0 || b < a {
                     return Err(refuse());
                 }
@@ -310,7 +334,8 @@ fn number(text: &str) -> Option<(f64, &str)> {
     Some((text[..end].parse().ok()?, &text[end..]))
 }
 
-/// Puts the values of a point into the keys of a run. What varies under the name of a key is that key's value.
+/// Puts the values of a point into the keys of a run. What varies under the name of a key is that
+/// key's value.
 fn fill(mut keys: toml::Table, point: &Point, own: &toml::Table) -> Result<toml::Table, String> {
     let mut used: Vec<&str> = Vec::new();
     for (_, value) in &mut keys {
@@ -341,11 +366,16 @@ fn fill(mut keys: toml::Table, point: &Point, own: &toml::Table) -> Result<toml:
         {
             let mut pages = 0;
             for part in text.split('+') {
-                let part: migsim_models::units::Pages = part.trim().parse().map_err(|e| format!("`{key}`: {e}"))?;
+                let part: migsim_models::units::Pages =
+                    part.trim().parse().map_err(|e| format!("`{key}`: {e}"))?;
                 pages += part.0;
             }
             // Memory comes in whole MiB.
-            *text = if key == "memory" { format!("{}MiB", pages.div_ceil(256)) } else { format!("{pages}p") };
+            *text = if key == "memory" {
+                format!("{}MiB", pages.div_ceil(256))
+            } else {
+                format!("{pages}p")
+            };
         }
     }
     Ok(keys)
@@ -367,9 +397,17 @@ mod tests {
         let runs = runs(&text);
         assert_eq!(runs.len(), 12);
         for group in runs.chunks(3) {
-            assert!(group.iter().all(|run| run.group == group[0].group && run.plan.link == group[0].plan.link));
-            let ids: Vec<String> = (1..=3).map(|guest| format!("{}-g{guest}", group[0].group)).collect();
-            assert_eq!(group.iter().map(|run| &run.id).collect::<Vec<_>>(), ids.iter().collect::<Vec<_>>());
+            assert!(
+                group
+                    .iter()
+                    .all(|run| run.group == group[0].group && run.plan.link == group[0].plan.link)
+            );
+            let ids: Vec<String> =
+                (1..=3).map(|guest| format!("{}-g{guest}", group[0].group)).collect();
+            assert_eq!(
+                group.iter().map(|run| &run.id).collect::<Vec<_>>(),
+                ids.iter().collect::<Vec<_>>()
+            );
         }
     }
 
@@ -385,7 +423,9 @@ mod tests {
         let mut words: Vec<String> = runs
             .iter()
             .filter(|r| r.repeat == 1)
-            .map(|r| format!("{} {} {}", r.plan.workload, r.plan.touched, r.plan.link.unwrap().capacity))
+            .map(|r| {
+                format!("{} {} {}", r.plan.workload, r.plan.touched, r.plan.link.unwrap().capacity)
+            })
             .collect();
         words.sort();
         assert_eq!(words[0], "uniform(wss=4096p, rate=100p/s) 5256p 100Mbit/s");
@@ -398,11 +438,19 @@ mod tests {
             "{HEAD}kind = \"latin-hypercube\"\nruns = 10\n[design.vary]\nlink = {{ from = \"100Mbit/s\", to = \"10100Mbit/s\" }}\nmode = [\"precopy\", \"offline\"]"
         );
         let first = runs(&text);
-        let mut tens: Vec<u64> =
-            first.iter().map(|r| (r.plan.link.unwrap().capacity.0 - 100_000_000) / 1_000_000_001).collect();
+        let mut tens: Vec<u64> = first
+            .iter()
+            .map(|r| (r.plan.link.unwrap().capacity.0 - 100_000_000) / 1_000_000_001)
+            .collect();
         tens.sort_unstable();
         assert_eq!(tens, (0..10).collect::<Vec<u64>>());
-        assert_eq!(first.iter().filter(|r| r.plan.policy.mode == migsim_models::spec::Mode::Offline).count(), 5);
+        assert_eq!(
+            first
+                .iter()
+                .filter(|r| r.plan.policy.mode == migsim_models::spec::Mode::Offline)
+                .count(),
+            5
+        );
         assert_eq!(first, runs(&text));
     }
 
@@ -415,11 +463,20 @@ mod tests {
             ("kind = \"random\"", "lacks `runs`"),
             ("[design.vary]\nlink = []", "it takes a list of values"),
             ("[design.vary]\nlink = { from = \"1p\", to = \"2s\", points = 2 }", "the same unit"),
-            ("kind = \"random\"\nruns = 55555555555", "makes 55555555555 runs; a campaign has at most 10000"),
+            (
+                "kind = \"random\"\nruns = 55555555555",
+                "makes 55555555555 runs; a campaign has at most 10000",
+            ),
             ("repeats = 4294967295", "at most 10000"),
-            ("[design.vary]\nlink = { from = \"1Mbit/s\", to = \"2Mbit/s\", points = 55555555555 }", "at most 10000"),
+            (
+                "[design.vary]\nlink = { from = \"1Mbit/s\", to = \"2Mbit/s\", points = 55555555555 }",
+                "at most 10000",
+            ),
             ("guests = 2", "a grid of 1 cannot be dealt to 2 guests a run"),
-            ("run = { link = \"1Gbit/s\" }\n[design.vary]\nlink = [\"2Gbit/s\"]", "is given and varies"),
+            (
+                "run = { link = \"1Gbit/s\" }\n[design.vary]\nlink = [\"2Gbit/s\"]",
+                "is given and varies",
+            ),
         ] {
             let text = format!("{HEAD}{rest}");
             let error = Plan::parse("plan.toml", &text)

@@ -1,4 +1,5 @@
-//! Many runs: planned, made one after another, written down as they end, and gone on with where they were interrupted.
+//! Many runs: planned, made one after another, written down as they end, and gone on with where
+//! they were interrupted.
 
 mod design;
 mod store;
@@ -13,7 +14,8 @@ use crate::plan::RunPlan;
 use crate::record::{Record, now};
 use crate::run::{Label, Nobody, Run, Settled, one, together};
 
-/// So many runs in a row that could not even be started end the campaign: something is broken for good.
+/// So many runs in a row that could not even be started end the campaign: something is broken for
+/// good.
 const HOPELESS: usize = 3;
 
 /// What a campaign tells while it works.
@@ -38,7 +40,8 @@ pub enum Ending {
 /// Makes the runs that the store does not have yet.
 ///
 /// # Errors
-/// Nothing can be written, no run starts any more, or a guest does not run at exactly one host after a run.
+/// Nothing can be written, no run starts any more, or a guest does not run at exactly one host
+/// after a run.
 pub fn make<'a>(
     hosts: &mut dyn Hosts,
     runs: &'a [Planned],
@@ -52,7 +55,8 @@ pub fn make<'a>(
     if left.is_empty() {
         return Ok(Ending::Done);
     }
-    // The first migration after a libvirtd has started is some 5 s slower: it asks QEMU what it can do.
+    // The first migration after a libvirtd has started is some 5 s slower: it asks QEMU what it can
+    // do.
     let label = Label { id: "warm-up", campaign: name, repeat: 1 };
     one(hosts, warm_up, label, interrupted, &mut Nobody, |_| {})?;
     hosts.clear()?;
@@ -63,13 +67,20 @@ pub fn make<'a>(
         }
         let Some(planned) = group.first() else { continue };
         listener.starting(planned);
-        let label = |planned: &'a Planned| Label { id: &planned.id, campaign: name, repeat: planned.repeat };
+        let label = |planned: &'a Planned| Label {
+            id: &planned.id,
+            campaign: name,
+            repeat: planned.repeat,
+        };
         let started_at = now();
         let result = if planned.group.is_empty() {
-            one(hosts, &planned.plan, label(planned), interrupted, &mut Nobody, |text| listener.note(text))
-                .map(|run| vec![run])
+            one(hosts, &planned.plan, label(planned), interrupted, &mut Nobody, |text| {
+                listener.note(text)
+            })
+            .map(|run| vec![run])
         } else {
-            let plans: Vec<_> = group.iter().map(|planned| (&planned.plan, label(planned))).collect();
+            let plans: Vec<_> =
+                group.iter().map(|planned| (&planned.plan, label(planned))).collect();
             together(hosts, &plans, interrupted, &mut |text| listener.note(text))
         };
         if interrupted.load(Ordering::Relaxed) {

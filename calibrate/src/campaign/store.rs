@@ -1,4 +1,5 @@
-//! A campaign's folder: runs.csv, a row a run; samples.jsonl, all that was seen of each; plan.toml; manifest.toml.
+//! A campaign's folder: runs.csv, a row a run; samples.jsonl, all that was seen of each; plan.toml;
+//! manifest.toml.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -61,13 +62,17 @@ impl std::fmt::Display for HostFacts {
 impl HostFacts {
     /// Looks a host up.
     pub fn of(side: &str, reach: &Reach) -> HostFacts {
-        let ask = |script: &str| reach.run(&["sh", "-c", script]).map(|t| t.trim().to_owned()).unwrap_or_default();
+        let ask = |script: &str| {
+            reach.run(&["sh", "-c", script]).map(|t| t.trim().to_owned()).unwrap_or_default()
+        };
         HostFacts {
             side: side.to_owned(),
             kernel: ask("uname -r"),
             cpu: ask("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1"),
             cpus: ask("nproc"),
-            memory_mib: ask("sed -n 's/^MemTotal: *\\([0-9]*\\).*/\\1/p' /proc/meminfo").parse::<u64>().unwrap_or(0)
+            memory_mib: ask("sed -n 's/^MemTotal: *\\([0-9]*\\).*/\\1/p' /proc/meminfo")
+                .parse::<u64>()
+                .unwrap_or(0)
                 >> 10,
         }
     }
@@ -85,22 +90,31 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a folder for the campaign of this plan; a new one is made. What a crash left half-written is cut off, and
-    /// rows that an earlier version wrote get the columns that have come since, empty.
+    /// Opens a folder for the campaign of this plan; a new one is made. What a crash left
+    /// half-written is cut off, and rows that an earlier version wrote get the columns that
+    /// have come since, empty.
     ///
     /// # Errors
-    /// The folder belongs to another plan, has columns that are not known here, or cannot be written.
+    /// The folder belongs to another plan, has columns that are not known here, or cannot be
+    /// written.
     pub fn open(folder: &Path, plan: &str) -> anyhow::Result<Store> {
         let place = |name: &str| folder.join(name);
         let show = |path: &Path| path.display().to_string();
-        fs::create_dir_all(folder).with_context(|| format!("{}: cannot be created", show(folder)))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("{}: cannot be created", show(folder)))?;
         match fs::read_to_string(place("plan.toml")) {
             Ok(known) if known != plan => {
-                bail!("{}: holds runs of another plan (see its plan.toml); give this one another --out", show(folder))
+                bail!(
+                    "{}: holds runs of another plan (see its plan.toml); give this one another --out",
+                    show(folder)
+                )
             }
             Ok(_) => {}
             Err(_) if place("runs.csv").exists() => {
-                bail!("{}: has runs.csv and no plan.toml; give the campaign another --out", show(folder))
+                bail!(
+                    "{}: has runs.csv and no plan.toml; give the campaign another --out",
+                    show(folder)
+                )
             }
             Err(_) => fs::write(place("plan.toml"), plan)
                 .with_context(|| format!("{}: cannot be written", show(&place("plan.toml"))))?,
@@ -120,9 +134,17 @@ impl Store {
         let file = append("runs.csv")?;
         let empty = file.metadata()?.len() == 0;
         let rows = csv::WriterBuilder::new().has_headers(empty).from_writer(file);
-        let manifest =
-            fs::read_to_string(place("manifest.toml")).ok().and_then(|t| toml::from_str(&t).ok()).unwrap_or_default();
-        Ok(Store { rows, samples: append("samples.jsonl")?, known, manifest, folder: folder.to_owned() })
+        let manifest = fs::read_to_string(place("manifest.toml"))
+            .ok()
+            .and_then(|t| toml::from_str(&t).ok())
+            .unwrap_or_default();
+        Ok(Store {
+            rows,
+            samples: append("samples.jsonl")?,
+            known,
+            manifest,
+            folder: folder.to_owned(),
+        })
     }
 
     /// Whether a run has been made.
@@ -181,7 +203,8 @@ fn cut_torn_line(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The runs that have a row. Their file has this version's columns afterwards: rows that follow would not fit under others.
+/// The runs that have a row. Their file has this version's columns afterwards: rows that follow
+/// would not fit under others.
 fn known_rows(path: &Path) -> anyhow::Result<BTreeSet<String>> {
     if !path.exists() {
         return Ok(BTreeSet::new());
@@ -195,7 +218,9 @@ fn known_rows(path: &Path) -> anyhow::Result<BTreeSet<String>> {
     let own = csv::Reader::from_reader(as_csv(&[Record::default()])?.as_bytes()).headers()?.clone();
     if let Some(foreign) = header.iter().find(|column| !own.iter().any(|known| known == *column)) {
         let path = path.display();
-        bail!("{path}: has a column `{foreign}` that this version does not write; give the campaign another --out");
+        bail!(
+            "{path}: has a column `{foreign}` that this version does not write; give the campaign another --out"
+        );
     }
     if header != own {
         whole(path, &as_csv(&rows)?)?;
@@ -218,8 +243,10 @@ fn keep_samples_of(path: &Path, known: &BTreeSet<String>) -> anyhow::Result<()> 
     struct Id {
         id: String,
     }
-    let kept: Vec<&str> =
-        text.lines().filter(|line| serde_json::from_str::<Id>(line).is_ok_and(|of| known.contains(&of.id))).collect();
+    let kept: Vec<&str> = text
+        .lines()
+        .filter(|line| serde_json::from_str::<Id>(line).is_ok_and(|of| known.contains(&of.id)))
+        .collect();
     if kept.len() < text.lines().count() {
         let text: String = kept.iter().flat_map(|line| [*line, "\n"]).collect();
         whole(path, &text)?;
@@ -232,7 +259,10 @@ mod tests {
     use super::*;
 
     fn run(id: &str) -> (Record, Trace) {
-        (Record { id: id.to_owned(), ..Record::default() }, Trace { id: id.to_owned(), ..Trace::default() })
+        (
+            Record { id: id.to_owned(), ..Record::default() },
+            Trace { id: id.to_owned(), ..Trace::default() },
+        )
     }
 
     #[test]
@@ -253,7 +283,10 @@ mod tests {
         store.add(&record, &trace).unwrap();
         drop(store);
         assert_eq!(fs::read_to_string(&rows).unwrap(), text);
-        assert_eq!(fs::read_to_string(folder.path().join("samples.jsonl")).unwrap().lines().count(), 2);
+        assert_eq!(
+            fs::read_to_string(folder.path().join("samples.jsonl")).unwrap().lines().count(),
+            2
+        );
     }
 
     #[test]
@@ -266,9 +299,15 @@ mod tests {
         let (record, trace) = run("b");
         store.add(&record, &trace).unwrap();
         drop(store);
-        let read: Vec<Record> = csv::Reader::from_path(&rows).unwrap().deserialize().map(Result::unwrap).collect();
-        let first =
-            Record { mode: "precopy".into(), vcpus: 1, memory_mib: 512, elapsed_ms: Some(9000.5), ..run("a").0 };
+        let read: Vec<Record> =
+            csv::Reader::from_path(&rows).unwrap().deserialize().map(Result::unwrap).collect();
+        let first = Record {
+            mode: "precopy".into(),
+            vcpus: 1,
+            memory_mib: 512,
+            elapsed_ms: Some(9000.5),
+            ..run("a").0
+        };
         assert_eq!(read, [first, record]);
     }
 

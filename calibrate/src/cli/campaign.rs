@@ -57,7 +57,8 @@ impl Listener for Bar {
 
 pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     let file = args.plan.display().to_string();
-    let text = std::fs::read_to_string(&args.plan).with_context(|| format!("{file}: cannot be read"))?;
+    let text =
+        std::fs::read_to_string(&args.plan).with_context(|| format!("{file}: cannot be read"))?;
     let plan = Plan::parse(&file, &text)?;
     let mut runs = plan.runs(&file, args.site.link()?)?;
     for name in &args.only {
@@ -84,7 +85,8 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
         terminal::print(&lines.collect::<String>())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let at_once = runs.chunk_by(Planned::goes_with).map(|group| group.iter().map(|run| &run.plan).collect());
+    let at_once =
+        runs.chunk_by(Planned::goes_with).map(|group| group.iter().map(|run| &run.plan).collect());
     let at_once: Vec<Vec<&RunPlan>> = at_once.collect();
     let interrupted = terminal::interruptible()?;
     let link = runs.first().and_then(|r| r.plan.link).unwrap_or_default();
@@ -119,7 +121,15 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     bar.reset_eta();
     bar.enable_steady_tick(std::time::Duration::from_secs(1));
     let mut listener = Bar(bar);
-    let ending = make(&mut opened.hosts, &runs, &plan.name, &warm_up, &mut store, &interrupted, &mut listener);
+    let ending = make(
+        &mut opened.hosts,
+        &runs,
+        &plan.name,
+        &warm_up,
+        &mut store,
+        &interrupted,
+        &mut listener,
+    );
     listener.0.finish_and_clear();
     drop(opened);
     match ending? {

@@ -35,7 +35,8 @@ pub(super) struct DirtyArgs {
     /// Windows in whole seconds, 1 to 60
     #[arg(long, value_delimiter = ',', default_value = "1,2,5,10,20")]
     windows: Vec<u32>,
-    /// How often all windows are measured, 1 to 20: whether they agree says whether the guest is steady
+    /// How often all windows are measured, 1 to 20: whether they agree says whether the guest is
+    /// steady
     #[arg(long, default_value_t = 2)]
     repeats: usize,
     /// How [default: the best that the host has]
@@ -44,10 +45,12 @@ pub(super) struct DirtyArgs {
     /// The guest's own QMP socket, for snapshots and rehearsal [default: the one in its XML]
     #[arg(long, value_name = "PATH")]
     qmp: Option<PathBuf>,
-    /// The longest that snapshots may stop the guest at a time; tried first while it runs [default: 5s]
+    /// The longest that snapshots may stop the guest at a time; tried first while it runs
+    /// [default: 5s]
     #[arg(long)]
     longest_stop: Option<SimTime>,
-    /// The link of the command that is printed at the end [default: the lab's, or the speed of the host's card]
+    /// The link of the command that is printed at the end [default: the lab's, or the speed of the
+    /// host's card]
     #[arg(long)]
     link: Option<BitRate>,
 }
@@ -55,19 +58,31 @@ pub(super) struct DirtyArgs {
 pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
     // QEMU: MIN_FETCH_DIRTYRATE_TIME_SEC, MAX_FETCH_DIRTYRATE_TIME_SEC.
     if let Some(window) = args.windows.iter().find(|w| !(1..=60).contains(*w)) {
-        return Err(InputError::new("--windows", format!("`{window}`: a window is 1 to 60 whole seconds")).into());
+        return Err(InputError::new(
+            "--windows",
+            format!("`{window}`: a window is 1 to 60 whole seconds"),
+        )
+        .into());
     }
     if !(1..=20).contains(&args.repeats) {
-        return Err(InputError::new("--repeats", format!("`{}`: it takes 1 to 20", args.repeats)).into());
+        return Err(
+            InputError::new("--repeats", format!("`{}`: it takes 1 to 20", args.repeats)).into()
+        );
     }
     let by_qmp = matches!(args.method, Some(Method::Snapshots | Method::Rehearsal));
     if args.qmp.is_some() && !by_qmp {
-        return Err(
-            InputError::new("--qmp", "has no effect here: only snapshots and rehearsal take a QMP socket").into()
-        );
+        return Err(InputError::new(
+            "--qmp",
+            "has no effect here: only snapshots and rehearsal take a QMP socket",
+        )
+        .into());
     }
     if args.longest_stop.is_some() && args.method != Some(Method::Snapshots) {
-        return Err(InputError::new("--longest-stop", "has no effect here: only snapshots stop the guest").into());
+        return Err(InputError::new(
+            "--longest-stop",
+            "has no effect here: only snapshots stop the guest",
+        )
+        .into());
     }
     let mut windows = args.windows.clone();
     windows.sort_unstable();
@@ -82,7 +97,8 @@ pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
         }
         None => (args.connect.clone(), reach(&args.connect), None),
     };
-    let connect = Connect::open(Some(&uri)).map_err(|e| anyhow::anyhow!("{uri} is out of reach: {}", e.message()))?;
+    let connect = Connect::open(Some(&uri))
+        .map_err(|e| anyhow::anyhow!("{uri} is out of reach: {}", e.message()))?;
     let reach = reach.and_then(|reach| here_is(&connect, reach));
     if let Ok(reach) = &reach {
         match undo(reach) {
@@ -101,7 +117,9 @@ pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
         repeats: args.repeats,
         method: args.method,
         qmp: args.qmp.clone(),
-        longest_stop: args.longest_stop.map_or(LONGEST_STOP, |longest| Duration::from_nanos(longest.0)),
+        longest_stop: args
+            .longest_stop
+            .map_or(LONGEST_STOP, |longest| Duration::from_nanos(longest.0)),
     };
     let found = measure(&connect, &reach, &args.domain, &asked, &interrupted, |window| {
         bar.set_position(done);
@@ -113,7 +131,8 @@ pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
         Ok(found) => found,
         Err(error) if interrupted.load(Ordering::Relaxed) => {
             terminal::complain(&format!("{error:#}"));
-            let stands = reach.is_ok_and(|reach| undo(&reach).is_ok_and(|undone| !tell(&undone, &uri)));
+            let stands =
+                reach.is_ok_and(|reach| undo(&reach).is_ok_and(|undone| !tell(&undone, &uri)));
             return Ok(ExitCode::from(if stands { SOME_FAILED } else { INTERRUPTED }));
         }
         Err(error) => return Err(error),
@@ -122,7 +141,8 @@ pub(super) fn run(args: &DirtyArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How commands get to the host, unless libvirt answers for another one than this machine: through a forwarded socket, say.
+/// How commands get to the host, unless libvirt answers for another one than this machine: through
+/// a forwarded socket, say.
 fn here_is(connect: &Connect, reach: Reach) -> anyhow::Result<Reach> {
     let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let theirs = connect.hostname().unwrap_or_default();
@@ -139,7 +159,10 @@ fn here_is(connect: &Connect, reach: Reach) -> anyhow::Result<Reach> {
 fn describe(name: &str, found: &Found, link: Option<BitRate>) -> String {
     let curve = &found.curve;
     let memory = curve.memory.bytes();
-    let mut text = format!("{name}: {memory} of memory, measured by {}\n\nwindow  distinct pages\n", curve.method);
+    let mut text = format!(
+        "{name}: {memory} of memory, measured by {}\n\nwindow  distinct pages\n",
+        curve.method
+    );
     for window in &curve.windows {
         let (least, most) = (window.least.0, window.most.0);
         let range = if least == most { String::new() } else { format!("  ({least} to {most})") };
@@ -155,11 +178,14 @@ fn describe(name: &str, found: &Found, link: Option<BitRate>) -> String {
         ));
     }
     let (measured, fitted) = (curve.workload(), curve.fitted());
-    text.push_str(&format!("\nas measured:  --workload '{measured}'\nas classes:   --workload '{fitted}'\n"));
+    text.push_str(&format!(
+        "\nas measured:  --workload '{measured}'\nas classes:   --workload '{fitted}'\n"
+    ));
     let mut assumed = Vec::new();
     let touched = found.touched.map_or(String::new(), |pages| format!(" --touched {}p", pages.0));
     if found.touched.is_none() {
-        assumed.push("how much of its memory it has touched could not be seen: all of it is assumed");
+        assumed
+            .push("how much of its memory it has touched could not be seen: all of it is assumed");
     }
     let link = link.or(found.card).unwrap_or_else(|| {
         assumed.push("the link is not known: --link 1Gbit/s stands for it");

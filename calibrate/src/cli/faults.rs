@@ -35,12 +35,15 @@ pub(super) struct FaultsArgs {
 
 fn part(text: &str) -> Result<(usize, usize), String> {
     let pair = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-    pair.filter(|(i, n)| (1..=*n).contains(i)).ok_or_else(|| "it takes a part of so many, as 1/2".to_owned())
+    pair.filter(|(i, n)| (1..=*n).contains(i))
+        .ok_or_else(|| "it takes a part of so many, as 1/2".to_owned())
 }
 
 pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
     if !(1..=100_000).contains(&args.runs) {
-        return Err(InputError::new("--runs", format!("`{}`: it takes 1 to 100000", args.runs)).into());
+        return Err(
+            InputError::new("--runs", format!("`{}`: it takes 1 to 100000", args.runs)).into()
+        );
     }
     let mut rows = args.out.as_ref().map_or(Ok(Vec::new()), |file| read_report(file, args.seed))?;
     let wanted = args.only.map_or(1..=args.runs, |only| only..=only);
@@ -54,7 +57,8 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
     // Each trial holds the lab for itself, so that commands can use it between.
     drop(Lab::up_for_me(&name, Series::link())?);
     let series = Series::new(&name, args.seed, &std::env::current_exe()?, &interrupted);
-    let bar = terminal::progress(numbers.len() as u64, "{bar:30} {pos}/{len} trials, {eta} left  {msg}");
+    let bar =
+        terminal::progress(numbers.len() as u64, "{bar:30} {pos}/{len} trials, {eta} left  {msg}");
     let (mut clean, mut failure) = (true, None);
     for number in numbers {
         if interrupted.load(Ordering::Relaxed) {
@@ -73,7 +77,9 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
             // One that was interrupted says nothing.
             Err(_) if interrupted.load(Ordering::Relaxed) => break,
             Err(error) => {
-                failure = Some(error.context(format!("trial {number}: {}, {}", trial.subject, trial.fault)));
+                failure = Some(
+                    error.context(format!("trial {number}: {}, {}", trial.subject, trial.fault)),
+                );
                 break;
             }
         };
@@ -98,7 +104,8 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
             for row in &rows {
                 writer.serialize(row)?;
             }
-            Output::create(file, Care { force: true, ..Care::default() })?.write(&writer.into_inner()?)?;
+            Output::create(file, Care { force: true, ..Care::default() })?
+                .write(&writer.into_inner()?)?;
         }
     }
     bar.finish_and_clear();
@@ -124,7 +131,11 @@ pub(super) fn run(args: &FaultsArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn told(row: &Checked, began: Instant) -> String {
-    let verdict = if row.wrong.is_empty() { "as it should be".to_owned() } else { format!("WRONG: {}", row.wrong) };
+    let verdict = if row.wrong.is_empty() {
+        "as it should be".to_owned()
+    } else {
+        format!("WRONG: {}", row.wrong)
+    };
     format!(
         "trial {}: {}, {} {} ms after its {} ({:.0} s in all)\n  ended: {}: {}\n  next command: {}\n  found: {}; {verdict}\n",
         row.number,

@@ -27,7 +27,8 @@ pub(super) struct FitArgs {
     /// Overwrite a profile that is there
     #[arg(long)]
     force: bool,
-    /// The profile that is believed beforehand, a file or one of `migsim profile`'s names; one that has not seen these runs
+    /// The profile that is believed beforehand, a file or one of `migsim profile`'s names; one
+    /// that has not seen these runs
     #[arg(long, value_name = "PROFILE.toml", default_value = "lab")]
     from: PathBuf,
     #[command(flatten)]
@@ -46,7 +47,8 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
     let prior = terminal::profile(Some(&args.from))?;
     let read = read(&args.runs, &args.disturbance)?;
     read.warn_of_versions(None);
-    let seen: Vec<&str> = prior.fit.iter().flat_map(|fit| &fit.campaigns).map(String::as_str).collect();
+    let seen: Vec<&str> =
+        prior.fit.iter().flat_map(|fit| &fit.campaigns).map(String::as_str).collect();
     if let Some(twice) = read.campaigns.iter().find(|campaign| seen.contains(&campaign.as_str())) {
         terminal::complain(&format!(
             "note: `{}` was fitted to the campaign `{twice}` already, which counts twice now; --from assumed has seen no run",
@@ -60,12 +62,15 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
     let bar = terminal::progress(1000, "{bar:30} {percent} %, {eta} left  fitting");
     let manner = Manner { seed: args.seed, ..Manner::default() };
     let files = args.runs.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
-    let fitted = fit(&read.runs, &prior, manner, &interrupted, &|done| bar.set_position((done * 1000.0) as u64))
-        .with_context(|| files.clone())?;
+    let fitted = fit(&read.runs, &prior, manner, &interrupted, &|done| {
+        bar.set_position((done * 1000.0) as u64)
+    })
+    .with_context(|| files.clone())?;
     bar.finish_and_clear();
     let campaigns: Vec<String> = read.campaigns.into_iter().collect();
     let mut profile = fitted.profile.clone();
-    profile.name = args.name.clone().unwrap_or_else(|| format!("fitted to {}", campaigns.join(", ")));
+    profile.name =
+        args.name.clone().unwrap_or_else(|| format!("fitted to {}", campaigns.join(", ")));
     profile.fit = Some(Provenance {
         date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
         data: read.data,
@@ -77,14 +82,21 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
         at_prior: fitted.at_prior.iter().map(|(key, why)| format!("{key}: {why}")).collect(),
     });
     out.write(profile.to_commented_toml()?.as_bytes())?;
-    prepared.write(&Told::new(describe(&fitted, &args.out), &fitted.estimated, &fitted.estimated))?;
+    prepared.write(&Told::new(
+        describe(&fitted, &args.out),
+        &fitted.estimated,
+        &fitted.estimated,
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn describe(fitted: &Fitted, place: &Path) -> Document {
-    let mut table = Grid::new(&["parameter", "before", "fitted", "standard error", "90 % interval"], 1..);
+    let mut table =
+        Grid::new(&["parameter", "before", "fitted", "standard error", "90 % interval"], 1..);
     for one in &fitted.estimated {
-        let text = |value: f64| if value.abs() >= 1000.0 { format!("{value:.0}") } else { format!("{value:.4}") };
+        let text = |value: f64| {
+            if value.abs() >= 1000.0 { format!("{value:.0}") } else { format!("{value:.4}") }
+        };
         let [low, high] = one.interval.map(text);
         table.row([
             one.key.to_owned(),

@@ -66,7 +66,9 @@ pub(super) fn run(command: &LabCommand) -> anyhow::Result<ExitCode> {
             for name in names {
                 terminal::print(&match Lab::find(&name)? {
                     Some(lab) => describe(&lab),
-                    None => format!("{name}: half taken down; `migcal lab down --name {name}` removes what is left\n"),
+                    None => format!(
+                        "{name}: half taken down; `migcal lab down --name {name}` removes what is left\n"
+                    ),
                 })?;
             }
         }
@@ -99,7 +101,9 @@ pub(super) fn swept() {
                 terminal::complain(&format!("took down the lab `{name}`, whose migcal was killed"));
             }
         }
-        Err(error) => terminal::complain(&format!("a lab of a migcal that was killed does not go: {error:#}")),
+        Err(error) => {
+            terminal::complain(&format!("a lab of a migcal that was killed does not go: {error:#}"))
+        }
     }
 }
 
@@ -110,9 +114,12 @@ fn describe(lab: &Lab) -> String {
         (2, true) => "up, in use",
         (2, false) => "up",
         (_, true) => "in use",
-        _ => "broken: `migcal settle --lab` starts its libvirtd again, `migcal lab down --name` removes it",
+        _ => {
+            "broken: `migcal settle --lab` starts its libvirtd again, `migcal lab down --name` removes it"
+        }
     };
-    let mut text = format!("{}: {standing}, {}, send buffer {}", lab.name(), link.capacity, link.send_buffer);
+    let mut text =
+        format!("{}: {standing}, {}, send buffer {}", lab.name(), link.capacity, link.send_buffer);
     if link.delay > SimTime::ZERO {
         text.push_str(&format!(", {} each way", link.delay));
     }
@@ -124,10 +131,18 @@ fn describe(lab: &Lab) -> String {
         };
         let pids = |pids: Vec<i32>| pids.iter().map(|pid| format!(" {pid}")).collect::<String>();
         let guests = lab.guest_pids(side);
-        let count = if guests.is_empty() { "no guests".to_owned() } else { format!("guests{}", pids(guests)) };
+        let count = if guests.is_empty() {
+            "no guests".to_owned()
+        } else {
+            format!("guests{}", pids(guests))
+        };
         let ssh = lab.sshd_pids(side);
         let ssh = if ssh.is_empty() { String::new() } else { format!(", sshd{}", pids(ssh)) };
-        text.push_str(&format!("  {side:<12} {}, {daemon}, {count}{ssh}, {}\n", side.address(), lab.uri(side)));
+        text.push_str(&format!(
+            "  {side:<12} {}, {daemon}, {count}{ssh}, {}\n",
+            side.address(),
+            lab.uri(side)
+        ));
     }
     text.push_str(&format!("  all of it in {}\n", lab.folder().display()));
     text

@@ -99,7 +99,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Transfer(args) => transfer::run(&args),
         Command::Noise(args) => noise::run(&args),
         Command::Paper(args) => paper::run(&args),
-        Command::Completions { shell } => program::completions::<Cli>(shell).map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => {
+            program::completions::<Cli>(shell).map(|()| ExitCode::SUCCESS)
+        }
         Command::Doctor => doctor(),
         #[cfg(feature = "libvirt")]
         Command::Faults(args) => faults::run(&args),

@@ -29,18 +29,24 @@ pub(super) struct Records {
 /// What counts as disturbed.
 #[derive(Debug, Args)]
 pub(super) struct DisturbanceArgs {
-    /// Leave out runs during which unrelated work took more than this share of the host's processors while something waited for one
+    /// Leave out runs during which unrelated work took more than this share of the host's
+    /// processors while something waited for one
     #[arg(long, value_name = "SHARE", default_value_t = Disturbance::default().above, value_parser = share)]
     pub(super) disturbed_above: f64,
 }
 
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share: &f64| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "it takes a share of the processors, 0 to 1; 1 leaves nothing out".to_owned())
+    share.ok_or_else(|| {
+        "it takes a share of the processors, 0 to 1; 1 leaves nothing out".to_owned()
+    })
 }
 
 /// Reads files of run records; a row that cannot be read ends it.
-pub(super) fn read<P: AsRef<Path>>(files: &[P], disturbance: &DisturbanceArgs) -> anyhow::Result<Records> {
+pub(super) fn read<P: AsRef<Path>>(
+    files: &[P],
+    disturbance: &DisturbanceArgs,
+) -> anyhow::Result<Records> {
     let rule = Disturbance { above: disturbance.disturbed_above };
     let mut hash = Sha256::new();
     let mut read = Records::default();
@@ -55,14 +61,18 @@ pub(super) fn read<P: AsRef<Path>>(files: &[P], disturbance: &DisturbanceArgs) -
         if let Some(error) = errors.first() {
             let mut error = error.clone();
             if errors.len() > 1 {
-                error.reason.push_str(&format!(" (and {} more rows that cannot be read)", errors.len() - 1));
+                error.reason.push_str(&format!(
+                    " (and {} more rows that cannot be read)",
+                    errors.len() - 1
+                ));
             }
             return Err(error.into());
         }
         read.qemu.extend(runs.iter().map(|run| run.case.policy.qemu));
         read.runs.extend(runs);
         collect(&bytes, &mut read);
-        let manifest = std::fs::read_to_string(place.as_ref().with_file_name("manifest.toml")).unwrap_or_default();
+        let manifest = std::fs::read_to_string(place.as_ref().with_file_name("manifest.toml"))
+            .unwrap_or_default();
         if let Ok(manifest) = toml::from_str::<Manifest>(&manifest) {
             read.hosts.extend(manifest.hosts.iter().map(ToString::to_string));
         }
@@ -85,8 +95,8 @@ fn collect(bytes: &[u8], read: &mut Records) {
 }
 
 impl Records {
-    /// Says where versions of QEMU differ among the runs, or from those that a profile was fitted to: rules are of the version, but what
-    /// hosts take is of what was measured.
+    /// Says where versions of QEMU differ among the runs, or from those that a profile was fitted
+    /// to: rules are of the version, but what hosts take is of what was measured.
     pub(super) fn warn_of_versions(&self, profile: Option<&Profile>) {
         if profile.is_none() && self.qemu.len() > 1 {
             let versions: Vec<String> = self.qemu.iter().map(ToString::to_string).collect();

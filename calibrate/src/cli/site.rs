@@ -49,7 +49,10 @@ struct OwnLab(String);
 impl Drop for OwnLab {
     fn drop(&mut self) {
         if let Err(error) = down(&self.0) {
-            terminal::complain(&format!("error: {error:#}; `migcal lab down --name {}` tries again", self.0));
+            terminal::complain(&format!(
+                "error: {error:#}; `migcal lab down --name {}` tries again",
+                self.0
+            ));
         }
     }
 }
@@ -65,7 +68,8 @@ impl SiteArgs {
         self.source.is_none()
     }
 
-    /// The link of the lab as it is now, or as one that is brought up begins; `None`: two servers. The guest's name is checked first of all.
+    /// The link of the lab as it is now, or as one that is brought up begins; `None`: two servers.
+    /// The guest's name is checked first of all.
     pub(super) fn link(&self) -> anyhow::Result<Option<Link>> {
         check_name("--name", &self.name)?;
         match &self.lab {
@@ -75,15 +79,18 @@ impl SiteArgs {
         }
     }
 
-    /// Opens the hosts; a lab is brought up with `link` if none was named. What killed tools have left is put in order, and told.
+    /// Opens the hosts; a lab is brought up with `link` if none was named. What killed tools have
+    /// left is put in order, and told.
     pub(super) fn open(&self, link: Link, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Opened> {
         check_name("--name", &self.name)?;
         swept();
         let mut own_lab = None;
         let site = match (&self.source, &self.destination) {
-            (Some(source), Some(destination)) => {
-                Site::Servers { source: source.clone(), destination: destination.clone(), peer: self.peer.clone() }
-            }
+            (Some(source), Some(destination)) => Site::Servers {
+                source: source.clone(),
+                destination: destination.clone(),
+                peer: self.peer.clone(),
+            },
             _ => {
                 let (lab, in_use) = match &self.lab {
                     Some(name) => {
@@ -109,7 +116,8 @@ impl SiteArgs {
     }
 }
 
-/// Says what was found of measurements that were killed, and put back. Returns whether nothing stands.
+/// Says what was found of measurements that were killed, and put back. Returns whether nothing
+/// stands.
 pub(super) fn tell(undone: &Undone, uri: &str) -> bool {
     for (name, what) in &undone.put_back {
         terminal::complain(&format!("`{name}` is as it was again: {what} when migcal was killed"));
@@ -127,7 +135,8 @@ pub(super) fn tell(undone: &Undone, uri: &str) -> bool {
 pub(super) struct SettleArgs {
     #[command(flatten)]
     site: SiteArgs,
-    /// Of this host alone: put back what a measurement that was killed has left changed of its guests
+    /// Of this host alone: put back what a measurement that was killed has left changed of its
+    /// guests
     #[arg(long, value_name = "URI", conflicts_with_all = ["lab", "source", "destination", "peer"])]
     connect: Option<String>,
 }
@@ -151,9 +160,10 @@ pub(super) fn settle(args: &SettleArgs) -> anyhow::Result<ExitCode> {
     let mut opened = args.site.open(Link::default(), &interrupted)?;
     let settled = migcal::run::settle(&mut opened.hosts, terminal::complain);
     let (text, code) = match &settled {
-        Settled::RunsAt(side) => {
-            (format!("the guest runs at the {side}, {}, and nowhere else", opened.hosts.uri(*side)), ExitCode::SUCCESS)
-        }
+        Settled::RunsAt(side) => (
+            format!("the guest runs at the {side}, {}, and nowhere else", opened.hosts.uri(*side)),
+            ExitCode::SUCCESS,
+        ),
         Settled::Stuck { holder, advice } => {
             let holder = holder.map_or(String::new(), |side| format!("the {side} holds it: "));
             (format!("{holder}{advice}"), ExitCode::from(SOME_FAILED))

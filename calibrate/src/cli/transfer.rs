@@ -38,7 +38,9 @@ pub(super) struct TransferArgs {
 
 pub(super) fn run(args: &TransferArgs) -> anyhow::Result<ExitCode> {
     if let Some(size) = args.sizes.iter().find(|size| **size < 3) {
-        return Err(InputError::new("--sizes", format!("`{size}`: a fit takes 3 runs or more")).into());
+        return Err(
+            InputError::new("--sizes", format!("`{size}`: a fit takes 3 runs or more")).into()
+        );
     }
     let inputs: Vec<&Path> = args.runs.iter().chain(&args.from).map(PathBuf::as_path).collect();
     let prepared = args.outputs.prepare(Care { inputs: &inputs, ..Care::default() })?;
@@ -68,14 +70,22 @@ fn describe(steps: &[Step]) -> Document {
             vec![
                 step.runs.map_or("all".to_owned(), |n| n.to_string()),
                 f.n.to_string(),
-                f.elapsed.map_or_else(dash, |e| format!("{} {}", percent(e.median_rel), percent(e.p90_rel))),
-                f.downtime.map_or_else(dash, |d| format!("{:.0} {:.0}", d.median_abs_ms, d.p90_abs_ms)),
+                f.elapsed.map_or_else(dash, |e| {
+                    format!("{} {}", percent(e.median_rel), percent(e.p90_rel))
+                }),
+                f.downtime
+                    .map_or_else(dash, |d| format!("{:.0} {:.0}", d.median_abs_ms, d.p90_abs_ms)),
                 learnt.into_iter().take(4).map(|(key, _)| *key).collect::<Vec<_>>().join(", "),
             ]
         })
         .collect();
-    let header =
-        ["runs of the new hosts", "predicted", "total time: median 90 %", "downtime, ms: median 90 %", "learnt anew"];
+    let header = [
+        "runs of the new hosts",
+        "predicted",
+        "total time: median 90 %",
+        "downtime, ms: median 90 %",
+        "learnt anew",
+    ];
     let mut table = Grid::new(&header, 1..);
     table.rows = rows;
     let mut out = Document::default();

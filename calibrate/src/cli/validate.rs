@@ -25,10 +25,12 @@ pub(super) struct ValidateArgs {
     /// Run records
     #[arg(required = true, value_name = "RUNS.csv")]
     runs: Vec<PathBuf>,
-    /// The profile that predicts them; with --cross-validate, what fits start from [default: the embedded ones]
+    /// The profile that predicts them; with --cross-validate, what fits start from [default: the
+    /// embedded ones]
     #[arg(long, value_name = "PROFILE.toml")]
     profile: Option<PathBuf>,
-    /// Predict each run by a fit to the others: in so many parts, or `campaigns` to leave out one of them at a time
+    /// Predict each run by a fit to the others: in so many parts, or `campaigns` to leave out one
+    /// of them at a time
     #[arg(long, value_name = "K|campaigns", value_parser = parts)]
     cross_validate: Option<Parts>,
     #[command(flatten)]
@@ -57,16 +59,19 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         read.warn_of_versions(Some(&profile));
     }
     let runs = read.runs;
-    let inputs: Vec<&Path> = args.runs.iter().map(PathBuf::as_path).chain(args.profile.as_deref()).collect();
+    let inputs: Vec<&Path> =
+        args.runs.iter().map(PathBuf::as_path).chain(args.profile.as_deref()).collect();
     let care = Care { inputs: &inputs, ..Care::default() };
     let prepared = args.outputs.prepare(care)?;
-    let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
+    let picture =
+        args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     let page_file = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let judged = match args.cross_validate {
         None => judge(&runs, &profile),
         Some(parts) => {
             let interrupted = terminal::interruptible()?;
-            let bar = terminal::progress(1000, "{bar:30} {percent} %, {eta} left  cross-validating");
+            let bar =
+                terminal::progress(1000, "{bar:30} {percent} %, {eta} left  cross-validating");
             let manner = Manner { seed: args.seed, ..Manner::default() };
             let judged = cross_validate(&runs, &profile, parts, manner, &interrupted, &|done| {
                 bar.set_position((done * 1000.0) as u64);
@@ -103,7 +108,9 @@ fn parts(text: &str) -> Result<Parts, String> {
 
 /// What was seen of the runs, where it lies beside their records.
 fn traces(files: &[PathBuf]) -> BTreeMap<String, Trace> {
-    let texts = files.iter().filter_map(|file| std::fs::read_to_string(file.with_file_name("samples.jsonl")).ok());
+    let texts = files
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(file.with_file_name("samples.jsonl")).ok());
     let mut found = BTreeMap::new();
     for text in texts {
         let traces = text.lines().filter_map(|line| serde_json::from_str::<Trace>(line).ok());
@@ -117,10 +124,15 @@ fn row(name: &str, f: &Figures) -> Vec<String> {
     vec![
         name.to_owned(),
         f.n.to_string(),
-        f.elapsed.map_or_else(dash, |e| [e.median_rel, e.p90_rel, e.p95_rel, e.max_rel].map(percent).join(" ")),
+        f.elapsed.map_or_else(dash, |e| {
+            [e.median_rel, e.p90_rel, e.p95_rel, e.max_rel].map(percent).join(" ")
+        }),
         f.downtime.map_or_else(dash, |d| format!("{:.0} {:.0}", d.median_abs_ms, d.p90_abs_ms)),
-        f.wire_bytes.map_or_else(dash, |b| format!("{} {}", percent(b.median_rel), percent(b.p90_rel))),
-        f.rounds.map_or_else(dash, |r| format!("{} {}", percent(r.exact_share), percent(r.within_one_share))),
+        f.wire_bytes
+            .map_or_else(dash, |b| format!("{} {}", percent(b.median_rel), percent(b.p90_rel))),
+        f.rounds.map_or_else(dash, |r| {
+            format!("{} {}", percent(r.exact_share), percent(r.within_one_share))
+        }),
         format!("{} {}", f.outcome.false_completed, f.outcome.false_not_converged),
     ]
 }
@@ -138,13 +150,27 @@ fn rows(name: &str, f: &Figures) -> Vec<Vec<String>> {
         }
     }
     if let Some(noise) = f.noise {
-        rows.push(scatter(name, noise.elapsed_rel, Some(noise.downtime_abs_ms), Some(noise.same_rounds_share)));
+        rows.push(scatter(
+            name,
+            noise.elapsed_rel,
+            Some(noise.downtime_abs_ms),
+            Some(noise.same_rounds_share),
+        ));
     }
     rows
 }
 
-fn scatter(name: &str, elapsed_rel: f64, downtime_ms: Option<f64>, same_rounds: Option<f64>) -> Vec<String> {
-    let mut row = vec![format!("{name}: scatter of repeats"), String::new(), format!("{:.2} %", elapsed_rel * 100.0)];
+fn scatter(
+    name: &str,
+    elapsed_rel: f64,
+    downtime_ms: Option<f64>,
+    same_rounds: Option<f64>,
+) -> Vec<String> {
+    let mut row = vec![
+        format!("{name}: scatter of repeats"),
+        String::new(),
+        format!("{:.2} %", elapsed_rel * 100.0),
+    ];
     row.push(downtime_ms.map_or(String::new(), |ms| format!("{ms:.0}")));
     row.push(String::new());
     row.push(same_rounds.map_or(String::new(), |share| format!("{} alike", percent(share))));
@@ -166,8 +192,18 @@ fn groups(found: &Report) -> Vec<Group<'_>> {
     let mut all = vec![group("plain pre-copy".to_owned(), &found.top)];
     all.extend(found.by_mode.iter().map(|(name, figures)| group(name.clone(), figures)));
     all.extend(found.by_lever.iter().map(|(name, figures)| group((*name).to_owned(), figures)));
-    all.extend(found.models.iter().map(|(name, figures)| group(format!("model: {name}, all memory"), figures)));
-    all.extend(found.models_fair.iter().map(|(name, figures)| group(format!("model: {name}, fair inputs"), figures)));
+    all.extend(
+        found
+            .models
+            .iter()
+            .map(|(name, figures)| group(format!("model: {name}, all memory"), figures)),
+    );
+    all.extend(
+        found
+            .models_fair
+            .iter()
+            .map(|(name, figures)| group(format!("model: {name}, fair inputs"), figures)),
+    );
     all
 }
 
@@ -240,7 +276,9 @@ fn describe(found: &Report) -> Document {
             if wrong.near_border { "; writes slower or faster by 3 % change it" } else { "" }
         ));
     }
-    lines.extend(found.left_out.iter().map(|(why, count)| format!("Left out: {count} runs: {why}.")));
+    lines.extend(
+        found.left_out.iter().map(|(why, count)| format!("Left out: {count} runs: {why}.")),
+    );
     table.rows = all;
     let mut out = Document::default();
     out.table(table).text(lines.join("\n") + "\n");

@@ -1,5 +1,6 @@
-//! Robust regression of the simulator on run records: maximum a posteriori, by Levenberg and Marquardt's method with
-//! Huber's weights (P. J. Huber, Robust Estimation of a Location Parameter, 1964; D. W. Marquardt, 1963).
+//! Robust regression of the simulator on run records: maximum a posteriori, by Levenberg and
+//! Marquardt's method with Huber's weights (P. J. Huber, Robust Estimation of a Location Parameter,
+//! 1964; D. W. Marquardt, 1963).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,8 +15,8 @@ use super::parameters::Parameter;
 /// What was measured of a run and is compared with its prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Figure {
-    /// libvirt's time_elapsed, less the preparation where that was measured: how long QEMU takes to start differs between days, and must
-    /// not pass for a slower link.
+    /// libvirt's time_elapsed, less the preparation where that was measured: how long QEMU takes to
+    /// start differs between days, and must not pass for a slower link.
     Elapsed,
     /// libvirt's downtime.
     Downtime,
@@ -32,7 +33,8 @@ pub enum Figure {
 }
 
 impl Figure {
-    /// How far runs of one configuration are expected to scatter before it is known: relative, and absolute in ms or bytes.
+    /// How far runs of one configuration are expected to scatter before it is known: relative, and
+    /// absolute in ms or bytes.
     pub(super) fn scatter(self) -> (f64, f64) {
         match self {
             Figure::Elapsed => (0.005, 20.0),
@@ -65,12 +67,15 @@ pub struct Residual {
 const WRONG_VERDICT: f64 = 8.0;
 /// Beyond so many standard deviations a residual counts by its size, not its square.
 const HUBER: f64 = 2.0;
-/// Step of a finite difference, in prior standard deviations: wide enough to reach across the steps that whole iterations make.
+/// Step of a finite difference, in prior standard deviations: wide enough to reach across the steps
+/// that whole iterations make.
 const STEP: f64 = 0.08;
 const MOST_ITERATIONS: usize = 12;
-/// A look along an axis goes so far to either side, in prior standard deviations, in steps of a half.
+/// A look along an axis goes so far to either side, in prior standard deviations, in steps of a
+/// half.
 const REACH: i32 = 5;
-/// Polishing begins with steps of this, in prior standard deviations, and ends with steps below that.
+/// Polishing begins with steps of this, in prior standard deviations, and ends with steps below
+/// that.
 const POLISH_FROM: f64 = 0.4;
 const POLISH_TO: f64 = 0.01;
 
@@ -108,14 +113,20 @@ impl Problem<'_> {
         profile
     }
 
-    /// What is left between the predictions at a position and the runs. The same residuals in the same order, wherever it is.
+    /// What is left between the predictions at a position and the runs. The same residuals in the
+    /// same order, wherever it is.
     pub(super) fn residuals(&self, position: &DVector<f64>) -> Vec<Residual> {
         let profile = self.profile(position);
         self.runs
             .iter()
             .enumerate()
             .flat_map(|(index, run)| {
-                compare(index, run, &RowPrediction::of(&run.case, &profile, Fidelity::Flow), &profile)
+                compare(
+                    index,
+                    run,
+                    &RowPrediction::of(&run.case, &profile, Fidelity::Flow),
+                    &profile,
+                )
             })
             .collect()
     }
@@ -136,12 +147,13 @@ impl Problem<'_> {
     }
 
     fn cost(position: &DVector<f64>, residuals: &[Residual]) -> f64 {
-        let huber = |r: f64| if r.abs() <= HUBER { r * r / 2.0 } else { HUBER * (r.abs() - HUBER / 2.0) };
+        let huber =
+            |r: f64| if r.abs() <= HUBER { r * r / 2.0 } else { HUBER * (r.abs() - HUBER / 2.0) };
         residuals.iter().map(|r| huber(r.value)).sum::<f64>() + position.norm_squared() / 2.0
     }
 
-    /// Looks along each axis in turn for a lower place: where verdicts are wrong the objective is flat, and a search that
-    /// follows the slope stays on the wrong side.
+    /// Looks along each axis in turn for a lower place: where verdicts are wrong the objective is
+    /// flat, and a search that follows the slope stays on the wrong side.
     pub(super) fn along_axes(&self, from: &DVector<f64>) -> DVector<f64> {
         let cost = |position: &DVector<f64>| Self::cost(position, &self.residuals(position));
         let (mut best, mut lowest) = (from.clone(), cost(from));
@@ -163,9 +175,14 @@ impl Problem<'_> {
         best
     }
 
-    /// Goes down from a position along single axes, in steps that become smaller (Hooke and Jeeves 1961): where a sync more or less makes
-    /// steps in the objective, slopes mislead. `None`: interrupted.
-    pub(super) fn polish(&self, from: &DVector<f64>, interrupted: &AtomicBool) -> Option<DVector<f64>> {
+    /// Goes down from a position along single axes, in steps that become smaller (Hooke and Jeeves
+    /// 1961): where a sync more or less makes steps in the objective, slopes mislead. `None`:
+    /// interrupted.
+    pub(super) fn polish(
+        &self,
+        from: &DVector<f64>,
+        interrupted: &AtomicBool,
+    ) -> Option<DVector<f64>> {
         let cost = |position: &DVector<f64>| Self::cost(position, &self.residuals(position));
         let (mut best, mut lowest) = (from.clone(), cost(from));
         let mut reach = POLISH_FROM;
@@ -238,7 +255,12 @@ impl Problem<'_> {
     }
 }
 
-fn compare(index: usize, run: &Observation, prediction: &RowPrediction, profile: &Profile) -> Vec<Residual> {
+fn compare(
+    index: usize,
+    run: &Observation,
+    prediction: &RowPrediction,
+    profile: &Profile,
+) -> Vec<Residual> {
     let offline = prediction.offline_ms.unwrap_or([f64::NAN; 3]);
     let prepare = profile.software.prepare.value.as_millis_f64();
     // An offline run's preparation is the stop of its guest, part of its first phase.
@@ -249,8 +271,16 @@ fn compare(index: usize, run: &Observation, prediction: &RowPrediction, profile:
     };
     let figures = [
         (Figure::Elapsed, elapsed.0.filter(|_| run.offline_ms.is_none()), Some(elapsed.1)),
-        (Figure::Downtime, run.downtime_ms.filter(|_| run.offline_ms.is_none()), prediction.downtime_ms),
-        (Figure::WireBytes, run.wire_bytes.filter(|_| run.offline_ms.is_none()), Some(prediction.wire_bytes)),
+        (
+            Figure::Downtime,
+            run.downtime_ms.filter(|_| run.offline_ms.is_none()),
+            prediction.downtime_ms,
+        ),
+        (
+            Figure::WireBytes,
+            run.wire_bytes.filter(|_| run.offline_ms.is_none()),
+            Some(prediction.wire_bytes),
+        ),
         (Figure::Prepare, prepared, Some(prepare)),
         (Figure::Suspend, run.offline_ms.map(|p| p[0]), Some(offline[0])),
         (Figure::Copy, run.offline_ms.map(|p| p[1]), Some(offline[1])),
@@ -276,7 +306,8 @@ pub(super) fn weight(residual: f64) -> f64 {
     if residual.abs() <= HUBER { 1.0 } else { HUBER / residual.abs() }
 }
 
-/// Curvature of the objective: of the weighted residuals, and of the prior, which is one in every direction.
+/// Curvature of the objective: of the weighted residuals, and of the prior, which is one in every
+/// direction.
 pub(super) fn curvature(jacobian: &DMatrix<f64>, weights: &[f64]) -> DMatrix<f64> {
     let mut weighted = jacobian.clone();
     for (mut row, weight) in weighted.row_iter_mut().zip(weights) {
@@ -297,7 +328,10 @@ pub(super) fn step(
     for i in 0..matrix.nrows() {
         matrix[(i, i)] *= 1.0 + damping;
     }
-    let pull = DVector::from_iterator(residuals.len(), residuals.iter().zip(weights).map(|(r, w)| r.value * w));
+    let pull = DVector::from_iterator(
+        residuals.len(),
+        residuals.iter().zip(weights).map(|(r, w)| r.value * w),
+    );
     let gradient = jacobian.transpose() * pull + position;
     Some(-matrix.cholesky()?.solve(&gradient))
 }

@@ -125,11 +125,16 @@ pub fn fit(
         done += 1.0;
         progress(done / searches);
     })?;
-    // What the runs say nothing about goes back to its prior, and what cannot be told apart; the others are sought again.
+    // What the runs say nothing about goes back to its prior, and what cannot be told apart; the
+    // others are sought again.
     while let Some(dropped) = unidentified(&best, &free) {
         let is_kept = |parameter: &Parameter| dropped.iter().all(|(key, _)| parameter.key != *key);
-        let kept: Vec<f64> =
-            free.iter().zip(&best.position).filter(|(parameter, _)| is_kept(parameter)).map(|(_, at)| *at).collect();
+        let kept: Vec<f64> = free
+            .iter()
+            .zip(&best.position)
+            .filter(|(parameter, _)| is_kept(parameter))
+            .map(|(_, at)| *at)
+            .collect();
         free.retain(is_kept);
         at_prior.extend(dropped);
         if free.is_empty() {
@@ -154,7 +159,8 @@ pub fn fit(
             key: parameter.key,
             value: [parameter.value(prior), parameter.value(&profile)],
             error: (at(best.position[index] + spread) - at(best.position[index])).abs(),
-            // One step from the estimate may stop at a bound that lies beside it: what is found is possible.
+            // One step from the estimate may stop at a bound that lies beside it: what is found is
+            // possible.
             interval: [
                 at(positions.quantile(0.05).min(best.position[index])),
                 at(positions.quantile(0.95).max(best.position[index])),
@@ -185,14 +191,16 @@ fn reason_against(run: &Observation) -> Option<&'static str> {
 }
 
 fn enough(left_out: &[(String, &str)], used: &[Observation]) -> Result<(), FitError> {
-    let configurations: std::collections::BTreeSet<&str> = used.iter().map(|run| run.configuration.as_str()).collect();
+    let configurations: std::collections::BTreeSet<&str> =
+        used.iter().map(|run| run.configuration.as_str()).collect();
     if used.len() < FEWEST_RUNS || configurations.len() < FEWEST_CONFIGURATIONS {
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
         for (_, why) in left_out {
             *reasons.entry(why).or_default() += 1;
         }
         let without = |(why, count): (&str, usize)| {
-            let hint = if why == DISTURBED { " (--disturbed-above says from where on)" } else { "" };
+            let hint =
+                if why == DISTURBED { " (--disturbed-above says from where on)" } else { "" };
             format!(", {count} {why}{hint}")
         };
         return Err(FitError::TooLittle(format!(
@@ -207,8 +215,8 @@ fn enough(left_out: &[(String, &str)], used: &[Observation]) -> Result<(), FitEr
     Ok(())
 }
 
-/// The lowest place found from `from`, from places around it, and then from places around the best so far: where a sync more or less makes
-/// steps in the objective, it has many valleys.
+/// The lowest place found from `from`, from places around it, and then from places around the best
+/// so far: where a sync more or less makes steps in the objective, it has many valleys.
 fn search(
     problem: &Problem,
     from: &DVector<f64>,
@@ -226,8 +234,11 @@ fn search(
     let mut best = descend(from.clone()).ok_or(FitError::Interrupted)?;
     progress();
     for start in 1..starts {
-        let (centre, spread) =
-            if 2 * start < starts { (from, SPREAD_OF_STARTS) } else { (&best.position, SPREAD_NEARBY) };
+        let (centre, spread) = if 2 * start < starts {
+            (from, SPREAD_OF_STARTS)
+        } else {
+            (&best.position, SPREAD_NEARBY)
+        };
         let near = centre.map(|x| x + spread * (2.0 * rng.random::<f64>() - 1.0));
         let found = descend(near).ok_or(FitError::Interrupted)?;
         if found.cost < best.cost {
@@ -243,20 +254,30 @@ fn unidentified(best: &Estimate, free: &[Parameter]) -> Option<Vec<(&'static str
     let weights: Vec<f64> = best.residuals.iter().map(|r| weight(r.value)).collect();
     let covariance = curvature(&best.jacobian, &weights).cholesky()?.inverse();
     let spread = |i: usize| covariance[(i, i)].sqrt();
-    // One that nothing depends on has all of its prior's width left. Where several are wide because they go together, the
-    // widest goes, and the others are looked at again.
+    // One that nothing depends on has all of its prior's width left. Where several are wide because
+    // they go together, the widest goes, and the others are looked at again.
     let unseen: Vec<usize> = (0..free.len()).filter(|i| spread(*i) > UNSEEN).collect();
-    let widest = (0..free.len()).max_by(|a, b| spread(*a).total_cmp(&spread(*b))).filter(|i| spread(*i) > UNINFORMED);
+    let widest = (0..free.len())
+        .max_by(|a, b| spread(*a).total_cmp(&spread(*b)))
+        .filter(|i| spread(*i) > UNINFORMED);
     let dropped = if unseen.is_empty() { widest.into_iter().collect() } else { unseen };
     if !dropped.is_empty() {
-        return Some(dropped.into_iter().map(|i| (free[i].key, "the runs say nothing about it".to_owned())).collect());
+        return Some(
+            dropped
+                .into_iter()
+                .map(|i| (free[i].key, "the runs say nothing about it".to_owned()))
+                .collect(),
+        );
     }
     for i in 0..free.len() {
         for j in 0..i {
             let correlation = covariance[(i, j)] / (spread(i) * spread(j));
             if correlation.abs() > INSEPARABLE {
                 let (worse, other) = if spread(i) > spread(j) { (i, j) } else { (j, i) };
-                let why = format!("the runs cannot tell it from {} (correlation {correlation:.2})", free[other].key);
+                let why = format!(
+                    "the runs cannot tell it from {} (correlation {correlation:.2})",
+                    free[other].key
+                );
                 return Some(vec![(free[worse].key, why)]);
             }
         }
@@ -264,9 +285,15 @@ fn unidentified(best: &Estimate, free: &[Parameter]) -> Option<Vec<(&'static str
     None
 }
 
-/// Resamples configurations, and takes one step of the regression for each resample, from the estimate (a linearised
-/// cluster bootstrap): repeats stay together, for they share what the model does not know of their configuration.
-fn bootstrap(problem: &Problem, best: &Estimate, resamples: usize, rng: &mut ChaCha8Rng) -> Vec<DVector<f64>> {
+/// Resamples configurations, and takes one step of the regression for each resample, from the
+/// estimate (a linearised cluster bootstrap): repeats stay together, for they share what the model
+/// does not know of their configuration.
+fn bootstrap(
+    problem: &Problem,
+    best: &Estimate,
+    resamples: usize,
+    rng: &mut ChaCha8Rng,
+) -> Vec<DVector<f64>> {
     let mut clusters: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (row, residual) in best.residuals.iter().enumerate() {
         clusters.entry(problem.runs[residual.run].configuration.as_str()).or_default().push(row);
@@ -280,7 +307,10 @@ fn bootstrap(problem: &Problem, best: &Estimate, resamples: usize, rng: &mut Cha
                     weights[row] += weight(best.residuals[row].value);
                 }
             }
-            Some(&best.position + step(&best.jacobian, &best.residuals, &weights, &best.position, 0.0)?)
+            Some(
+                &best.position
+                    + step(&best.jacobian, &best.residuals, &weights, &best.position, 0.0)?,
+            )
         })
         .collect()
 }
@@ -291,8 +321,9 @@ const FEWEST_OF_A_CAMPAIGN: usize = 10;
 /// Parts into which runs are dealt to see how far predictions of unseen ones are off.
 const FOLDS: usize = 5;
 
-/// How wide intervals have to be to hold as often as they say: quantiles of the errors, over the scatter expected, of
-/// predictions of runs that the fit behind them had not seen (cross-conformal prediction: Vovk 2015). `None`: too few runs.
+/// How wide intervals have to be to hold as often as they say: quantiles of the errors, over the
+/// scatter expected, of predictions of runs that the fit behind them had not seen (cross-conformal
+/// prediction: Vovk 2015). `None`: too few runs.
 fn intervals(
     runs: &[Observation],
     prior: &Profile,
@@ -300,21 +331,27 @@ fn intervals(
     interrupted: &AtomicBool,
 ) -> Result<Option<Intervals>, FitError> {
     let inner = Manner { starts: 1, intervals: false, ..manner };
-    let unseen = |parts: Parts| match cross_validate(runs, prior, parts, inner, interrupted, &|_| {}) {
-        Err(FitError::TooLittle(_)) => Ok(Vec::new()),
-        result => result,
-    };
+    let unseen =
+        |parts: Parts| match cross_validate(runs, prior, parts, inner, interrupted, &|_| {}) {
+            Err(FitError::TooLittle(_)) => Ok(Vec::new()),
+            result => result,
+        };
     let judged = unseen(Parts::Configurations(FOLDS))?;
     let of = |mode: Mode| widths(judged.iter().filter(|one| one.run.case.policy.mode == mode));
-    // A prediction is for hours that no run is of: where there are several campaigns of plain pre-copy, each is predicted
-    // from the others. Modes and levers that one campaign alone has cannot be.
+    // A prediction is for hours that no run is of: where there are several campaigns of plain
+    // pre-copy, each is predicted from the others. Modes and levers that one campaign alone has
+    // cannot be.
     let mut plain: BTreeMap<&str, usize> = BTreeMap::new();
     for run in runs.iter().filter(|run| is_plain(run)) {
         *plain.entry(&run.campaign).or_default() += 1;
     }
-    let precopy = if plain.values().filter(|count| **count >= FEWEST_OF_A_CAMPAIGN).count() >= FEWEST_CAMPAIGNS {
+    let precopy = if plain.values().filter(|count| **count >= FEWEST_OF_A_CAMPAIGN).count()
+        >= FEWEST_CAMPAIGNS
+    {
         let by_campaign = unseen(Parts::Campaigns)?;
-        let levers = judged.iter().filter(|one| one.run.case.policy.mode == Mode::Precopy && !is_plain(&one.run));
+        let levers = judged
+            .iter()
+            .filter(|one| one.run.case.policy.mode == Mode::Precopy && !is_plain(&one.run));
         widths(by_campaign.iter().filter(|one| is_plain(&one.run)).chain(levers))
     } else {
         of(Mode::Precopy)
@@ -338,14 +375,18 @@ fn widths<'a>(judged: impl Iterator<Item = &'a Judged>) -> Option<Widths> {
     Some(Widths { elapsed_50, elapsed_90, downtime_50, downtime_90 })
 }
 
-/// The scores that 50 % and 90 % of new ones stay below: the k-th smallest of n, k = (n + 1) p rounded up. `None`: n is too small for that.
+/// The scores that 50 % and 90 % of new ones stay below: the k-th smallest of n, k = (n + 1) p
+/// rounded up. `None`: n is too small for that.
 fn conformal(scores: &mut [f64]) -> Option<[f64; 2]> {
     scores.sort_by(f64::total_cmp);
-    let at = |p: f64| scores.get((((scores.len() + 1) as f64 * p).ceil() as usize).checked_sub(1)?).copied();
+    let at = |p: f64| {
+        scores.get((((scores.len() + 1) as f64 * p).ceil() as usize).checked_sub(1)?).copied()
+    };
     Some([at(0.5)?, at(0.9)?])
 }
 
-/// What is left between predictions and runs, as the profile's noise: the expected scatter of each figure, scaled to what was found.
+/// What is left between predictions and runs, as the profile's noise: the expected scatter of each
+/// figure, scaled to what was found.
 fn fit_noise(profile: &mut Profile, runs: &[Observation], best: &Estimate) {
     let scale = |figure: Figure| {
         let left: Vec<f64> = best
@@ -359,10 +400,12 @@ fn fit_noise(profile: &mut Profile, runs: &[Observation], best: &Estimate) {
     };
     if let Some(elapsed) = scale(Figure::Elapsed) {
         let (relative, absolute) = Figure::Elapsed.scatter();
-        let prepare = scale(Figure::Prepare)
-            .map_or(0.0, |scale| scale * Figure::Prepare.sigma(profile.software.prepare.value.as_millis_f64()));
+        let prepare = scale(Figure::Prepare).map_or(0.0, |scale| {
+            scale * Figure::Prepare.sigma(profile.software.prepare.value.as_millis_f64())
+        });
         profile.noise.elapsed_relative = Param::exact(elapsed * relative);
-        profile.noise.elapsed = Param::exact(SimTime::from_secs_f64((elapsed * absolute).hypot(prepare) / 1e3));
+        profile.noise.elapsed =
+            Param::exact(SimTime::from_secs_f64((elapsed * absolute).hypot(prepare) / 1e3));
     }
     if let Some(scale) = scale(Figure::Downtime) {
         let (relative, absolute) = Figure::Downtime.scatter();

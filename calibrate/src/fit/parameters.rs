@@ -1,4 +1,5 @@
-//! What a fit may change in a profile, and how far it believes the profile before it has seen a run.
+//! What a fit may change in a profile, and how far it believes the profile before it has seen a
+//! run.
 
 use migsim_models::profile::{FIELDS, Field, Profile};
 
@@ -25,8 +26,8 @@ const LEAST: f64 = 1e-6;
 /// A factor of two.
 const FACTOR_OF_TWO: Prior = Prior::Log(0.7);
 
-/// What is fitted, and what is believed before. What is not here stays as it is: QEMU's setup, the parts of the stop that
-/// are too short to be told apart, and what no run of ours can show.
+/// What is fitted, and what is believed before. What is not here stays as it is: QEMU's setup, the
+/// parts of the stop that are too short to be told apart, and what no run of ours can show.
 const FITTED: [(&str, Prior); 27] = [
     ("software.prepare", FACTOR_OF_TWO),
     ("software.round", FACTOR_OF_TWO),
@@ -61,7 +62,10 @@ const FITTED: [(&str, Prior); 27] = [
 /// All parameters that are fitted.
 pub fn parameters() -> Vec<Parameter> {
     let find = |key: &str| FIELDS.iter().find(|field| field.key == key);
-    FITTED.iter().filter_map(|(key, prior)| Some(Parameter { key, field: *find(key)?, prior: *prior })).collect()
+    FITTED
+        .iter()
+        .filter_map(|(key, prior)| Some(Parameter { key, field: *find(key)?, prior: *prior }))
+        .collect()
 }
 
 impl Parameter {
@@ -81,7 +85,13 @@ impl Parameter {
     }
 
     /// Puts that value into a profile, with a standard error of `spread` in the same measure.
-    pub fn place(&self, profile: &mut Profile, prior: &Profile, position: f64, spread: Option<f64>) {
+    pub fn place(
+        &self,
+        profile: &mut Profile,
+        prior: &Profile,
+        position: f64,
+        spread: Option<f64>,
+    ) {
         let value = self.value_at(prior, position);
         let error = spread.map(|spread| match self.prior {
             Prior::Log(width) => value * width * spread,

@@ -1,5 +1,5 @@
-//! The guest's heartbeat, heard outside: a byte every 4 ms from its second serial port, stamped by one clock whichever
-//! host it runs at.
+//! The guest's heartbeat, heard outside: a byte every 4 ms from its second serial port, stamped by
+//! one clock whichever host it runs at.
 
 use std::fs::File;
 use std::net::UdpSocket;
@@ -29,11 +29,13 @@ pub(super) struct Beats {
 /// How soon an ear notices that it is to close.
 const NOTICES: Duration = Duration::from_millis(20);
 
-/// What fills the receiver of the guest's serial port, from which nobody reads: QEMU then asks its socket for nothing more.
+/// What fills the receiver of the guest's serial port, from which nobody reads: QEMU then asks its
+/// socket for nothing more.
 ///
-/// When nobody listens any more the kernel tells QEMU that its beats are refused. That wakes its main loop to read (`chardev/char-udp.c`,
-/// `udp_chr_read`); but the next beat, sent by a vCPU's thread, may take the error away first, and then the read waits for ever, and
-/// with it everything that QEMU's main loop does (seen: a guest that ran and answered nothing).
+/// When nobody listens any more the kernel tells QEMU that its beats are refused. That wakes its
+/// main loop to read (`chardev/char-udp.c`, `udp_chr_read`); but the next beat, sent by a vCPU's
+/// thread, may take the error away first, and then the read waits for ever, and with it everything
+/// that QEMU's main loop does (seen: a guest that ran and answered nothing).
 const STOPPER: [u8; 64] = [0; 64];
 
 impl Beats {
@@ -51,7 +53,8 @@ impl Beats {
 
     fn open(&mut self, namespace: Option<&Path>, port: u16) -> anyhow::Result<()> {
         let namespace = namespace.map(Path::to_owned);
-        // A thread may change its network namespace, and a socket stays in the one where it was opened.
+        // A thread may change its network namespace, and a socket stays in the one where it was
+        // opened.
         let socket = std::thread::spawn(move || -> anyhow::Result<UdpSocket> {
             let address = match &namespace {
                 Some(path) => {

@@ -1,4 +1,5 @@
-//! The calls to libvirt that the virt crate leaves out, and typed parameters read so that C's memory stays C's.
+//! The calls to libvirt that the virt crate leaves out, and typed parameters read so that C's
+//! memory stays C's.
 #![expect(unsafe_code, reason = "libvirt is a C library")]
 
 use std::ffi::{CStr, CString, c_int, c_uint, c_void};
@@ -75,11 +76,20 @@ pub(crate) fn job_stats(domain: &Domain, completed: bool) -> Result<Option<JobSt
     let mut kind: c_int = 0;
     let mut params: sys::virTypedParameterPtr = ptr::null_mut();
     let mut count: c_int = 0;
-    let flags =
-        if completed { sys::VIR_DOMAIN_JOB_STATS_COMPLETED | sys::VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED } else { 0 };
+    let flags = if completed {
+        sys::VIR_DOMAIN_JOB_STATS_COMPLETED | sys::VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
+    } else {
+        0
+    };
     // SAFETY: the domain is alive; libvirt allocates the parameters and we give them back to it.
     unsafe {
-        checked(sys::virDomainGetJobStats(domain.as_ptr(), &mut kind, &mut params, &mut count, flags))?;
+        checked(sys::virDomainGetJobStats(
+            domain.as_ptr(),
+            &mut kind,
+            &mut params,
+            &mut count,
+            flags,
+        ))?;
         let stats = numbers(params, usize::try_from(count).unwrap_or(0));
         sys::virTypedParamsFree(params, count);
         Ok((kind != sys::VIR_DOMAIN_JOB_NONE as c_int).then_some(stats))
@@ -115,10 +125,16 @@ pub(crate) fn start_dirty_rate(domain: &Domain, seconds: u32, mode: c_uint) -> R
 /// The domain's figures on its dirty-page rate, by libvirt's names.
 pub(crate) fn dirty_rate(domain: &Domain) -> Result<JobStats, Error> {
     let mut records: *mut sys::virDomainStatsRecordPtr = ptr::null_mut();
-    // SAFETY: the domain is alive, the list ends with null; libvirt allocates the records and we give them back to it.
+    // SAFETY: the domain is alive, the list ends with null; libvirt allocates the records and we
+    // give them back to it.
     unsafe {
         let mut domains = [domain.as_ptr(), ptr::null_mut()];
-        let count = sys::virDomainListGetStats(domains.as_mut_ptr(), sys::VIR_DOMAIN_STATS_DIRTYRATE, &mut records, 0);
+        let count = sys::virDomainListGetStats(
+            domains.as_mut_ptr(),
+            sys::VIR_DOMAIN_STATS_DIRTYRATE,
+            &mut records,
+            0,
+        );
         checked(count)?;
         let stats = if count > 0 {
             let record = &**records;
@@ -147,7 +163,12 @@ type Callback = sys::virConnectDomainEventGenericCallback;
 type OnIteration = sys::virConnectDomainEventMigrationIterationCallback;
 type OnCompleted = sys::virConnectDomainEventJobCompletedCallback;
 
-unsafe extern "C" fn on_iteration(_: sys::virConnectPtr, _: sys::virDomainPtr, iteration: c_int, opaque: *mut c_void) {
+unsafe extern "C" fn on_iteration(
+    _: sys::virConnectPtr,
+    _: sys::virDomainPtr,
+    iteration: c_int,
+    opaque: *mut c_void,
+) {
     // SAFETY: `opaque` is the sender that `listen` has handed over, freed by `free_sender` alone.
     let sender = unsafe { &*opaque.cast::<Sender<Event>>() };
     let _ = sender.send(Event::Iteration(u64::try_from(iteration).unwrap_or(0)));
@@ -161,13 +182,15 @@ unsafe extern "C" fn on_completed(
     opaque: *mut c_void,
 ) {
     // SAFETY: as above; the parameters are libvirt's and valid during the call.
-    let (sender, stats) =
-        unsafe { (&*opaque.cast::<Sender<Event>>(), numbers(params, usize::try_from(count).unwrap_or(0))) };
+    let (sender, stats) = unsafe {
+        (&*opaque.cast::<Sender<Event>>(), numbers(params, usize::try_from(count).unwrap_or(0)))
+    };
     let _ = sender.send(Event::Completed(stats));
 }
 
 unsafe extern "C" fn free_sender(opaque: *mut c_void) {
-    // SAFETY: made by Box::into_raw in `listen`; libvirt calls this once, when nobody uses it any more.
+    // SAFETY: made by Box::into_raw in `listen`; libvirt calls this once, when nobody uses it any
+    // more.
     drop(unsafe { Box::from_raw(opaque.cast::<Sender<Event>>()) });
 }
 
@@ -187,17 +210,24 @@ impl Drop for Listening {
 }
 
 /// Sends what libvirt tells about a domain to `sender`.
-pub(crate) fn listen(connect: &Connect, domain: &Domain, sender: &Sender<Event>) -> Result<Listening, Error> {
+pub(crate) fn listen(
+    connect: &Connect,
+    domain: &Domain,
+    sender: &Sender<Event>,
+) -> Result<Listening, Error> {
     let mut listening = Listening { connect: connect.clone(), ids: Vec::new() };
-    // SAFETY: libvirt calls each function with the arguments that its event id stands for, as its own macro
-    // VIR_DOMAIN_EVENT_CALLBACK casts them.
+    // SAFETY: libvirt calls each function with the arguments that its event id stands for, as its
+    // own macro VIR_DOMAIN_EVENT_CALLBACK casts them.
     let callbacks: [(sys::virDomainEventID, Callback); 2] = unsafe {
         [
             (
                 sys::VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION,
                 std::mem::transmute::<OnIteration, Callback>(Some(on_iteration)),
             ),
-            (sys::VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, std::mem::transmute::<OnCompleted, Callback>(Some(on_completed))),
+            (
+                sys::VIR_DOMAIN_EVENT_ID_JOB_COMPLETED,
+                std::mem::transmute::<OnCompleted, Callback>(Some(on_completed)),
+            ),
         ]
     };
     for (id, callback) in callbacks {

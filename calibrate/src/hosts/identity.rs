@@ -28,8 +28,8 @@ impl Identity {
         Ok(Identity { uuid, name, qemu_user })
     }
 
-    /// Why two hosts are one, if they are: by libvirt's own checks before a migration (`src/qemu/qemu_migration_cookie.c`,
-    /// `qemuMigrationCookieXMLParse`).
+    /// Why two hosts are one, if they are: by libvirt's own checks before a migration
+    /// (`src/qemu/qemu_migration_cookie.c`, `qemuMigrationCookieXMLParse`).
     pub(super) fn is(&self, other: &Identity) -> Option<String> {
         if self.uuid == other.uuid {
             Some(format!("libvirt's id of both is {}", self.uuid))
@@ -46,7 +46,8 @@ impl Identity {
 
 fn read_capabilities(xml: &str) -> anyhow::Result<(String, (u32, u32))> {
     let document = Document::parse(xml).context("a host's capabilities")?;
-    let host = child(document.root_element(), "host").context("a host's capabilities do not speak of the host")?;
+    let host = child(document.root_element(), "host")
+        .context("a host's capabilities do not speak of the host")?;
     let uuid = child(host, "uuid").and_then(|node| node.text()).context("a host has no id")?;
     // As <secmodel><model>dac</model><baselabel type='kvm'>+64055:+64055</baselabel>...
     let label = host
@@ -56,7 +57,10 @@ fn read_capabilities(xml: &str) -> anyhow::Result<(String, (u32, u32))> {
         .find_map(|node| child(node, "baselabel")?.text());
     let ids = label.and_then(|label| {
         let (user, group) = label.split_once(':')?;
-        Some((user.trim_start_matches('+').parse().ok()?, group.trim_start_matches('+').parse().ok()?))
+        Some((
+            user.trim_start_matches('+').parse().ok()?,
+            group.trim_start_matches('+').parse().ok()?,
+        ))
     });
     Ok((uuid.trim().to_owned(), ids.unwrap_or((0, 0))))
 }
@@ -129,7 +133,8 @@ mod tests {
 
     #[test]
     fn two_names_of_one_host_are_refused() {
-        let refused = |a, b| refuse_same_host([&a, &b], ["qemu:///system", "qemu+ssh://alias/system"]);
+        let refused =
+            |a, b| refuse_same_host([&a, &b], ["qemu:///system", "qemu+ssh://alias/system"]);
         assert!(refused(host("1", "a"), host("2", "b")).is_ok());
         for (a, b) in [(host("1", "a"), host("1", "b")), (host("1", "a"), host("2", "a"))] {
             let error = refused(a, b).unwrap_err().to_string();
@@ -140,10 +145,14 @@ mod tests {
     #[test]
     fn a_hosts_id_and_qemus_user_are_read() {
         let dac = "<secmodel><model>dac</model><doi>0</doi><baselabel type='kvm'>+64055:+108</baselabel></secmodel>";
-        let xml =
-            |models: &str| format!("<capabilities><host><uuid> u-1 </uuid>{models}</host><guest/></capabilities>");
+        let xml = |models: &str| {
+            format!("<capabilities><host><uuid> u-1 </uuid>{models}</host><guest/></capabilities>")
+        };
         let apparmor = "<secmodel><model>apparmor</model></secmodel>";
-        assert_eq!(read_capabilities(&xml(&format!("{apparmor}{dac}"))).unwrap(), ("u-1".to_owned(), (64055, 108)));
+        assert_eq!(
+            read_capabilities(&xml(&format!("{apparmor}{dac}"))).unwrap(),
+            ("u-1".to_owned(), (64055, 108))
+        );
         assert_eq!(read_capabilities(&xml("")).unwrap().1, (0, 0));
         assert!(read_capabilities("<capabilities/>").is_err());
     }

@@ -29,7 +29,8 @@ use crate::linux;
 use crate::plan::{Kind, RunPlan};
 use crate::reach::{Place, Reach, bracketed};
 
-/// A frame of 1500 bytes carries 1448 of TCP's payload; a shaper counts it as 1514, Ethernet as 1538 with its gap.
+/// A frame of 1500 bytes carries 1448 of TCP's payload; a shaper counts it as 1514, Ethernet as
+/// 1538 with its gap.
 const FRAME_PAYLOAD: f64 = 1448.0;
 const ETHERNET_FRAME: f64 = 1538.0;
 /// How long a link is measured, and how often one that is not known.
@@ -58,7 +59,8 @@ pub enum Site {
         source: String,
         /// The tool's URI of the destination.
         destination: String,
-        /// The destination's URI as the source reaches it; `None`: the same without the tool's own `command`.
+        /// The destination's URI as the source reaches it; `None`: the same without the tool's own
+        /// `command`.
         peer: Option<String>,
     },
 }
@@ -67,7 +69,8 @@ pub enum Site {
 pub struct LibvirtHosts {
     site: Site,
     name: String,
-    /// What its name and those of guests moved beside it begin with: they are no strangers to each other.
+    /// What its name and those of guests moved beside it begin with: they are no strangers to each
+    /// other.
     family: String,
     uuid: String,
     connects: [Option<Connect>; 2],
@@ -93,7 +96,10 @@ pub struct LibvirtHosts {
 
 impl std::fmt::Debug for LibvirtHosts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LibvirtHosts").field("site", &self.site).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("LibvirtHosts")
+            .field("site", &self.site)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,9 +107,13 @@ impl LibvirtHosts {
     /// The hosts of a site; the guest between them is called `name`.
     ///
     /// # Errors
-    /// Both are the same host, which is found out before anything is done; a host is out of reach, or has a domain of that name that is not
-    /// migcal's.
-    pub fn open(site: Site, name: &str, interrupted: &Arc<AtomicBool>) -> anyhow::Result<LibvirtHosts> {
+    /// Both are the same host, which is found out before anything is done; a host is out of reach,
+    /// or has a domain of that name that is not migcal's.
+    pub fn open(
+        site: Site,
+        name: &str,
+        interrupted: &Arc<AtomicBool>,
+    ) -> anyhow::Result<LibvirtHosts> {
         ffi::start_event_loop();
         let mut hosts = LibvirtHosts {
             site,
@@ -146,7 +156,9 @@ impl LibvirtHosts {
             hosts.check_ours(side)?;
             let reach = hosts.reach(side)?;
             if reach.which("python3").is_none() {
-                bail!("there is no python3 {reach}, which a run needs there; `apt-get install python3` installs it");
+                bail!(
+                    "there is no python3 {reach}, which a run needs there; `apt-get install python3` installs it"
+                );
             }
             hosts.undone[side.index()] = undo(&reach)?;
         }
@@ -168,8 +180,9 @@ impl LibvirtHosts {
 
     /// Removes what a host's libvirt knows of the guest, which does not run.
     ///
-    /// Where post-copy was torn by the end of the source's QEMU, libvirt (9.0) keeps the migration's job for a recovery that cannot come, and
-    /// everybody else from the guest: only a new daemon knows better. Guests do not end with their daemon.
+    /// Where post-copy was torn by the end of the source's QEMU, libvirt (9.0) keeps the
+    /// migration's job for a recovery that cannot come, and everybody else from the guest: only
+    /// a new daemon knows better. Guests do not end with their daemon.
     fn undefine(&mut self, side: Side) -> anyhow::Result<()> {
         let Some(domain) = self.find(side)? else { return Ok(()) };
         let what = format!("removing the guest from the {side}");
@@ -229,9 +242,15 @@ impl LibvirtHosts {
             Site::Servers { peer: Some(peer), .. } => Ok(peer.clone()),
             Site::Servers { destination, .. } => {
                 let (base, query) = destination.split_once('?').unwrap_or((destination, ""));
-                let kept: Vec<&str> =
-                    query.split('&').filter(|p| !p.is_empty() && !p.starts_with("command=")).collect();
-                Ok(if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) })
+                let kept: Vec<&str> = query
+                    .split('&')
+                    .filter(|p| !p.is_empty() && !p.starts_with("command="))
+                    .collect();
+                Ok(if kept.is_empty() {
+                    base.to_owned()
+                } else {
+                    format!("{base}?{}", kept.join("&"))
+                })
             }
         }
     }
@@ -249,10 +268,12 @@ impl LibvirtHosts {
 
     fn connect(&mut self, side: Side) -> anyhow::Result<&Connect> {
         let slot = side.index();
-        let alive = self.connects[slot].as_ref().is_some_and(|connect| connect.is_alive().unwrap_or(false));
+        let alive =
+            self.connects[slot].as_ref().is_some_and(|connect| connect.is_alive().unwrap_or(false));
         if !alive {
             let uri = self.tool_uri(side);
-            let connect = Connect::open(Some(&uri)).doing(format!("the {side}, {uri}, is out of reach"))?;
+            let connect =
+                Connect::open(Some(&uri)).doing(format!("the {side}, {uri}, is out of reach"))?;
             // A host that has vanished is noticed within 20 s.
             let _ = connect.set_keep_alive(5, 3);
             let identity = Identity::of(&connect)?;
@@ -261,7 +282,10 @@ impl LibvirtHosts {
                 && known.uuid != identity.uuid
             {
                 self.identities[slot] = Some(known);
-                bail!("{uri} leads to another host now than before, `{}`; nothing is done there", identity.name);
+                bail!(
+                    "{uri} leads to another host now than before, `{}`; nothing is done there",
+                    identity.name
+                );
             }
             self.connects[slot] = Some(connect);
         }
@@ -287,19 +311,33 @@ impl LibvirtHosts {
     fn check_ours(&mut self, side: Side) -> anyhow::Result<()> {
         let (name, uuid) = (self.name.clone(), self.uuid.clone());
         let Ok(domain) = self.connect(side)?.lookup_domain_by_name(&name) else { return Ok(()) };
-        let ours = domain.uuid_string().is_ok_and(|id| id == uuid) && Described::of(&domain).is_ok_and(|it| it.ours);
+        let ours = domain.uuid_string().is_ok_and(|id| id == uuid)
+            && Described::of(&domain).is_ok_and(|it| it.ours);
         if !ours {
-            bail!("the {side} has a domain `{name}` that migcal has not made; give the guest another --name");
+            bail!(
+                "the {side} has a domain `{name}` that migcal has not made; give the guest another --name"
+            );
         }
         Ok(())
     }
 
     /// Where files of guests lie at a host: root's own, and what QEMU makes as its own user.
     fn make_folders(&mut self, side: Side) -> anyhow::Result<()> {
-        let (user, group) = self.identities[side.index()].as_ref().map_or((0, 0), |identity| identity.qemu_user);
+        let (user, group) =
+            self.identities[side.index()].as_ref().map_or((0, 0), |identity| identity.qemu_user);
         let reach = self.reach(side)?;
         reach.run(&["install", "-d", "-m", "711", FOLDER])?;
-        reach.run(&["install", "-d", "-m", "700", "-o", &user.to_string(), "-g", &group.to_string(), QEMUS_FOLDER])?;
+        reach.run(&[
+            "install",
+            "-d",
+            "-m",
+            "700",
+            "-o",
+            &user.to_string(),
+            "-g",
+            &group.to_string(),
+            QEMUS_FOLDER,
+        ])?;
         Ok(())
     }
 
@@ -315,7 +353,11 @@ impl LibvirtHosts {
         let address = match &self.site {
             Site::Lab { .. } => "127.0.0.1".to_owned(),
             Site::Servers { .. } => {
-                let seen = self.reach(Side::Source)?.run(&["sh", "-c", "echo ${SSH_CLIENT%% *}"])?.trim().to_owned();
+                let seen = self
+                    .reach(Side::Source)?
+                    .run(&["sh", "-c", "echo ${SSH_CLIENT%% *}"])?
+                    .trim()
+                    .to_owned();
                 if seen.is_empty() { "127.0.0.1".to_owned() } else { seen }
             }
         };
@@ -324,7 +366,8 @@ impl LibvirtHosts {
 
     fn wait_for_guest(&mut self, plan: &RunPlan) -> anyhow::Result<()> {
         let mib = u32::try_from(plan.memory.0 >> 20).unwrap_or(u32::MAX);
-        let patience = if plan.kind == Kind::Freestanding { BOOT + BOOT_PER_MIB * mib } else { LINUX_BOOT };
+        let patience =
+            if plan.kind == Kind::Freestanding { BOOT + BOOT_PER_MIB * mib } else { LINUX_BOOT };
         let started = Instant::now();
         loop {
             let said = self.read_words(Side::Source)?;
@@ -366,7 +409,13 @@ impl LibvirtHosts {
         }
     }
 
-    fn run_in_background(&mut self, domain: Domain, peer: String, parameters: MigrateParameters, flags: u32) {
+    fn run_in_background(
+        &mut self,
+        domain: Domain,
+        peer: String,
+        parameters: MigrateParameters,
+        flags: u32,
+    ) {
         let (sender, receiver) = channel();
         std::thread::spawn(move || {
             let result = domain.migrate_to_uri3(Some(&peer), parameters, flags);
@@ -388,7 +437,10 @@ impl LibvirtHosts {
         set(policy.auto_converge.is_some(), sys::VIR_MIGRATE_AUTO_CONVERGE);
         set(policy.xbzrle.is_some(), sys::VIR_MIGRATE_COMPRESSED);
         set(policy.multifd_channels > 0, sys::VIR_MIGRATE_PARALLEL);
-        set(matches!(plan.transport, Transport::Tunnelled | Transport::Ssh), sys::VIR_MIGRATE_TUNNELLED);
+        set(
+            matches!(plan.transport, Transport::Tunnelled | Transport::Ssh),
+            sys::VIR_MIGRATE_TUNNELLED,
+        );
         flags
     }
 
@@ -421,8 +473,9 @@ const BESIDE_IMAGE: u64 = 16 << 20;
 /// What a host keeps free: below, Linux ends processes.
 const SPARE: u64 = 128 << 20;
 
-/// Whether a host has room for runs, in memory and, for offline moves, on its disk: each of `runs` is of guests that are moved at the same
-/// time. `copies`: 2 where source and destination are one machine, a lab's.
+/// Whether a host has room for runs, in memory and, for offline moves, on its disk: each of `runs`
+/// is of guests that are moved at the same time. `copies`: 2 where source and destination are one
+/// machine, a lab's.
 ///
 /// # Errors
 /// Says what is short, and how much of it there is.
@@ -447,16 +500,22 @@ pub fn check_room(reach: &Reach, runs: &[Vec<&RunPlan>], copies: u64) -> anyhow:
         return refuse("memory", needed, free);
     }
     // Linux refuses what no machine of this size could ever have.
-    let all = figure("MemTotal").unwrap_or(u64::MAX).saturating_add(figure("SwapTotal").unwrap_or(0));
-    if let Some(largest) = runs.iter().flatten().map(|plan| plan.memory.0).max().filter(|largest| *largest > all) {
+    let all =
+        figure("MemTotal").unwrap_or(u64::MAX).saturating_add(figure("SwapTotal").unwrap_or(0));
+    if let Some(largest) =
+        runs.iter().flatten().map(|plan| plan.memory.0).max().filter(|largest| *largest > all)
+    {
         return refuse("memory", largest, all);
     }
-    let image = |plan: &RunPlan| if plan.policy.mode == Mode::Offline { plan.resident().0 + BESIDE_IMAGE } else { 0 };
+    let image = |plan: &RunPlan| {
+        if plan.policy.mode == Mode::Offline { plan.resident().0 + BESIDE_IMAGE } else { 0 }
+    };
     let needed = most(&image);
     if needed > 0 {
         let df = |place| reach.run(&["df", "-B1", "--output=avail", place]);
         let text = df("/var/lib/libvirt").or_else(|_| df("/var/lib"))?;
-        let free = text.lines().nth(1).and_then(|line| line.trim().parse().ok()).unwrap_or(u64::MAX);
+        let free =
+            text.lines().nth(1).and_then(|line| line.trim().parse().ok()).unwrap_or(u64::MAX);
         if needed > free {
             return refuse("room in /var/lib/libvirt", needed, free);
         }
@@ -496,7 +555,8 @@ impl Hosts for LibvirtHosts {
             None => {
                 // A lab's capacity is known.
                 let probes = if self.lab().is_some() { 1 } else { PROBES };
-                let measure = measure_link(&from, &to, &self.destination_address()?, probes, PROBE_S)?;
+                let measure =
+                    measure_link(&from, &to, &self.destination_address()?, probes, PROBE_S)?;
                 self.measured.insert(key, measure);
                 measure
             }
@@ -514,7 +574,8 @@ impl Hosts for LibvirtHosts {
             goodput_mbit: measure.goodput_bit_s / 1e6,
             goodput_spread_mbit: self.lab().is_none().then_some(measure.spread_bit_s / 1e6),
             rtt_us: measure.rtt_us,
-            send_buffer: setting("tcp_wmem").and_then(|t| t.split_whitespace().nth(2)?.parse().ok()),
+            send_buffer: setting("tcp_wmem")
+                .and_then(|t| t.split_whitespace().nth(2)?.parse().ok()),
             congestion: setting("tcp_congestion_control").map(|t| t.trim().to_owned()),
         })
     }
@@ -534,7 +595,10 @@ impl Hosts for LibvirtHosts {
         for side in Side::BOTH {
             let reach = self.reach(side)?;
             self.make_folders(side)?;
-            reach.write_file(&files.kernel(), image.as_ref().map_or(FREESTANDING, |image| &image.kernel))?;
+            reach.write_file(
+                &files.kernel(),
+                image.as_ref().map_or(FREESTANDING, |image| &image.kernel),
+            )?;
             if let Some(image) = &image {
                 reach.write_file(&files.initrd(), &image.initrd)?;
             }
@@ -564,7 +628,8 @@ impl Hosts for LibvirtHosts {
             longest_stop: Duration::from_secs(600),
         };
         let doing = "measuring what the guest writes";
-        let (still, touched) = measure_snapshots(&target, &[1000], &self.interrupted).context(doing)?;
+        let (still, touched) =
+            measure_snapshots(&target, &[1000], &self.interrupted).context(doing)?;
         // One that writes so little that QEMU would end its migration has been seen well enough.
         let curve = match measure_rehearsal(&target, &CURVE_WINDOWS_MS, &self.interrupted) {
             Err(error) if error.downcast_ref::<TooQuiet>().is_some() => still,
@@ -583,8 +648,8 @@ impl Hosts for LibvirtHosts {
         (self.iterations, self.completed, self.watched) = (0, None, Vec::new());
         let sender = self.events.0.clone();
         self.listening = None;
-        let listening =
-            ffi::listen(self.connect(Side::Source)?, &domain, &sender).doing("listening to libvirt's events")?;
+        let listening = ffi::listen(self.connect(Side::Source)?, &domain, &sender)
+            .doing("listening to libvirt's events")?;
         self.listening = Some(listening);
         let reach = self.reach(Side::Source)?;
         let device = if self.lab().is_some() { DEVICE } else { "" };
@@ -597,7 +662,8 @@ impl Hosts for LibvirtHosts {
         self.watch = Some(watch);
         // A phased writer is met where the plan wants it.
         if let (Some(offset), Some(ready)) = (plan.phase_offset, self.ready_at)
-            && let Some(period) = plan.workload.terms.iter().find_map(|term| term.phase).map(|phase| phase.period())
+            && let Some(period) =
+                plan.workload.terms.iter().find_map(|term| term.phase).map(|phase| phase.period())
         {
             let into = ready.elapsed().as_nanos() as u64 % period.0.max(1);
             let left = (offset.0 + period.0 - into) % period.0.max(1);
@@ -639,7 +705,8 @@ impl Hosts for LibvirtHosts {
     fn iterations(&mut self) -> u64 {
         self.collect_events();
         // libvirt's event of an iteration has been seen to stay away; QEMU's own has not.
-        let by_qemu = self.watched.iter().filter_map(|said| said.get("data")?.get("pass")?.as_u64()).max();
+        let by_qemu =
+            self.watched.iter().filter_map(|said| said.get("data")?.get("pass")?.as_u64()).max();
         self.iterations.max(by_qemu.unwrap_or(0))
     }
 
@@ -662,9 +729,13 @@ impl Hosts for LibvirtHosts {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        let kept =
-            self.find(Side::Source).ok().flatten().and_then(|domain| ffi::job_stats(&domain, true).ok().flatten());
-        // The kept statistics are final; the event's, without what the destination reported, are better than none.
+        let kept = self
+            .find(Side::Source)
+            .ok()
+            .flatten()
+            .and_then(|domain| ffi::job_stats(&domain, true).ok().flatten());
+        // The kept statistics are final; the event's, without what the destination reported, are
+        // better than none.
         kept.filter(|stats| stats.contains_key("time_elapsed")).or_else(|| self.completed.clone())
     }
 
@@ -681,8 +752,10 @@ impl Hosts for LibvirtHosts {
             // Reports are stamped in ms since ready.
             (ready.elapsed().as_secs_f64() - (now - begun)) * 1e3
         });
-        let reports =
-            Side::BOTH.into_iter().filter_map(|side| self.read_words(side).ok()).flat_map(|said| said.reports);
+        let reports = Side::BOTH
+            .into_iter()
+            .filter_map(|side| self.read_words(side).ok())
+            .flat_map(|said| said.reports);
         // The one that spans the beginning may hold a gap from before.
         observed.guest_gap_ms = reports
             .filter(|r| r.ms as f64 >= since.unwrap_or(0.0) + 500.0)
@@ -707,13 +780,15 @@ impl Hosts for LibvirtHosts {
             let server = Helper::start_with(&to, &["receive", &address, &part], &secret)?;
             let port = server.expect("port", Duration::from_secs(20))?;
             let from = self.reach(Side::Source)?;
-            let client = Helper::start_with(&from, &["send", &address, &port.to_string(), &image], &secret)?;
+            let client =
+                Helper::start_with(&from, &["send", &address, &port.to_string(), &image], &secret)?;
             loop {
                 match client.next(Duration::from_millis(50)) {
                     Ok(Some(_)) => break,
                     Ok(None) if self.interrupted.load(Ordering::Relaxed) => bail!("interrupted"),
                     Ok(None) => {}
-                    // The cause is told where it lies: a full disk at the destination shows at the source as a broken connection.
+                    // The cause is told where it lies: a full disk at the destination shows at the
+                    // source as a broken connection.
                     Err(error) => {
                         let there = server.next(Duration::from_secs(2));
                         return Err(there.err().map_or_else(
@@ -734,12 +809,15 @@ impl Hosts for LibvirtHosts {
     fn restore(&mut self, side: Side) -> anyhow::Result<()> {
         let image = Files::of(&self.name).image().display().to_string();
         let connect = self.connect(side)?;
-        connect.restore_domain(&image).doing(format!("restoring the guest from {image} at the {side}"))
+        connect
+            .restore_domain(&image)
+            .doing(format!("restoring the guest from {image} at the {side}"))
     }
 
     fn forget_images(&mut self) {
         let files = Files::of(&self.name);
-        let (image, part) = (files.image().display().to_string(), files.part().display().to_string());
+        let (image, part) =
+            (files.image().display().to_string(), files.part().display().to_string());
         for side in Side::BOTH {
             // A host that does not answer keeps its own until the next command.
             let _ = self.reach(side).and_then(|reach| reach.run(&["rm", "-f", &image, &part]));
@@ -759,7 +837,8 @@ impl Hosts for LibvirtHosts {
             return false;
         }
         let qmp = Files::of(&self.name).qmp().display().to_string();
-        let helper = self.reach(Side::Source).and_then(|reach| Helper::start(&reach, &["unstick", &qmp]));
+        let helper =
+            self.reach(Side::Source).and_then(|reach| Helper::start(&reach, &["unstick", &qmp]));
         let stuck = helper.and_then(|helper| helper.expect("stuck", Duration::from_secs(20)));
         stuck.is_ok_and(|stuck| stuck == Value::Bool(true))
     }
@@ -776,16 +855,19 @@ impl Hosts for LibvirtHosts {
         };
         match state {
             Err(why) => Presence::Unknown(why),
-            Ok((sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED, sys::VIR_DOMAIN_RUNNING_POSTCOPY_FAILED)) => {
-                Presence::Paused(Pause::PostcopyFailed)
-            }
+            Ok((
+                sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED,
+                sys::VIR_DOMAIN_RUNNING_POSTCOPY_FAILED,
+            )) => Presence::Paused(Pause::PostcopyFailed),
             Ok((sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED, _)) => Presence::Running,
             Ok((sys::VIR_DOMAIN_PAUSED, sys::VIR_DOMAIN_PAUSED_POSTCOPY_FAILED)) => {
                 Presence::Paused(Pause::PostcopyFailed)
             }
             Ok((
                 sys::VIR_DOMAIN_PAUSED,
-                sys::VIR_DOMAIN_PAUSED_MIGRATION | sys::VIR_DOMAIN_PAUSED_POSTCOPY | sys::VIR_DOMAIN_PAUSED_STARTING_UP,
+                sys::VIR_DOMAIN_PAUSED_MIGRATION
+                | sys::VIR_DOMAIN_PAUSED_POSTCOPY
+                | sys::VIR_DOMAIN_PAUSED_STARTING_UP,
             )) => Presence::Paused(Pause::Migration),
             Ok((sys::VIR_DOMAIN_PAUSED, _)) => Presence::Paused(Pause::Other),
             Ok(_) => Presence::Absent,
@@ -838,7 +920,10 @@ impl Hosts for LibvirtHosts {
         for side in Side::BOTH {
             // A QEMU that is sent away says so at the end of its log.
             let log = format!("/var/log/libvirt/qemu/{}.log", self.name);
-            let last = self.reach(side).and_then(|reach| reach.run(&["tail", "-n", "3", &log])).unwrap_or_default();
+            let last = self
+                .reach(side)
+                .and_then(|reach| reach.run(&["tail", "-n", "3", &log]))
+                .unwrap_or_default();
             if was_killed(&last) {
                 found.push(format!("the {side}'s QEMU was killed"));
             }
@@ -860,7 +945,8 @@ impl Hosts for LibvirtHosts {
         self.watch = None;
         self.beats = None;
         let files = Files::of(&self.name);
-        // Both are ended before either is forgotten: where one host refuses to forget, half of a guest does not run on at the other.
+        // Both are ended before either is forgotten: where one host refuses to forget, half of a
+        // guest does not run on at the other.
         for side in Side::BOTH {
             self.destroy(side)?;
         }
@@ -889,12 +975,15 @@ impl Hosts for LibvirtHosts {
     fn beside(&mut self, number: usize) -> anyhow::Result<Box<dyn Hosts + Send>> {
         let site = match &self.site {
             Site::Lab { lab, in_use } => {
-                let again = Lab::find(lab.name())?.with_context(|| format!("the lab `{}` is gone", lab.name()))?;
+                let again = Lab::find(lab.name())?
+                    .with_context(|| format!("the lab `{}` is gone", lab.name()))?;
                 Site::Lab { lab: Box::new(again), in_use: Arc::clone(in_use) }
             }
-            Site::Servers { source, destination, peer } => {
-                Site::Servers { source: source.clone(), destination: destination.clone(), peer: peer.clone() }
-            }
+            Site::Servers { source, destination, peer } => Site::Servers {
+                source: source.clone(),
+                destination: destination.clone(),
+                peer: peer.clone(),
+            },
         };
         let name = format!("{}-{number}", self.name);
         let mut beside = LibvirtHosts::open(site, &name, &self.interrupted)?;

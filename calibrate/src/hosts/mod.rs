@@ -1,4 +1,5 @@
-//! The wire: what a run asks of the two hosts, behind one trait, so that everything above it is tested without libvirt.
+//! The wire: what a run asks of the two hosts, behind one trait, so that everything above it is
+//! tested without libvirt.
 
 #[cfg(feature = "libvirt")]
 mod beats;
@@ -81,7 +82,8 @@ pub struct Observed {
     pub guest_gap_ms: Option<f64>,
     /// The longest silence between two beats of the guest at an observer outside, ms.
     pub beat_gap_ms: Option<f64>,
-    /// Bytes the migration's socket had taken and the other side had not confirmed, just after the stop.
+    /// Bytes the migration's socket had taken and the other side had not confirmed, just after the
+    /// stop.
     pub stop_socket_bytes: Option<f64>,
     /// Bytes of them that had not been sent even once.
     pub stop_unsent_bytes: Option<f64>,
@@ -95,7 +97,8 @@ pub struct Observed {
     /// Processors that the host has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_cpus: Option<f64>,
-    /// Share of the time in which some task waited for a processor (the kernel's pressure stall information), 0 to 1.
+    /// Share of the time in which some task waited for a processor (the kernel's pressure stall
+    /// information), 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_pressure: Option<f64>,
     /// Processors' worth of time that everything used.
@@ -128,15 +131,18 @@ pub struct Facts {
 
 /// Two hosts and the guest between them. Calls return errors in words that say what did not work.
 pub trait Hosts {
-    /// Whether these runs, each of guests that are moved at the same time, can be made: by the hosts' versions, and by the room that they have.
+    /// Whether these runs, each of guests that are moved at the same time, can be made: by the
+    /// hosts' versions, and by the room that they have.
     fn check(&mut self, runs: &[Vec<&RunPlan>]) -> anyhow::Result<()>;
     /// Shapes and measures the path as the plan wants it.
     fn path(&mut self, plan: &RunPlan) -> anyhow::Result<Facts>;
     /// Starts the plan's guest at the source and returns when it works.
     fn start_guest(&mut self, plan: &RunPlan) -> anyhow::Result<()>;
-    /// What the guest writes, measured, and how many of its pages hold something; `None`: it follows the plan's workload.
+    /// What the guest writes, measured, and how many of its pages hold something; `None`: it
+    /// follows the plan's workload.
     fn curve(&mut self, plan: &RunPlan) -> anyhow::Result<Option<(Workload, Pages)>>;
-    /// How long the guest had been at work when the migration was asked for; `None`: that is not known.
+    /// How long the guest had been at work when the migration was asked for; `None`: that is not
+    /// known.
     fn worked(&mut self) -> Option<Duration>;
     /// Starts the migration; it goes on in the background.
     fn begin(&mut self, plan: &RunPlan) -> anyhow::Result<()>;
@@ -160,13 +166,15 @@ pub trait Hosts {
     fn copy(&mut self) -> anyhow::Result<()>;
     /// Third: the guest goes on from the file at a host.
     fn restore(&mut self, side: Side) -> anyhow::Result<()>;
-    /// Removes the images of an offline migration: once the guest runs, they are of the past, and would bring it back to life.
+    /// Removes the images of an offline migration: once the guest runs, they are of the past, and
+    /// would bring it back to life.
     fn forget_images(&mut self);
     /// Whether a host has a whole image of the guest.
     fn has_image(&mut self, side: Side) -> bool;
     /// Lets a migration go that is being given up and hangs in it. Returns whether one did.
     fn unstick(&mut self) -> bool;
-    /// Whether source and destination are one host under two names: then nothing that is decided of them holds.
+    /// Whether source and destination are one host under two names: then nothing that is decided of
+    /// them holds.
     fn same_host(&mut self) -> bool;
     /// Where the guest is.
     fn presence(&mut self, side: Side) -> Presence;
@@ -178,7 +186,8 @@ pub trait Hosts {
     fn destroy(&mut self, side: Side) -> anyhow::Result<()>;
     /// Goes on with an interrupted post-copy migration; in the background, as [`Hosts::begin`].
     fn recover_postcopy(&mut self) -> anyhow::Result<()>;
-    /// What is wrong with the hosts and the path right now, in words: a fault is told as what it was.
+    /// What is wrong with the hosts and the path right now, in words: a fault is told as what it
+    /// was.
     fn diagnose(&mut self) -> Vec<String>;
     /// Brings back what a fault has taken away and a host can bring back itself: its daemon.
     fn mend(&mut self);

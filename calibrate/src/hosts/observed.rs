@@ -1,4 +1,5 @@
-//! What a helper at a host has said, made sense of: QEMU's events and figures, queues at the stop, the end of a log.
+//! What a helper at a host has said, made sense of: QEMU's events and figures, queues at the stop,
+//! the end of a log.
 
 use serde_json::Value;
 
@@ -15,12 +16,15 @@ pub(super) fn observed_from(lines: &[Value], begun: f64) -> Observed {
             observed.loadavg = Some(load);
         }
         if let Some(at) = line.get("cpu") {
-            let figures = ["t", "busy", "steal", "others"].map(|key| number(at, key).unwrap_or(0.0));
+            let figures =
+                ["t", "busy", "steal", "others"].map(|key| number(at, key).unwrap_or(0.0));
             cpu.push(figures);
             waited.extend(number(at, "waited"));
             observed.host_cpus = number(at, "cpus").or(observed.host_cpus);
         }
-        if let (Some(event), Some(s)) = (line.get("event").and_then(Value::as_str), number(line, "s")) {
+        if let (Some(event), Some(s)) =
+            (line.get("event").and_then(Value::as_str), number(line, "s"))
+        {
             let data = &line["data"];
             let detail = match (data.get("status").and_then(Value::as_str), data.get("pass")) {
                 (Some(status), _) => format!(" {status}"),
@@ -49,7 +53,8 @@ pub(super) fn observed_from(lines: &[Value], begun: f64) -> Observed {
         let seconds = (last[0] - first[0]).max(1e-9);
         observed.busy_cpu = Some((last[1] - first[1]) / seconds);
         // A processor that was taken away is as disturbing as one that was used by others.
-        observed.background_cpu = Some((last[2] - first[2] + last[3] - first[3]).max(0.0) / seconds);
+        observed.background_cpu =
+            Some((last[2] - first[2] + last[3] - first[3]).max(0.0) / seconds);
         if observed.host_cpus.is_some() {
             observed.steal_cpu = Some((last[2] - first[2]).max(0.0) / seconds);
         }
@@ -60,19 +65,24 @@ pub(super) fn observed_from(lines: &[Value], begun: f64) -> Observed {
     observed
 }
 
-/// Whether the last lines of a guest's log tell of an end that nobody asked for: libvirt signs what it ends itself.
+/// Whether the last lines of a guest's log tell of an end that nobody asked for: libvirt signs what
+/// it ends itself.
 pub(super) fn was_killed(log: &str) -> bool {
-    let asked = log.lines().any(|line| line.contains("terminating on signal") && line.contains("libvirt"));
-    !asked && log.lines().any(|line| line.contains("reason=crashed") || line.contains("reason=failed"))
+    let asked =
+        log.lines().any(|line| line.contains("terminating on signal") && line.contains("libvirt"));
+    !asked
+        && log.lines().any(|line| line.contains("reason=crashed") || line.contains("reason=failed"))
 }
 
-/// Bytes queued in the migration's sockets by `ss -tinmH`, and those of them not yet sent once. libvirtd's and sshd's do not count.
+/// Bytes queued in the migration's sockets by `ss -tinmH`, and those of them not yet sent once.
+/// libvirtd's and sshd's do not count.
 fn queued_in_sockets(ss: &str) -> (f64, f64) {
     let (mut queued, mut unsent) = (0.0, 0.0);
     let mut counts = false;
     for line in ss.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        // State, receive queue, send queue, local, peer; the details follow, indented, or on the same line.
+        // State, receive queue, send queue, local, peer; the details follow, indented, or on the
+        // same line.
         if let [_, _, send_queue, _, peer, ..] = words[..]
             && let Ok(bytes) = send_queue.parse::<f64>()
             && !line.starts_with([' ', '\t'])
@@ -84,7 +94,10 @@ fn queued_in_sockets(ss: &str) -> (f64, f64) {
             }
         }
         if counts {
-            unsent += words.iter().filter_map(|w| w.strip_prefix("notsent:")?.parse::<f64>().ok()).sum::<f64>();
+            unsent += words
+                .iter()
+                .filter_map(|w| w.strip_prefix("notsent:")?.parse::<f64>().ok())
+                .sum::<f64>();
         }
     }
     (queued, unsent)
@@ -108,7 +121,9 @@ mod tests {
     #[test]
     fn a_guest_that_libvirt_ends_was_not_killed() {
         let ended = "qemu-system-x86_64: terminating on signal 15 from pid 9 (libvirtd)\nshutting down, reason=failed";
-        assert!(!was_killed(ended) && !was_killed("shutting down, reason=migrated") && !was_killed(""));
+        assert!(
+            !was_killed(ended) && !was_killed("shutting down, reason=migrated") && !was_killed("")
+        );
         assert!(was_killed("qemu: could not load\nshutting down, reason=crashed"));
     }
 

@@ -144,14 +144,22 @@ impl Hosts for Replay {
         if self.timeout.is_some_and(|timeout| at >= timeout.as_secs_f64() * 1e3) {
             return self.trace.samples.last().map(|last| last.stats.clone());
         }
-        let nearest = self.trace.samples.iter().min_by(|a, b| (a.at_ms - at).abs().total_cmp(&(b.at_ms - at).abs()));
+        let nearest = self
+            .trace
+            .samples
+            .iter()
+            .min_by(|a, b| (a.at_ms - at).abs().total_cmp(&(b.at_ms - at).abs()));
         nearest.map(|sample| sample.stats.clone())
     }
 
     fn iterations(&mut self) -> u64 {
         let at = self.at_ms();
-        let passes =
-            self.trace.observed.events.iter().filter(|(name, ms)| name.starts_with("MIGRATION_PASS") && *ms <= at);
+        let passes = self
+            .trace
+            .observed
+            .events
+            .iter()
+            .filter(|(name, ms)| name.starts_with("MIGRATION_PASS") && *ms <= at);
         passes.count() as u64
     }
 

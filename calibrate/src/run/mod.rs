@@ -1,4 +1,5 @@
-//! One run: a guest is started, migrated as planned and watched; then it is made sure that it runs at exactly one host.
+//! One run: a guest is started, migrated as planned and watched; then it is made sure that it runs
+//! at exactly one host.
 
 mod settle;
 mod together;
@@ -22,7 +23,8 @@ pub use together::together;
 const LOOK: Duration = Duration::from_millis(20);
 /// Time between two samples of its statistics.
 const SAMPLE: Duration = Duration::from_millis(250);
-/// A call that does not come back after it was given up is waited for so long: libvirt notices a dead peer within 30 s.
+/// A call that does not come back after it was given up is waited for so long: libvirt notices a
+/// dead peer within 30 s.
 const AFTER_ABORT: Duration = Duration::from_secs(90);
 
 /// How a run is to be told apart from others.
@@ -49,7 +51,8 @@ pub struct Run {
 
 /// Something that is done to a run while it goes on: a fault, or a look.
 pub trait Meddler {
-    /// Called at each look, with the time since the migration was asked for. `phase` is the offline phase, from 0.
+    /// Called at each look, with the time since the migration was asked for. `phase` is the offline
+    /// phase, from 0.
     fn look(&mut self, since: Duration, phase: usize);
 }
 
@@ -61,7 +64,8 @@ impl Meddler for Nobody {
     fn look(&mut self, _: Duration, _: usize) {}
 }
 
-/// Starts the guest, migrates it, and settles. The guest is left where it ended; see [`Hosts::clear`].
+/// Starts the guest, migrates it, and settles. The guest is left where it ended; see
+/// [`Hosts::clear`].
 ///
 /// # Errors
 /// The guest could not be started at all; nothing was migrated, and nothing is left of it.
@@ -92,12 +96,14 @@ fn start(hosts: &mut dyn Hosts, plan: &RunPlan, label: Label) -> anyhow::Result<
     let curve = match hosts.start_guest(plan).and_then(|()| hosts.curve(plan)) {
         Ok(curve) => curve,
         Err(error) => {
-            // Nothing was migrated; a guest that did not come up, or was not measured, is of no use to anyone.
+            // Nothing was migrated; a guest that did not come up, or was not measured, is of no use
+            // to anyone.
             let _ = hosts.clear();
             return Err(error);
         }
     };
-    let mut record = Record { repeat: label.repeat, ..Record::planned(label.id, label.campaign, plan, &facts) };
+    let mut record =
+        Record { repeat: label.repeat, ..Record::planned(label.id, label.campaign, plan, &facts) };
     let mut trace = Trace { id: label.id.to_owned(), facts, ..Trace::default() };
     if let Some((workload, touched)) = curve {
         (record.workload, record.touched_pages) = (workload.to_string(), touched.0);
@@ -131,7 +137,8 @@ fn go(
     let gave_up = matches!(result, Ended::GaveUp);
     if let Ended::Failed(error) = &result {
         trace.diagnosis = hosts.diagnose();
-        record.error = trace.diagnosis.iter().map(|what| format!("{what}: ")).collect::<String>() + error;
+        record.error =
+            trace.diagnosis.iter().map(|what| format!("{what}: ")).collect::<String>() + error;
         trace.error = Some(error.clone());
     }
     trace.completed = if matches!(result, Ended::Completed) { hosts.completed() } else { None };
@@ -144,11 +151,13 @@ fn go(
     trace.observed = hosts.observed();
     record.take_observed(&trace.observed);
     if gave_up {
-        // What libvirt says of a job that has not ended is what QEMU expects, and happened to nobody.
+        // What libvirt says of a job that has not ended is what QEMU expects, and happened to
+        // nobody.
         record.downtime_ms = record.guest_gap_ms;
     }
     if plan.policy.mode == Mode::Offline {
-        record.elapsed_ms = Some(round(trace.calls_ms.iter().sum(), 3)).filter(|_| matches!(result, Ended::Completed));
+        record.elapsed_ms = Some(round(trace.calls_ms.iter().sum(), 3))
+            .filter(|_| matches!(result, Ended::Completed));
         record.downtime_ms = record.elapsed_ms;
     }
     record.wall_ms = Some(round(trace.calls_ms.iter().sum(), 1));
@@ -221,8 +230,8 @@ fn migrate(
                 (Err(error), None) => Ended::Failed(error),
             };
         }
-        // A job that is being given up no longer says how far it had come; and asking has been seen to take seconds, for
-        // which a switch to post-copy is not to wait.
+        // A job that is being given up no longer says how far it had come; and asking has been seen
+        // to take seconds, for which a switch to post-copy is not to wait.
         if given_up.is_none() && switched && since >= sampled + SAMPLE {
             sampled = since;
             take_sample(hosts, trace, since);
@@ -236,11 +245,13 @@ fn migrate(
         }
         match given_up {
             None => {
-                let timeout = plan.policy.timeout.filter(|_| plan.policy.on_timeout == OnTimeout::Abort);
+                let timeout =
+                    plan.policy.timeout.filter(|_| plan.policy.on_timeout == OnTimeout::Abort);
                 let late = timeout.is_some_and(|limit| since >= Duration::from_nanos(limit.0));
                 let interrupted = interrupted.load(Ordering::Relaxed);
                 if late || interrupted {
-                    given_up = Some((since, if interrupted { Why::Interrupted } else { Why::Timeout }));
+                    given_up =
+                        Some((since, if interrupted { Why::Interrupted } else { Why::Timeout }));
                     take_sample(hosts, trace, since);
                     if let Err(error) = hosts.abort() {
                         note(&format!("{error:#}"));
@@ -312,7 +323,9 @@ mod tests {
         let keys = RunKeys { timeout: Some(SimTime::from_secs(1)), ..RunKeys::default() };
         let plan = keys.plan(Some(Link::default())).unwrap();
         // 300 ms are what QEMU expects, of a job that goes on.
-        let stats = [("downtime".to_owned(), 300.0), ("time_elapsed".to_owned(), 1000.0)].into_iter().collect();
+        let stats = [("downtime".to_owned(), 300.0), ("time_elapsed".to_owned(), 1000.0)]
+            .into_iter()
+            .collect();
         let trace = Trace {
             calls_ms: vec![1100.0],
             samples: vec![Sample { at_ms: 1000.0, stats }],
@@ -321,7 +334,15 @@ mod tests {
             ..Trace::default()
         };
         let label = Label { id: "r", campaign: "c", repeat: 1 };
-        let run = one(&mut Replay::new(trace), &plan, label, &AtomicBool::new(false), &mut Nobody, |_| {}).unwrap();
+        let run = one(
+            &mut Replay::new(trace),
+            &plan,
+            label,
+            &AtomicBool::new(false),
+            &mut Nobody,
+            |_| {},
+        )
+        .unwrap();
         assert_eq!(run.record.outcome, "not-converged");
         assert_eq!((run.record.downtime_ms, run.record.elapsed_ms), (Some(17.0), Some(1000.0)));
     }

@@ -1,4 +1,5 @@
-//! Where the guest is when a migration has ended, however it ended, and what makes it run at exactly one host.
+//! Where the guest is when a migration has ended, however it ended, and what makes it run at
+//! exactly one host.
 
 use std::time::Duration;
 
@@ -27,16 +28,26 @@ pub enum Decision {
     },
 }
 
-/// The rule, in one place. `images`: whether source and destination have a whole image of an offline migration.
+/// The rule, in one place. `images`: whether source and destination have a whole image of an
+/// offline migration.
 ///
-/// The destination's guest is the later one: once it runs there, the source's is history. A guest that only stands at
-/// the destination has not left yet, unless the source has lost it. Nothing is ended unless the guest runs at the other host; of two names of
-/// one host (`same_host`) nothing can be said.
-pub fn decide(source: &Presence, destination: &Presence, images: [bool; 2], same_host: bool) -> Decision {
+/// The destination's guest is the later one: once it runs there, the source's is history. A guest
+/// that only stands at the destination has not left yet, unless the source has lost it. Nothing is
+/// ended unless the guest runs at the other host; of two names of one host (`same_host`) nothing
+/// can be said.
+pub fn decide(
+    source: &Presence,
+    destination: &Presence,
+    images: [bool; 2],
+    same_host: bool,
+) -> Decision {
     use Presence::{Absent, Paused, Running, Unknown};
     let stuck = |holder, advice: String| Decision::Stuck { holder, advice };
     if same_host {
-        return stuck(None, "source and destination are the same host: nothing was touched".to_owned());
+        return stuck(
+            None,
+            "source and destination are the same host: nothing was touched".to_owned(),
+        );
     }
     match (source, destination) {
         (Unknown(why), Unknown(other)) => {
@@ -143,7 +154,8 @@ fn quiet(hosts: &mut dyn Hosts, abort_first: bool) {
     }
 }
 
-/// Makes the guest run at exactly one host, whatever happened, or says why that cannot be done. `note` hears each step.
+/// Makes the guest run at exactly one host, whatever happened, or says why that cannot be done.
+/// `note` hears each step.
 pub fn settle(hosts: &mut dyn Hosts, mut note: impl FnMut(&str)) -> Settled {
     if hosts.same_host() {
         let advice = "source and destination are the same host: nothing was touched".to_owned();
@@ -156,7 +168,8 @@ pub fn settle(hosts: &mut dyn Hosts, mut note: impl FnMut(&str)) -> Settled {
     let mut last_error = String::new();
     let mut decided = None;
     for _ in 0..STEPS {
-        let (source, destination) = (hosts.presence(Side::Source), hosts.presence(Side::Destination));
+        let (source, destination) =
+            (hosts.presence(Side::Source), hosts.presence(Side::Destination));
         let images = [hosts.has_image(Side::Source), hosts.has_image(Side::Destination)];
         let decision = decide(&source, &destination, images, hosts.same_host());
         let done = match &decision {
@@ -188,7 +201,9 @@ pub fn settle(hosts: &mut dyn Hosts, mut note: impl FnMut(&str)) -> Settled {
         match (&decision, done) {
             (Decision::Stuck { .. }, _) => {}
             (decision, Ok(())) => {
-                note(&format!("settling: {source:?} at the source, {destination:?} at the destination: {decision:?}"));
+                note(&format!(
+                    "settling: {source:?} at the source, {destination:?} at the destination: {decision:?}"
+                ));
             }
             (decision, Err(error)) => {
                 last_error = format!("{error:#}");
@@ -200,7 +215,9 @@ pub fn settle(hosts: &mut dyn Hosts, mut note: impl FnMut(&str)) -> Settled {
     }
     Settled::Stuck {
         holder: None,
-        advice: format!("the guest did not come to rest ({last_error}); `migcal settle` tries again"),
+        advice: format!(
+            "the guest did not come to rest ({last_error}); `migcal settle` tries again"
+        ),
     }
 }
 
@@ -229,10 +246,17 @@ mod tests {
             (MOVING, TORN, Decision::RecoverPostcopy),
         ];
         for (source, destination, expected) in cases {
-            assert_eq!(decide(&source, &destination, [false; 2], false), expected, "{source:?}, {destination:?}");
+            assert_eq!(
+                decide(&source, &destination, [false; 2], false),
+                expected,
+                "{source:?}, {destination:?}"
+            );
         }
         assert_eq!(decide(&Absent, &Absent, [true, true], false), Decision::Restore(Side::Source));
-        assert_eq!(decide(&Absent, &Absent, [false, true], false), Decision::Restore(Side::Destination));
+        assert_eq!(
+            decide(&Absent, &Absent, [false, true], false),
+            Decision::Restore(Side::Destination)
+        );
     }
 
     /// All that a host can show.
@@ -242,7 +266,8 @@ mod tests {
 
     #[test]
     fn nothing_is_ended_unless_the_guest_runs_at_the_other_host() {
-        for (source, destination) in states().iter().flat_map(|a| states().map(|b| (a.clone(), b))) {
+        for (source, destination) in states().iter().flat_map(|a| states().map(|b| (a.clone(), b)))
+        {
             for images in [[false, false], [true, false], [false, true], [true, true]] {
                 let at = [&source, &destination];
                 if let Decision::Destroy(side) = decide(&source, &destination, images, false) {
@@ -254,11 +279,15 @@ mod tests {
 
     #[test]
     fn of_two_names_of_one_host_nothing_is_touched() {
-        // Both names show the same guest; and pairs that cannot be, if it changed while it was looked at.
-        for (source, destination) in states().iter().flat_map(|a| states().map(|b| (a.clone(), b))) {
+        // Both names show the same guest; and pairs that cannot be, if it changed while it was
+        // looked at.
+        for (source, destination) in states().iter().flat_map(|a| states().map(|b| (a.clone(), b)))
+        {
             for images in [[false, false], [true, true]] {
                 let decision = decide(&source, &destination, images, true);
-                let Decision::Stuck { advice, .. } = &decision else { panic!("{source:?}: {decision:?}") };
+                let Decision::Stuck { advice, .. } = &decision else {
+                    panic!("{source:?}: {decision:?}")
+                };
                 assert!(advice.contains("same host"), "{advice}");
             }
         }
@@ -267,14 +296,17 @@ mod tests {
     #[test]
     fn from_every_state_that_hosts_can_show_the_steps_end_with_one_guest_or_none_left() {
         let states = [Absent, Running, MOVING, TORN, Paused(Pause::Other)];
-        for (source, destination) in states.iter().flat_map(|a| states.iter().map(move |b| (a, b))) {
+        for (source, destination) in states.iter().flat_map(|a| states.iter().map(move |b| (a, b)))
+        {
             for images in [[false, false], [true, false], [false, true], [true, true]] {
                 let mut at = [source.clone(), destination.clone()];
                 let mut steps = 0;
                 let end = loop {
                     match decide(&at[0], &at[1], images, false) {
                         Decision::Destroy(side) => at[side.index()] = Absent,
-                        Decision::Resume(side) | Decision::Restore(side) => at[side.index()] = Running,
+                        Decision::Resume(side) | Decision::Restore(side) => {
+                            at[side.index()] = Running
+                        }
                         Decision::RecoverPostcopy => at = [Absent, Running],
                         end => break end,
                     }
@@ -284,12 +316,17 @@ mod tests {
                 let running = at.iter().filter(|p| **p == Running).count();
                 match end {
                     Decision::RunsAt(_) => assert_eq!(running, 1, "{source:?}, {destination:?}"),
-                    // Only what post-copy has torn apart, or what is nowhere, is lost; what stands at both hosts is asked about.
+                    // Only what post-copy has torn apart, or what is nowhere, is lost; what stands
+                    // at both hosts is asked about.
                     _ => {
                         let torn = [source, destination].contains(&&TORN)
                             || [source, destination] == [&MOVING, &Paused(Pause::Other)];
-                        let nowhere = [source, destination] == [&Absent, &Absent] && images == [false, false];
-                        assert!(running == 0 && (torn || nowhere), "{source:?}, {destination:?}: {end:?}");
+                        let nowhere =
+                            [source, destination] == [&Absent, &Absent] && images == [false, false];
+                        assert!(
+                            running == 0 && (torn || nowhere),
+                            "{source:?}, {destination:?}: {end:?}"
+                        );
                     }
                 }
             }
@@ -302,11 +339,18 @@ mod tests {
         for other in [Absent, Running, MOVING, TORN, unknown()] {
             for (source, destination) in [(unknown(), other.clone()), (other.clone(), unknown())] {
                 let decision = decide(&source, &destination, [true, true], false);
-                assert!(matches!(decision, Decision::Stuck { .. }), "{source:?}, {destination:?}: {decision:?}");
+                assert!(
+                    matches!(decision, Decision::Stuck { .. }),
+                    "{source:?}, {destination:?}: {decision:?}"
+                );
             }
         }
-        // Whether a guest that stands at the source may go on cannot be known while the destination is silent.
-        let Decision::Stuck { holder, advice } = decide(&MOVING, &unknown(), [false; 2], false) else { panic!() };
+        // Whether a guest that stands at the source may go on cannot be known while the destination
+        // is silent.
+        let Decision::Stuck { holder, advice } = decide(&MOVING, &unknown(), [false; 2], false)
+        else {
+            panic!()
+        };
         assert_eq!(holder, Some(Side::Source));
         assert!(advice.contains("it may run there"), "{advice}");
     }

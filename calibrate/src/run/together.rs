@@ -1,4 +1,5 @@
-//! Several guests moved at the same time over the same link: each is a run of its own, and all begin together.
+//! Several guests moved at the same time over the same link: each is a run of its own, and all
+//! begin together.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -45,13 +46,15 @@ impl Gate {
                 bail!("interrupted");
             }
             let look = Duration::from_millis(200);
-            state = self.changed.wait_timeout(state, look).unwrap_or_else(PoisonError::into_inner).0;
+            state =
+                self.changed.wait_timeout(state, look).unwrap_or_else(PoisonError::into_inner).0;
         }
         Ok(())
     }
 }
 
-/// Starts these guests, migrates them all at once, and settles each. They are gone afterwards, but for one that is stuck.
+/// Starts these guests, migrates them all at once, and settles each. They are gone afterwards, but
+/// for one that is stuck.
 ///
 /// # Errors
 /// A guest could not be started at all; nothing is left of any of them then.
@@ -90,19 +93,25 @@ pub fn together(
                 })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| bail!("its thread ended"))).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| bail!("its thread ended")))
+            .collect()
     });
     for text in notes.into_inner().unwrap_or_else(PoisonError::into_inner) {
         note(&text);
     }
-    let mut runs: Vec<Run> =
-        came.into_iter().collect::<anyhow::Result<_>>().context("one of several guests to be moved at once")?;
+    let mut runs: Vec<Run> = came
+        .into_iter()
+        .collect::<anyhow::Result<_>>()
+        .context("one of several guests to be moved at once")?;
     let first = runs.iter().filter_map(|run| run.trace.observed.begun_s).reduce(f64::min);
     for (run, hosts) in runs.iter_mut().zip(&mut beside) {
         let began = run.trace.observed.begun_s.zip(first).map(|(own, first)| own - first);
         run.record.began_ms = began.map(|began| round(began * 1e3, 1));
         // What stands in the sockets and the shaper at a stop is not one guest's alone.
-        let Observed { stop_socket_bytes, stop_unsent_bytes, stop_shaper_bytes, .. } = &mut run.trace.observed;
+        let Observed { stop_socket_bytes, stop_unsent_bytes, stop_shaper_bytes, .. } =
+            &mut run.trace.observed;
         (*stop_socket_bytes, *stop_unsent_bytes, *stop_shaper_bytes) = (None, None, None);
         run.record.take_observed(&run.trace.observed);
         if matches!(run.settled, Settled::RunsAt(_)) {

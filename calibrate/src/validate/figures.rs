@@ -7,7 +7,8 @@ use statrs::statistics::{Data, OrderStatistics};
 
 use crate::noise::{Spread, noise};
 
-/// What a predictor, ours or a published one, says of a run. `None`: it does not speak of that figure.
+/// What a predictor, ours or a published one, says of a run. `None`: it does not speak of that
+/// figure.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Said {
     /// Whether it converges.
@@ -116,8 +117,8 @@ pub struct NoiseFloor {
     pub elapsed_rel: f64,
     /// Standard deviation of the downtime, pooled, ms.
     pub downtime_abs_ms: f64,
-    /// The share of repeats that have the commonest count of dirty syncs of their configuration: who knew it would be exact
-    /// so often.
+    /// The share of repeats that have the commonest count of dirty syncs of their configuration:
+    /// who knew it would be exact so often.
     pub same_rounds_share: f64,
     /// Standard deviation over mean of each offline phase, pooled.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,8 +186,10 @@ pub fn wilson(hits: usize, n: usize) -> [f64; 2] {
 
 /// Compares what was said with what was measured.
 pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
-    let mut found = Figures { noise: noise_floor(pairs.iter().map(|(run, _)| *run)), ..Figures::default() };
-    let (mut elapsed, mut down_abs, mut down_rel, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut found =
+        Figures { noise: noise_floor(pairs.iter().map(|(run, _)| *run)), ..Figures::default() };
+    let (mut elapsed, mut down_abs, mut down_rel, mut bytes) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut exact, mut near, mut counted) = (0, 0, 0);
     let mut phases: [Vec<f64>; 3] = Default::default();
     let mut signed = Vec::new();
@@ -232,11 +235,17 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
                 errors.push((predicted / measured - 1.0).abs());
             }
         }
-        let held = |measured: f64, within: [[f64; 2]; 2]| within.map(|[low, high]| (low..=high).contains(&measured));
-        if let (Some((measured, _)), Some(within)) = (pair(run.elapsed_ms, said.elapsed_ms), said.elapsed_within) {
+        let held = |measured: f64, within: [[f64; 2]; 2]| {
+            within.map(|[low, high]| (low..=high).contains(&measured))
+        };
+        if let (Some((measured, _)), Some(within)) =
+            (pair(run.elapsed_ms, said.elapsed_ms), said.elapsed_within)
+        {
             elapsed_in.push(held(measured, within));
         }
-        if let (Some((measured, _)), Some(within)) = (pair(run.downtime_ms, said.downtime_ms), said.downtime_within) {
+        if let (Some((measured, _)), Some(within)) =
+            (pair(run.downtime_ms, said.downtime_ms), said.downtime_within)
+        {
             downtime_in.push(held(measured, within));
         }
     }
@@ -252,13 +261,15 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
         median_rel: quantile(&down_rel, 0.5),
         p90_rel: quantile(&down_rel, 0.9),
     });
-    found.wire_bytes =
-        (!bytes.is_empty()).then(|| Bytes { median_rel: quantile(&bytes, 0.5), p90_rel: quantile(&bytes, 0.9) });
+    found.wire_bytes = (!bytes.is_empty())
+        .then(|| Bytes { median_rel: quantile(&bytes, 0.5), p90_rel: quantile(&bytes, 0.9) });
     found.rounds = (counted > 0).then(|| Rounds {
         exact_share: f64::from(exact as u32) / f64::from(counted as u32),
         within_one_share: f64::from(near as u32) / f64::from(counted as u32),
     });
-    if let [Some(suspend), Some(copy), Some(resume)] = phases.each_ref().map(|errors| relative(errors)) {
+    if let [Some(suspend), Some(copy), Some(resume)] =
+        phases.each_ref().map(|errors| relative(errors))
+    {
         found.phases = Some([suspend, copy, resume]);
     }
     let coverage = |interval: usize| {
@@ -280,11 +291,15 @@ fn noise_floor<'a>(runs: impl Iterator<Item = &'a Observation>) -> Option<NoiseF
     let spreads = noise(runs).spreads;
     let freedom: f64 = spreads.iter().map(|s| s.runs as f64 - 1.0).sum();
     let pooled = |of: &dyn Fn(&Spread) -> f64| {
-        (spreads.iter().map(|s| (s.runs as f64 - 1.0) * of(s).powi(2)).sum::<f64>() / freedom).sqrt()
+        (spreads.iter().map(|s| (s.runs as f64 - 1.0) * of(s).powi(2)).sum::<f64>() / freedom)
+            .sqrt()
     };
     let phase = |i: usize| pooled(&|s: &Spread| s.phases.map_or(f64::NAN, |p| p[i].1 / p[i].0));
     (freedom > 0.0).then(|| NoiseFloor {
-        phases_rel: spreads.iter().all(|s| s.phases.is_some()).then(|| [phase(0), phase(1), phase(2)]),
+        phases_rel: spreads
+            .iter()
+            .all(|s| s.phases.is_some())
+            .then(|| [phase(0), phase(1), phase(2)]),
         elapsed_rel: pooled(&|s| s.elapsed.1 / s.elapsed.0),
         downtime_abs_ms: pooled(&|s| s.downtime.1),
         same_rounds_share: spreads.iter().map(|s| s.same_rounds as f64).sum::<f64>()

@@ -15,8 +15,15 @@ use crate::hosts::replay::Trace;
 const WORST: usize = 8;
 const MIB: f64 = (1_u64 << 20) as f64;
 
-/// The page. `by` says what predicted; `table` is the report as text; `traces` what was seen of the runs, by id.
-pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &BTreeMap<String, Trace>) -> String {
+/// The page. `by` says what predicted; `table` is the report as text; `traces` what was seen of the
+/// runs, by id.
+pub fn page(
+    report: &Report,
+    judged: &[Judged],
+    by: &str,
+    table: &str,
+    traces: &BTreeMap<String, Trace>,
+) -> String {
     let plain = shown(judged);
     let mut html = format!(
         "<h1>Predictions against runs</h1>\n\
@@ -26,13 +33,18 @@ pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &
         escaped(table)
     );
     html.push_str(&draw(2, &agreements(&plain)).svg());
-    html.push_str("\n<h2>What is left, against what went in</h2>\n<p>Predicted less measured.</p>\n");
+    html.push_str(
+        "\n<h2>What is left, against what went in</h2>\n<p>Predicted less measured.</p>\n",
+    );
     html.push_str(&draw(2, &residuals(&plain)).svg());
     html.push_str("\n<h2>The worst</h2>\n<p>Memory left to send: as predicted, and as libvirt reported it while the run went on.</p>\n");
     let mut worst = plain;
-    worst.sort_by(|a, b| b.elapsed_error().unwrap_or(0.0).total_cmp(&a.elapsed_error().unwrap_or(0.0)));
+    worst.sort_by(|a, b| {
+        b.elapsed_error().unwrap_or(0.0).total_cmp(&a.elapsed_error().unwrap_or(0.0))
+    });
     for one in worst.iter().take(WORST) {
-        let (measured, said) = (one.run.elapsed_ms.unwrap_or(0.0), one.said.elapsed_ms.unwrap_or(0.0));
+        let (measured, said) =
+            (one.run.elapsed_ms.unwrap_or(0.0), one.said.elapsed_ms.unwrap_or(0.0));
         let _ = write!(
             html,
             "<h3>{}</h3>\n<p>{}, {} of memory, {} touched, {}: measured {:.2} s, predicted {:.2} s ({:+.1} %); downtime {:.0} ms, predicted {:.0} ms.</p>\n",
@@ -62,7 +74,8 @@ pub fn page(report: &Report, judged: &[Judged], by: &str, table: &str, traces: &
 
 /// The runs that pictures show: completed plain pre-copy, undisturbed.
 fn shown(judged: &[Judged]) -> Vec<&Judged> {
-    let counts = |one: &&Judged| is_plain(&one.run) && one.elapsed_error().is_some() && !one.run.disturbed;
+    let counts =
+        |one: &&Judged| is_plain(&one.run) && one.elapsed_error().is_some() && !one.run.disturbed;
     judged.iter().filter(counts).collect()
 }
 
@@ -82,9 +95,12 @@ fn agreements(runs: &[&Judged]) -> Vec<Panel> {
 }
 
 fn agreement(what: &str, runs: &[&Judged], of: fn(&Judged) -> Option<(f64, f64)>) -> Panel {
-    let points: Vec<(f64, f64)> = runs.iter().filter_map(|one| of(one)).map(|(m, p)| (m / 1e3, p / 1e3)).collect();
+    let points: Vec<(f64, f64)> =
+        runs.iter().filter_map(|one| of(one)).map(|(m, p)| (m / 1e3, p / 1e3)).collect();
     let most = points.iter().map(|p| p.0.max(p.1)).fold(0.0, f64::max);
-    Panel::new(what, "measured", "predicted").line("", GREY, vec![(0.0, 0.0), (most, most)]).dots("", BLUE, points)
+    Panel::new(what, "measured", "predicted")
+        .line("", GREY, vec![(0.0, 0.0), (most, most)])
+        .dots("", BLUE, points)
 }
 
 fn residuals(runs: &[&Judged]) -> Vec<Panel> {
@@ -94,18 +110,20 @@ fn residuals(runs: &[&Judged]) -> Vec<Panel> {
         ("touched memory, MiB", |one| one.run.case.guest.touched.bytes().as_f64() / MIB),
         ("downtime limit, ms", |one| one.run.case.policy.downtime_limit.as_millis_f64()),
         ("distinct pages of a second", |one| {
-            one.run
-                .case
-                .guest
-                .workload
-                .distinct(migsim_models::units::SimTime::from_secs(1), migsim_models::units::SimTime::ZERO)
+            one.run.case.guest.workload.distinct(
+                migsim_models::units::SimTime::from_secs(1),
+                migsim_models::units::SimTime::ZERO,
+            )
         }),
     ];
     let mut panels = Vec::new();
     for (name, of) in inputs {
-        let total =
-            runs.iter().filter_map(|one| Some((of(one), (one.said.elapsed_ms? / one.run.elapsed_ms? - 1.0) * 100.0)));
-        let down = runs.iter().filter_map(|one| Some((of(one), one.said.downtime_ms? - one.run.downtime_ms?)));
+        let total = runs.iter().filter_map(|one| {
+            Some((of(one), (one.said.elapsed_ms? / one.run.elapsed_ms? - 1.0) * 100.0))
+        });
+        let down = runs
+            .iter()
+            .filter_map(|one| Some((of(one), one.said.downtime_ms? - one.run.downtime_ms?)));
         panels.push(Panel::new("total time: predicted less measured", name, "%").free().dots(
             "",
             BLUE,
@@ -121,10 +139,19 @@ fn residuals(runs: &[&Judged]) -> Vec<Panel> {
 }
 
 fn over_time(outcome: &Outcome, trace: Option<&Trace>) -> Panel {
-    let predicted =
-        outcome.left_over_time().into_iter().map(|(s, pages)| (s, pages * PAGE_BYTES as f64 / MIB)).collect();
+    let predicted = outcome
+        .left_over_time()
+        .into_iter()
+        .map(|(s, pages)| (s, pages * PAGE_BYTES as f64 / MIB))
+        .collect();
     let measured = trace.map_or_else(Vec::new, |trace| {
-        trace.samples.iter().filter_map(|s| Some((s.at_ms / 1e3, s.stats.get("memory_remaining")? / MIB))).collect()
+        trace
+            .samples
+            .iter()
+            .filter_map(|s| Some((s.at_ms / 1e3, s.stats.get("memory_remaining")? / MIB)))
+            .collect()
     });
-    Panel::new("", "s", "MiB left").line("predicted", BLUE, predicted).dots("measured", ORANGE, measured)
+    Panel::new("", "s", "MiB left")
+        .line("predicted", BLUE, predicted)
+        .dots("measured", ORANGE, measured)
 }

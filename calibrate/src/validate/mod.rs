@@ -1,4 +1,5 @@
-//! `migcal validate`: predictions against runs, beside the noise of the runs themselves and every published model.
+//! `migcal validate`: predictions against runs, beside the noise of the runs themselves and every
+//! published model.
 
 mod figures;
 mod html;
@@ -30,7 +31,8 @@ use crate::fit::{FitError, Manner, fit};
 pub struct Judged {
     /// The run.
     pub run: Observation,
-    /// The profile that predicted it: published models get the share of the link that is usable and the start of QEMU from it too.
+    /// The profile that predicted it: published models get the share of the link that is usable
+    /// and the start of QEMU from it too.
     pub profile: Arc<Profile>,
     /// The simulator.
     pub said: Said,
@@ -43,9 +45,13 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// How far the total time of a completed run is off, as a share; `None`: it was said not to complete.
+    /// How far the total time of a completed run is off, as a share; `None`: it was said not to
+    /// complete.
     pub fn elapsed_error(&self) -> Option<f64> {
-        let said = self.said.elapsed_ms.filter(|_| self.said.converges && self.run.completed == Some(true))?;
+        let said = self
+            .said
+            .elapsed_ms
+            .filter(|_| self.said.converges && self.run.completed == Some(true))?;
         Some((said / self.run.elapsed_ms? - 1.0).abs())
     }
 }
@@ -56,20 +62,23 @@ pub struct Report {
     /// Completed plain pre-copy, by the simulator.
     #[serde(flatten)]
     pub top: Figures,
-    /// Of them, the share whose total time is within 5 %, or within twice the standard deviation of the repeats.
+    /// Of them, the share whose total time is within 5 %, or within twice the standard deviation
+    /// of the repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elapsed_pass_share: Option<f64>,
     /// Verdicts that were wrong.
     pub wrong: Vec<Wrong>,
     /// Published models on the same runs, on their own inputs: all of the guest's memory.
     pub models: BTreeMap<&'static str, Figures>,
-    /// The same on inputs as good as the simulator's: what is not zero, with headers and the start of QEMU.
+    /// The same on inputs as good as the simulator's: what is not zero, with headers and the start
+    /// of QEMU.
     pub models_fair: BTreeMap<&'static str, Figures>,
     /// The other modes.
     pub by_mode: BTreeMap<String, Figures>,
     /// Pre-copy with a lever.
     pub by_lever: BTreeMap<&'static str, Figures>,
-    /// Guests moved at the same time over the same link: the time from the first start to the last end, and how many groups there were.
+    /// Guests moved at the same time over the same link: the time from the first start to the last
+    /// end, and how many groups there were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub makespan: Option<(usize, Relative)>,
     /// Runs that do not count, and why.
@@ -104,28 +113,37 @@ fn alone(run: &Observation, profile: &Arc<Profile>, draws: &Draws) -> Judged {
     let (prediction, outcome) = RowPrediction::with_run(&run.case, profile, Fidelity::Flow);
     let (scatter, sure) = draws.judge(&run.case, profile, &outcome);
     let times = sure.and_then(|sure| sure.times);
-    let within = |of: fn(&Times) -> Percentiles| times.as_ref().map(of).map(|p| [[p.p25, p.p75], [p.p5, p.p95]]);
+    let within = |of: fn(&Times) -> Percentiles| {
+        times.as_ref().map(of).map(|p| [[p.p25, p.p75], [p.p5, p.p95]])
+    };
     let intervals = [within(|times| times.elapsed_ms), within(|times| times.reported_ms)];
     judged(run, profile, intervals, scatter, &prediction, outcome)
 }
 
 /// Predicts runs that shared their link.
 fn shared(runs: &[&Observation], profile: &Arc<Profile>, draws: &Draws) -> Vec<Judged> {
-    let start = |run: &Observation| run.together.as_ref().map_or(SimTime::ZERO, |(_, began)| *began);
+    let start =
+        |run: &Observation| run.together.as_ref().map_or(SimTime::ZERO, |(_, began)| *began);
     let cases: Vec<(&Case, SimTime)> = runs.iter().map(|run| (&run.case, start(run))).collect();
     let outcomes = together(&cases, profile);
     let pairs = runs.iter().zip(outcomes);
     let judge = |(run, outcome): (&&Observation, Outcome)| {
-        // Draws are of a guest alone on its link: how far they scatter is known of it, not where they lie.
+        // Draws are of a guest alone on its link: how far they scatter is known of it, not where
+        // they lie.
         let scatter = draws.scatter(&run.case, profile, &outcome);
         let prediction = RowPrediction::of_run(&outcome);
         let widths = profile.noise.intervals.map(|intervals| intervals.of(run.case.policy.mode));
         let around = |centre: Option<f64>, scatter: f64, factors: fn(&Widths) -> [f64; 2]| {
             let (centre, widths) = (centre?, widths?);
-            Some(factors(&widths).map(|factor| [centre - factor * scatter, centre + factor * scatter]))
+            Some(
+                factors(&widths)
+                    .map(|factor| [centre - factor * scatter, centre + factor * scatter]),
+            )
         };
         let intervals = [
-            around(Some(prediction.elapsed_ms), scatter.elapsed_ms, |w| [w.elapsed_50, w.elapsed_90]),
+            around(Some(prediction.elapsed_ms), scatter.elapsed_ms, |w| {
+                [w.elapsed_50, w.elapsed_90]
+            }),
             around(prediction.downtime_ms, scatter.downtime_ms, |w| [w.downtime_50, w.downtime_90]),
         ];
         judged(run, profile, intervals, scatter, &prediction, outcome)
@@ -172,8 +190,12 @@ pub fn judge(runs: &[Observation], profile: &Profile) -> Vec<Judged> {
         .collect()
 }
 
-/// Things by the runs that they are of: those of guests that were moved at the same time together, all others by themselves.
-fn groups<'a, T>(all: impl Iterator<Item = &'a T>, run: impl Fn(&T) -> &Observation) -> Vec<Vec<&'a T>> {
+/// Things by the runs that they are of: those of guests that were moved at the same time together,
+/// all others by themselves.
+fn groups<'a, T>(
+    all: impl Iterator<Item = &'a T>,
+    run: impl Fn(&T) -> &Observation,
+) -> Vec<Vec<&'a T>> {
     let mut groups: Vec<Vec<&T>> = Vec::new();
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for one in all {
@@ -190,7 +212,8 @@ fn groups<'a, T>(all: impl Iterator<Item = &'a T>, run: impl Fn(&T) -> &Observat
     groups
 }
 
-/// How far the time from the first start to the last end is off, for each group of guests that were moved at the same time.
+/// How far the time from the first start to the last end is off, for each group of guests that were
+/// moved at the same time.
 fn makespans<'a>(judged: impl Iterator<Item = &'a Judged>) -> Vec<f64> {
     let whole = |group: &[&Judged]| -> Option<f64> {
         let span = |of: &dyn Fn(&Judged) -> Option<f64>| -> Option<f64> {
@@ -209,10 +232,15 @@ fn makespans<'a>(judged: impl Iterator<Item = &'a Judged>) -> Vec<f64> {
 
 /// The configurations of runs in random order: the place of each.
 pub(crate) fn shuffled(runs: &[Observation], seed: u64) -> BTreeMap<&str, usize> {
-    let configurations: BTreeSet<&str> = runs.iter().map(|run| run.configuration.as_str()).collect();
+    let configurations: BTreeSet<&str> =
+        runs.iter().map(|run| run.configuration.as_str()).collect();
     let mut configurations: Vec<&str> = configurations.into_iter().collect();
     configurations.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    configurations.into_iter().enumerate().map(|(place, configuration)| (configuration, place)).collect()
+    configurations
+        .into_iter()
+        .enumerate()
+        .map(|(place, configuration)| (configuration, place))
+        .collect()
 }
 
 /// Into which parts runs are dealt, each of which is predicted by a fit to the others.
@@ -258,7 +286,11 @@ pub fn cross_validate(
     let mut judged = Vec::with_capacity(runs.len());
     for fold in 0..folds {
         let of = |held: bool| -> Vec<Observation> {
-            runs.iter().zip(&parts).filter(|(_, part)| (**part == fold) == held).map(|(run, _)| run.clone()).collect()
+            runs.iter()
+                .zip(&parts)
+                .filter(|(_, part)| (**part == fold) == held)
+                .map(|(run, _)| run.clone())
+                .collect()
         };
         let (held, used) = (of(true), of(false));
         let fitted = fit(&used, prior, Manner { resamples: 60, ..manner }, interrupted, &|done| {
@@ -276,8 +308,10 @@ fn model_said(model: &migsim_models::published::Model, one: &Judged, fair: bool)
     if case.policy.mode != model.mode {
         return None;
     }
-    let inputs = Inputs::new(&case.guest, &case.path, &case.policy, profile.share(case.path.transport));
-    let prediction = if fair { model.on_fair_inputs(&inputs.fair(profile)) } else { (model.predict)(&inputs) };
+    let inputs =
+        Inputs::new(&case.guest, &case.path, &case.policy, profile.share(case.path.transport));
+    let prediction =
+        if fair { model.on_fair_inputs(&inputs.fair(profile)) } else { (model.predict)(&inputs) };
     Some(Said {
         converges: prediction.converges,
         elapsed_ms: prediction.tmt_s.map(|s| s * 1e3),
@@ -307,14 +341,19 @@ pub fn report(judged: &[Judged]) -> Report {
     let plain: Vec<&Judged> = counted.iter().copied().filter(|one| is_plain(&one.run)).collect();
     let models = |fair: bool| {
         let judge = |model: &'static migsim_models::published::Model| {
-            let pairs: Vec<(&Observation, Said)> =
-                plain.iter().filter_map(|one| Some((&one.run, model_said(model, one, fair)?))).collect();
+            let pairs: Vec<(&Observation, Said)> = plain
+                .iter()
+                .filter_map(|one| Some((&one.run, model_said(model, one, fair)?)))
+                .collect();
             (!pairs.is_empty()).then(|| (model.name, figures(&pairs)))
         };
         MODELS.iter().filter_map(judge).collect()
     };
-    let modes: BTreeSet<String> =
-        counted.iter().map(|one| one.run.case.policy.mode.to_string()).filter(|mode| mode != "precopy").collect();
+    let modes: BTreeSet<String> = counted
+        .iter()
+        .map(|one| one.run.case.policy.mode.to_string())
+        .filter(|mode| mode != "precopy")
+        .collect();
     let levers: BTreeSet<&'static str> = counted
         .iter()
         .filter(|one| one.run.case.policy.mode == migsim_models::spec::Mode::Precopy)
@@ -323,8 +362,11 @@ pub fn report(judged: &[Judged]) -> Report {
     let spans = makespans(counted.iter().copied());
     let top = sum(&|one| is_plain(&one.run));
     let twice = top.noise.map_or(0.0, |noise| 2.0 * noise.elapsed_rel);
-    let errors: Vec<f64> =
-        counted.iter().filter(|one| is_plain(&one.run)).filter_map(|one| one.elapsed_error()).collect();
+    let errors: Vec<f64> = counted
+        .iter()
+        .filter(|one| is_plain(&one.run))
+        .filter_map(|one| one.elapsed_error())
+        .collect();
     let passes = errors.iter().filter(|error| **error <= twice.max(0.05)).count();
     Report {
         top,
@@ -351,7 +393,8 @@ pub fn report(judged: &[Judged]) -> Report {
             .into_iter()
             .map(|name| {
                 let of = |one: &Judged| {
-                    one.run.case.policy.mode == migsim_models::spec::Mode::Precopy && lever(&one.run) == Some(name)
+                    one.run.case.policy.mode == migsim_models::spec::Mode::Precopy
+                        && lever(&one.run) == Some(name)
                 };
                 (name, sum(&of))
             })
@@ -369,7 +412,8 @@ mod tests {
     fn there_are_no_more_parts_than_configurations() {
         let text = include_str!("../../../tests/data/two-repeats.csv");
         let (runs, _) = migsim::record::observations("two-repeats.csv", text.as_bytes()).unwrap();
-        let configurations: BTreeSet<&str> = runs.iter().map(|run| run.configuration.as_str()).collect();
+        let configurations: BTreeSet<&str> =
+            runs.iter().map(|run| run.configuration.as_str()).collect();
         let (parts, dealt) = Parts::Configurations(usize::MAX).deal(&runs, 1);
         assert_eq!(parts, configurations.len());
         assert!(!runs.is_empty() && dealt.into_iter().all(|part| part < parts));

@@ -1,8 +1,9 @@
 //! The parameters of a pair of hosts and their software, each with room for its uncertainty.
 //!
-//! A profile is a TOML file. Two are embedded: [`DEFAULT_TOML`], fitted to the project's own recorded runs, and [`ASSUMED_TOML`],
-//! set by hand, which a fit starts from. A key that a file lacks has the value of its base profile, so that a new key breaks no
-//! file; which those are is told by [`Profile::parse_noting`].
+//! A profile is a TOML file. Two are embedded: [`DEFAULT_TOML`], fitted to the project's own
+//! recorded runs, and [`ASSUMED_TOML`], set by hand, which a fit starts from. A key that a file
+//! lacks has the value of its base profile, so that a new key breaks no file; which those are is
+//! told by [`Profile::parse_noting`].
 
 mod slot;
 
@@ -19,7 +20,8 @@ use crate::qemu::Version;
 use crate::spec::{Mode, Transport};
 use crate::units::{BitRate, Bytes, PageRate, SimTime};
 
-/// The default profile: the fit of the project's own recorded runs (docs/validation.md has the command).
+/// The default profile: the fit of the project's own recorded runs (docs/validation.md has the
+/// command).
 pub const DEFAULT_TOML: &str = include_str!("fitted.toml");
 
 /// What is assumed before any run is seen.
@@ -129,14 +131,17 @@ pub struct Provenance {
     pub versions: Vec<String>,
     /// Runs that were left out, and why.
     pub left_out: Vec<String>,
-    /// Parameters that the runs say nothing about, and why; they stand at the profile that the fit started from.
+    /// Parameters that the runs say nothing about, and why; they stand at the profile that the fit
+    /// started from.
     pub at_prior: Vec<String>,
 }
 
 impl Provenance {
     /// QEMU's among the versions.
     fn qemu_versions(&self) -> impl Iterator<Item = Version> {
-        self.versions.iter().filter_map(|text| text.strip_prefix("QEMU ")?.split(',').next()?.parse().ok())
+        self.versions
+            .iter()
+            .filter_map(|text| text.strip_prefix("QEMU ")?.split(',').next()?.parse().ok())
     }
 }
 
@@ -162,13 +167,16 @@ pub struct Software {
 pub struct Network {
     /// Usable share of the capacity by what carries the stream, above 0 to 1.
     pub share: BTreeMap<Transport, Param<f64>>,
-    /// Bytes that stand between QEMU and the far end when QEMU is faster than the link, however slow that is ...
+    /// Bytes that stand between QEMU and the far end when QEMU is faster than the link, however
+    /// slow that is ...
     pub queue_fixed: Param<Bytes>,
     /// ... and for how long at the link's rate more do.
     pub queue_time: Param<SimTime>,
-    /// The most that the sender's socket holds (tcp_wmem); also the TCP window, which bounds the rate over a long path.
+    /// The most that the sender's socket holds (tcp_wmem); also the TCP window, which bounds the
+    /// rate over a long path.
     pub queue_bytes: Param<Bytes>,
-    /// The part of what the socket holds that is payload: Linux counts its own bookkeeping into a socket's buffer. Above 0 to 1.
+    /// The part of what the socket holds that is payload: Linux counts its own bookkeeping into a
+    /// socket's buffer. Above 0 to 1.
     pub queue_share: Param<f64>,
 }
 
@@ -176,7 +184,8 @@ pub struct Network {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cpu {
-    /// Pages that one sending thread can put on the wire; with multifd each channel can. Above zero.
+    /// Pages that one sending thread can put on the wire; with multifd each channel can. Above
+    /// zero.
     pub page_rate: Param<PageRate>,
     /// Pages of zeros that can be found. Above zero.
     pub zero_page_rate: Param<PageRate>,
@@ -214,7 +223,8 @@ pub struct Postcopy {
     pub switch_delay: Param<SimTime>,
     /// The management layer's part of the downtime.
     pub control: Param<SimTime>,
-    /// A fault at the destination beside the path's round trip, what is queued, and the page itself.
+    /// A fault at the destination beside the path's round trip, what is queued, and the page
+    /// itself.
     pub fault: Param<SimTime>,
 }
 
@@ -228,8 +238,8 @@ pub struct Offline {
     pub copy: Param<SimTime>,
     /// Fixed part of resuming.
     pub resume: Param<SimTime>,
-    /// So much of an image the host's memory takes before its disk holds the writing up (Linux, `mm/page-writeback.c`,
-    /// `balance_dirty_pages`) ...
+    /// So much of an image the host's memory takes before its disk holds the writing up (Linux,
+    /// `mm/page-writeback.c`, `balance_dirty_pages`) ...
     pub cache_bytes: Param<Bytes>,
     /// ... and how fast.
     pub cache_rate: Param<BitRate>,
@@ -252,7 +262,8 @@ pub struct GuestExtras {
 }
 
 impl GuestExtras {
-    /// Firmware's pages by kind: not zero, and zero. A draw or a step of a fit may ask for more zero pages than there are.
+    /// Firmware's pages by kind: not zero, and zero. A draw or a step of a fit may ask for more
+    /// zero pages than there are.
     pub fn firmware(&self) -> (u64, u64) {
         let zero = self.firmware_zero_pages.value.min(self.firmware_pages.value);
         (self.firmware_pages.value - zero, zero)
@@ -273,7 +284,8 @@ pub struct Noise {
     pub downtime: Param<SimTime>,
     /// Of the bytes on the wire, relative to them.
     pub wire_bytes_relative: Param<f64>,
-    /// How wide intervals are, by runs that the fit had not seen; `None`: not fitted, no intervals.
+    /// How wide intervals are, by runs that the fit had not seen; `None`: not fitted, no
+    /// intervals.
     #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
     pub intervals: Option<Intervals>,
 }
@@ -335,7 +347,8 @@ fn before_versions(given: &mut DeTable) {
     if given.contains_key("format") {
         return;
     }
-    // Where an image was written nothing was cached, and a file that knows the rest of it means that.
+    // Where an image was written nothing was cached, and a file that knows the rest of it means
+    // that.
     if let Some(DeValue::Table(offline)) = given.get_mut("offline").map(Spanned::get_mut) {
         for (key, exact) in [("cache_bytes", "0B"), ("cache_rate", "unlimited")] {
             let value = Spanned::new(0..0, DeValue::String(exact.into()));
@@ -344,13 +357,17 @@ fn before_versions(given: &mut DeTable) {
             offline.entry(Spanned::new(0..0, key.into())).or_insert(param);
         }
     }
-    let Some(DeValue::Table(network)) = given.get_mut("network").map(Spanned::get_mut) else { return };
+    let Some(DeValue::Table(network)) = given.get_mut("network").map(Spanned::get_mut) else {
+        return;
+    };
     for transport in Transport::ALL {
         let Some(share) = network.remove(format!("share_{transport}").as_str()) else { continue };
         let span = share.span();
         let name = Spanned::new(span.clone(), transport.to_string().into());
         let shares = Spanned::new(span.clone(), "share".into());
-        let entry = network.entry(shares).or_insert_with(|| Spanned::new(span, DeValue::Table(DeTable::default())));
+        let entry = network
+            .entry(shares)
+            .or_insert_with(|| Spanned::new(span, DeValue::Table(DeTable::default())));
         if let DeValue::Table(shares) = entry.get_mut() {
             shares.entry(name).or_insert(share);
         }
@@ -366,10 +383,13 @@ fn fill<'a>(given: &mut DeTable<'a>, base: &DeTable<'a>, at: &str, missing: &mut
             continue;
         }
         match value.get_ref() {
-            // A parameter is a table as well, of a value and its error: that is no place for keys of another's.
+            // A parameter is a table as well, of a value and its error: that is no place for keys
+            // of another's.
             DeValue::Table(section) if !section.contains_key("value") => {
                 let empty = || Spanned::new(value.span(), DeValue::Table(DeTable::default()));
-                if let DeValue::Table(own) = given.entry(key.clone()).or_insert_with(empty).get_mut() {
+                if let DeValue::Table(own) =
+                    given.entry(key.clone()).or_insert_with(empty).get_mut()
+                {
                     fill(own, section, &place, missing);
                 }
             }
@@ -461,10 +481,11 @@ impl Profile {
         Ok((profile, missing))
     }
 
-    /// A note where runs are of versions of QEMU that the profile was not fitted to: rules are of the version, but what hosts take is of
-    /// what was measured.
+    /// A note where runs are of versions of QEMU that the profile was not fitted to: rules are of
+    /// the version, but what hosts take is of what was measured.
     pub fn note_of_versions(&self, runs: &BTreeSet<Version>) -> Option<String> {
-        let fitted: BTreeSet<Version> = self.fit.iter().flat_map(Provenance::qemu_versions).collect();
+        let fitted: BTreeSet<Version> =
+            self.fit.iter().flat_map(Provenance::qemu_versions).collect();
         let others: Vec<String> = runs.difference(&fitted).map(ToString::to_string).collect();
         let fitted: Vec<String> = fitted.iter().map(ToString::to_string).collect();
         (!fitted.is_empty() && !others.is_empty()).then(|| {
@@ -514,7 +535,10 @@ impl Profile {
             ];
             for (mode, widths) in tables {
                 if let Some(widths) = widths {
-                    text.push_str(&format!("[noise.intervals.{mode}]\n{}", toml::to_string(&widths)?));
+                    text.push_str(&format!(
+                        "[noise.intervals.{mode}]\n{}",
+                        toml::to_string(&widths)?
+                    ));
                 }
             }
         }
@@ -538,7 +562,8 @@ impl Profile {
                 accepted: "1: the file is of a newer version of the program",
             });
         }
-        let shares = Transport::ALL.map(|transport| (share_key(transport), n.share.get(&transport)));
+        let shares =
+            Transport::ALL.map(|transport| (share_key(transport), n.share.get(&transport)));
         let shares = shares.into_iter().filter_map(|(key, share)| Some((key, share?)));
         for (key, share) in shares.chain([("network.queue_share", &n.queue_share)]) {
             if !(share.value > 0.0 && share.value <= 1.0) {
@@ -584,11 +609,17 @@ impl Profile {
             ("noise.wire_bytes_relative", self.noise.wire_bytes_relative.value),
         ] {
             if !(0.0..=1000.0).contains(&value) {
-                return Err(ProfileError::Range { key, value: value.to_string(), accepted: "0 to 1000" });
+                return Err(ProfileError::Range {
+                    key,
+                    value: value.to_string(),
+                    accepted: "0 to 1000",
+                });
             }
         }
         let guest = &self.guest;
-        if guest.firmware_zero_pages.value > guest.firmware_pages.value || guest.firmware_pages.value > 1 << 32 {
+        if guest.firmware_zero_pages.value > guest.firmware_pages.value
+            || guest.firmware_pages.value > 1 << 32
+        {
             return Err(ProfileError::Range {
                 key: "guest.firmware_zero_pages",
                 value: guest.firmware_zero_pages.value.to_string(),
@@ -598,7 +629,8 @@ impl Profile {
         Ok(())
     }
 
-    /// Hosts and software that cost nothing: the rules of QEMU alone, on a link used to the full. What a closed-form model assumes.
+    /// Hosts and software that cost nothing: the rules of QEMU alone, on a link used to the full.
+    /// What a closed-form model assumes.
     pub fn ideal() -> Profile {
         const NO_TIME: Param<SimTime> = Param::exact(SimTime::ZERO);
         let fast = Param::exact(PageRate::new(1e15).unwrap_or_default());
@@ -623,7 +655,12 @@ impl Profile {
                 queue_bytes: Param::exact(Bytes::UNLIMITED),
                 queue_share: all,
             },
-            cpu: Cpu { page_rate: fast, zero_page_rate: fast, xbzrle_page_rate: fast, writer_rate: fast },
+            cpu: Cpu {
+                page_rate: fast,
+                zero_page_rate: fast,
+                xbzrle_page_rate: fast,
+                writer_rate: fast,
+            },
             switchover: Switchover {
                 stop: NO_TIME,
                 flush: NO_TIME,
@@ -644,7 +681,10 @@ impl Profile {
                 copy_read_rate: unlimited,
                 read_rate: unlimited,
             },
-            guest: GuestExtras { firmware_pages: Param::exact(0), firmware_zero_pages: Param::exact(0) },
+            guest: GuestExtras {
+                firmware_pages: Param::exact(0),
+                firmware_zero_pages: Param::exact(0),
+            },
             noise: Noise {
                 elapsed_relative: none,
                 elapsed: NO_TIME,
@@ -688,10 +728,17 @@ mod tests {
         let short = "name = \"mine\"\n[network.share]\ntcp = { value = 0.9 }\n";
         let (mine, missing) = Profile::parse_noting(short).unwrap();
         let lab = Profile::default();
-        assert_eq!((mine.share(Transport::Tcp), mine.share(Transport::Ssh)), (0.9, lab.share(Transport::Ssh)));
-        assert_eq!((mine.cpu, mine.offline, mine.noise.intervals, mine.fit), (lab.cpu, lab.offline, None, None));
+        assert_eq!(
+            (mine.share(Transport::Tcp), mine.share(Transport::Ssh)),
+            (0.9, lab.share(Transport::Ssh))
+        );
+        assert_eq!(
+            (mine.cpu, mine.offline, mine.noise.intervals, mine.fit),
+            (lab.cpu, lab.offline, None, None)
+        );
         assert!(
-            missing.contains(&"network.share.ssh".to_owned()) && missing.contains(&"cpu.page_rate".to_owned()),
+            missing.contains(&"network.share.ssh".to_owned())
+                && missing.contains(&"cpu.page_rate".to_owned()),
             "{missing:?}"
         );
         assert!(!missing.contains(&"network.share.tcp".to_owned()));
@@ -704,7 +751,11 @@ mod tests {
     #[test]
     fn profiles_of_earlier_versions_are_read() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/profiles");
-        for (name, now) in [("lab", Profile::default()), ("assumed", Profile::assumed()), ("ideal", Profile::ideal())] {
+        for (name, now) in [
+            ("lab", Profile::default()),
+            ("assumed", Profile::assumed()),
+            ("ideal", Profile::ideal()),
+        ] {
             let text = std::fs::read_to_string(format!("{folder}/v0-{name}.toml")).unwrap();
             let (then, missing) = Profile::parse_noting(&text).unwrap();
             assert_eq!((then, missing), (now, Vec::new()), "{name}");
@@ -719,8 +770,16 @@ mod tests {
     #[test]
     fn mistakes_in_a_profile_are_named() {
         for (from, to, message) in [
-            ("tcp = { value = 0.956, error = 0.003 }", "tcp = { value = 1.5 }", "network.share.tcp is 1.5; it takes"),
-            ("tls = { value = 0.95 }", "tls = { value = nan }", "network.share.tls is NaN; it takes"),
+            (
+                "tcp = { value = 0.956, error = 0.003 }",
+                "tcp = { value = 1.5 }",
+                "network.share.tcp is 1.5; it takes",
+            ),
+            (
+                "tls = { value = 0.95 }",
+                "tls = { value = nan }",
+                "network.share.tls is NaN; it takes",
+            ),
             ("\"900ms\"", "900", "`900` has no unit; a duration is written like"),
             ("value = \"4MiB\"", "value = \"4MiB\", typo = 1", "unknown field `typo`"),
             ("format = 1", "format = 2", "format is 2; it takes 1: the file is of a newer version"),

@@ -1,10 +1,12 @@
-//! Every parameter of a profile by its key, as a number: for a fit that changes them and a draw that varies them.
+//! Every parameter of a profile by its key, as a number: for a fit that changes them and a draw
+//! that varies them.
 
 use super::{Param, Profile};
 use crate::spec::Transport;
 use crate::units::{BitRate, Bytes, PageRate, SimTime};
 
-/// A parameter in its place, whatever its unit. As a number it is in seconds, pages per second, bytes per second, bytes, or itself.
+/// A parameter in its place, whatever its unit. As a number it is in seconds, pages per second,
+/// bytes per second, bytes, or itself.
 #[derive(Debug)]
 pub enum Slot<'a> {
     /// A time, in seconds.
@@ -150,8 +152,16 @@ mod tests {
             let slot = (field.slot)(&mut profile);
             let (half, quarter) = (slot.value(), slot.error().unwrap_or(f64::NAN));
             // Counts are whole, times are whole nanoseconds.
-            assert!((half - value / 2.0).abs() <= 1.0_f64.min(value * 0.51), "{}: {half} of {value}", field.key);
-            assert!((quarter - value / 4.0).abs() <= 1.0_f64.min(value * 0.51), "{}: {quarter} of {value}", field.key);
+            assert!(
+                (half - value / 2.0).abs() <= 1.0_f64.min(value * 0.51),
+                "{}: {half} of {value}",
+                field.key
+            );
+            assert!(
+                (quarter - value / 4.0).abs() <= 1.0_f64.min(value * 0.51),
+                "{}: {quarter} of {value}",
+                field.key
+            );
         }
     }
 

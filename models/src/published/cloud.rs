@@ -67,7 +67,8 @@ fn dslab(inputs: &Inputs) -> Prediction {
     Prediction::new(inputs.memory / inputs.bandwidth, None)
 }
 
-/// The memory and at most five rounds of what was dirtied in the one before; below 256 KiB, or after the last, stop and copy.
+/// The memory and at most five rounds of what was dirtied in the one before; below 256 KiB, or
+/// after the last, stop and copy.
 fn dissect_cf(inputs: &Inputs) -> Prediction {
     const SENT_LIVE: usize = 1 + 5;
     const THRESHOLD: f64 = 256.0 * 1024.0;
@@ -84,8 +85,8 @@ fn dissect_cf(inputs: &Inputs) -> Prediction {
     Prediction::new(total + downtime, Some(downtime))
 }
 
-/// Stage 1 sends all memory. While what was dirtied in the stage before is above R times the longest downtime, it is sent as a stage of
-/// its own. The rest is sent with the guest stopped.
+/// Stage 1 sends all memory. While what was dirtied in the stage before is above R times the
+/// longest downtime, it is sent as a stage of its own. The rest is sent with the guest stopped.
 fn simgrid(inputs: &Inputs) -> Prediction {
     /// More stages than any case that gets anywhere; SimGrid goes on for 10,000,000 s, 115 days.
     const MOST_STAGES: usize = 100_000;
@@ -104,8 +105,8 @@ fn simgrid(inputs: &Inputs) -> Prediction {
     Prediction::DIVERGES
 }
 
-/// A hot set H written within h seconds, then a cold rate c. Its authors measure H, h and c, count what is resident, and take 8/9 of the
-/// link for R; h is 2 s there by default.
+/// A hot set H written within h seconds, then a cold rate c. Its authors measure H, h and c, count
+/// what is resident, and take 8/9 of the link for R; h is 2 s there by default.
 fn btrplace(inputs: &Inputs) -> Prediction {
     let bandwidth = inputs.bandwidth;
     let pass = inputs.touched / bandwidth;
@@ -143,9 +144,13 @@ mod tests {
     #[test]
     fn the_simplest_models_are_memory_over_bandwidth() {
         let workload = Workload::idle();
-        for (name, tmt) in
-            [("cloudsim", 20.0), ("dslab", 10.0), ("dissect-cf", 10.0), ("simgrid", 10.0), ("btrplace", 5.0)]
-        {
+        for (name, tmt) in [
+            ("cloudsim", 20.0),
+            ("dslab", 10.0),
+            ("dissect-cf", 10.0),
+            ("simgrid", 10.0),
+            ("btrplace", 5.0),
+        ] {
             let got = (model(name).unwrap().predict)(&inputs(&workload));
             assert_eq!((got.converges, got.tmt_s), (true, Some(tmt)), "{name}");
         }

@@ -1,4 +1,5 @@
-//! Gudkov: "[PATCH v2 0/4] Migration time prediction using calc-dirty-rate", qemu-devel, 2023 (read).
+//! Gudkov: "[PATCH v2 0/4] Migration time prediction using calc-dirty-rate", qemu-devel, 2023
+//! (read).
 
 use super::{Inputs, Known, Model, Prediction, measured_points};
 use crate::spec::Mode;
@@ -24,14 +25,14 @@ const LONGEST_S: f64 = 3600.0;
 
 /// Windows over which the method measures, in seconds.
 const WINDOWS_S: [f64; 22] = [
-    0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0,
-    50.0, 60.0,
+    0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0,
+    35.0, 40.0, 45.0, 50.0, 60.0,
 ];
 
 /// A measured curve of distinct dirty pages over windows, piecewise linear.
 ///
-/// Before its first point it comes from where its first segment meets zero seconds, at 0 pages or more; its last slope, if it rises, goes on up
-/// to the pages that are not zero.
+/// Before its first point it comes from where its first segment meets zero seconds, at 0 pages or
+/// more; its last slope, if it rises, goes on up to the pages that are not zero.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeasuredCurve {
     /// Window in seconds and distinct pages, at least one point, windows rising.
@@ -48,7 +49,9 @@ impl MeasuredCurve {
             0 => 0.0,
             1 => p[0].1 * seconds / p[0].0,
             n => {
-                let line = |(t0, d0): (f64, f64), (t1, d1): (f64, f64), t: f64| d0 + (d1 - d0) * (t - t0) / (t1 - t0);
+                let line = |(t0, d0): (f64, f64), (t1, d1): (f64, f64), t: f64| {
+                    d0 + (d1 - d0) * (t - t0) / (t1 - t0)
+                };
                 match p.iter().position(|(t, _)| *t >= seconds) {
                     Some(0) => line((0.0, line(p[0], p[1], 0.0).max(0.0)), p[0], seconds),
                     Some(right) => line(p[right - 1], p[right], seconds),
@@ -61,8 +64,9 @@ impl MeasuredCurve {
     }
 }
 
-/// The method, exactly: bytes = normal (4096 + 8) + zero 8; a round takes bytes / bandwidth and is added up; if it was within the downtime limit, stop;
-/// else what the curve says was dirtied meanwhile is the next round. `None` after an hour.
+/// The method, exactly: bytes = normal (4096 + 8) + zero 8; a round takes bytes / bandwidth and is
+/// added up; if it was within the downtime limit, stop; else what the curve says was dirtied
+/// meanwhile is the next round. `None` after an hour.
 ///
 /// Pages, bytes per second, seconds; an infinite downtime limit is one pass.
 pub fn gudkov(

@@ -1,6 +1,7 @@
 //! The published models of migration time, on the same inputs as ours: what it is compared against.
 //!
-//! Each sits in its own function, beside its source. The letters of the formulas are those of [`SYMBOLS`].
+//! Each sits in its own function, beside its source. The letters of the formulas are those of
+//! [`SYMBOLS`].
 
 mod cloud;
 mod gudkov;
@@ -50,8 +51,9 @@ impl<'a> Inputs<'a> {
 
     /// The same question on inputs as good as the simulator's.
     ///
-    /// Guests are mostly zeros, which cost next to nothing to send, and QEMU has to be started before a page is sent. Most models speak of
-    /// neither: their M is then what is not zero, R what is left of the bandwidth beside the headers of pages, and the start is added.
+    /// Guests are mostly zeros, which cost next to nothing to send, and QEMU has to be started
+    /// before a page is sent. Most models speak of neither: their M is then what is not zero, R
+    /// what is left of the bandwidth beside the headers of pages, and the start is added.
     pub fn fair(&self, profile: &Profile) -> FairInputs<'a> {
         let page = PAGE_BYTES as f64;
         FairInputs {
@@ -162,7 +164,8 @@ T_r   the resume, 20 ms";
 impl Model {
     /// What it predicts on inputs as good as the simulator's.
     pub fn on_fair_inputs(&self, inputs: &FairInputs) -> Prediction {
-        let found = (self.predict)(if self.counts_zero_pages { &inputs.bare } else { &inputs.touched });
+        let found =
+            (self.predict)(if self.counts_zero_pages { &inputs.bare } else { &inputs.touched });
         Prediction { tmt_s: found.tmt_s.map(|s| s + inputs.prepare_s), ..found }
     }
 }

@@ -67,7 +67,8 @@ pub(super) const HINES_GOPALAN: Model = Model {
     predict: hines_gopalan,
 };
 
-/// Xen stops when a round dirtied fewer pages than this (`tools/libxc/xc_domain_save.c`, which tests a round later) ...
+/// Xen stops when a round dirtied fewer pages than this (`tools/libxc/xc_domain_save.c`, which
+/// tests a round later) ...
 const XEN_LAST_PAGES: f64 = 50.0;
 /// ... after so many iterations (`DEF_MAX_ITERS`) ...
 const XEN_ROUNDS: usize = 29;
@@ -157,10 +158,11 @@ fn xen_rounds(inputs: &Inputs, dirtied: impl Fn(f64) -> f64) -> Prediction {
     Prediction::new(total + downtime, Some(downtime))
 }
 
-/// The bounds of Akoush et al. (from memory), with the overheads before and after the migration in seconds: the least and the most total
-/// time, and the same for the downtime.
+/// The bounds of Akoush et al. (from memory), with the overheads before and after the migration in
+/// seconds: the least and the most total time, and the same for the downtime.
 ///
-/// before + after + M/R <= total <= before + after + (5 M - 1 page)/R; after <= downtime <= after + M/R.
+/// before + after + M/R <= total <= before + after + (5 M - 1 page)/R; after <= downtime <= after +
+/// M/R.
 pub fn akoush_bounds(inputs: &Inputs, before: f64, after: f64) -> [(f64, f64); 2] {
     let pass = inputs.memory / inputs.bandwidth;
     let most = (5.0 * inputs.memory - PAGE_BYTES as f64) / inputs.bandwidth;
@@ -209,10 +211,15 @@ mod tests {
         let workload: Workload = "sweep(wss=200000p, rate=50000p/s)".parse().unwrap();
         let inputs = inputs(&workload);
         assert!(!liu(&inputs).converges);
-        assert!(strunk(&inputs).converges && akoush_avg(&inputs).converges && liu_wws(&inputs).converges);
+        assert!(
+            strunk(&inputs).converges
+                && akoush_avg(&inputs).converges
+                && liu_wws(&inputs).converges
+        );
         let bounds = akoush_bounds(&inputs, 0.0, 0.0);
         let tmt = akoush_avg(&inputs).tmt_s.unwrap();
-        // Xen goes on at exactly three times the memory; the paper's bound is a page below what comes of that.
+        // Xen goes on at exactly three times the memory; the paper's bound is a page below what
+        // comes of that.
         let page_s = PAGE_BYTES as f64 / inputs.bandwidth;
         assert!((bounds[0].0..=bounds[0].1 + page_s).contains(&tmt), "{tmt} outside {bounds:?}");
     }
@@ -241,7 +248,11 @@ mod tests {
         let workload = Workload::idle();
         for model in MODELS.iter().filter(|m| m.name != "cloudsim") {
             let got = (model.predict)(&inputs(&workload));
-            assert!(got.converges && (got.tmt_s.unwrap() - 10.0).abs() < 0.1, "{}: {got:?}", model.name);
+            assert!(
+                got.converges && (got.tmt_s.unwrap() - 10.0).abs() < 0.1,
+                "{}: {got:?}",
+                model.name
+            );
         }
     }
 }

@@ -3,11 +3,13 @@
 use super::{CatchUp, Phase, Term};
 use crate::units::SimTime;
 
-/// The work a writer has done, in seconds at its own pace, while phases, throttling and stops hold it up.
+/// The work a writer has done, in seconds at its own pace, while phases, throttling and stops hold
+/// it up.
 ///
-/// `speed` is the share of the processor that the guest gets, 0 to 1. A closed writer slows down with it and loses what it missed.
-/// An open writer needs only as much of the processor as its rate takes: `headroom` says how many times faster than its
-/// rate it could write at full speed, which is both how much throttling it bears and how fast it catches up.
+/// `speed` is the share of the processor that the guest gets, 0 to 1. A closed writer slows down
+/// with it and loses what it missed. An open writer needs only as much of the processor as its rate
+/// takes: `headroom` says how many times faster than its rate it could write at full speed, which
+/// is both how much throttling it bears and how fast it catches up.
 #[derive(Debug, Clone)]
 pub struct WriterClock {
     phase: Option<Phase>,
@@ -59,13 +61,15 @@ impl WriterClock {
         self.headroom
     }
 
-    /// Takes work off an open writer's backlog, or from a closed writer's loss: work done outside the clock's own reckoning.
+    /// Takes work off an open writer's backlog, or from a closed writer's loss: work done outside
+    /// the clock's own reckoning.
     pub fn do_work(&mut self, seconds: f64) {
         self.progress += seconds;
         self.backlog = (self.backlog - seconds).max(0.0);
     }
 
-    /// Lets time pass in which the writer could do nothing, and only the demand grows. Returns the work asked for meanwhile.
+    /// Lets time pass in which the writer could do nothing, and only the demand grows. Returns the
+    /// work asked for meanwhile.
     pub fn hold(&mut self, to: SimTime) -> f64 {
         let demand = self.on_seconds(self.now, to);
         self.now = self.now.max(to);
@@ -94,7 +98,8 @@ impl WriterClock {
         self.now = to;
     }
 
-    /// Lets time pass until `to` as if it had not: the writer goes on then where it is now, in its phase too.
+    /// Lets time pass until `to` as if it had not: the writer goes on then where it is now, in its
+    /// phase too.
     pub fn skip(&mut self, to: SimTime) {
         let skipped = to - self.now;
         self.now = to.max(self.now);
@@ -104,13 +109,17 @@ impl WriterClock {
         }
     }
 
-    /// An open writer that is held up or catching up: phase by phase, since work waits from one into the next.
+    /// An open writer that is held up or catching up: phase by phase, since work waits from one
+    /// into the next.
     ///
-    /// Once a whole period has left the writer no less behind than it was, or as far behind to the digit, all that follow do alike; while it
-    /// catches up, all of them do until it nearly has.
+    /// Once a whole period has left the writer no less behind than it was, or as far behind to the
+    /// digit, all that follow do alike; while it catches up, all of them do until it nearly
+    /// has.
     fn advance_behind(&mut self, to: SimTime, capacity: f64) {
         let mut at = self.now;
-        let Some(phase) = self.phase else { return self.work_behind(true, (to - at).as_secs_f64(), capacity) };
+        let Some(phase) = self.phase else {
+            return self.work_behind(true, (to - at).as_secs_f64(), capacity);
+        };
         while at < to {
             let periods = (to - at).0 / phase.period().0;
             let (progress, backlog) = (self.progress, self.backlog);
@@ -195,21 +204,30 @@ mod tests {
     #[test]
     fn an_open_writer_catches_up_and_a_closed_one_does_not() {
         for (term, headroom, work) in [
-            ("uniform(wss=9p, rate=1p/s)", 4.0, 5.0), // half a processor is enough for a quarter's load
-            ("uniform(wss=9p, rate=1p/s)", 1.5, 5.0), // behind by half a second, made up for by 4 s
+            ("uniform(wss=9p, rate=1p/s)", 4.0, 5.0), /* half a processor is enough for a
+                                                       * quarter's load */
+            ("uniform(wss=9p, rate=1p/s)", 1.5, 5.0), /* behind by half a second, made up for by
+                                                       * 4 s */
             ("uniform(wss=9p, rate=1p/s)", 1.0, 4.0), // never has time to catch up
             ("uniform(wss=9p, rate=1p/s, closed)", 4.0, 4.0),
-            ("phase(on=2s, off=1s, uniform(wss=9p, rate=1p/s))", 1.0, 4.0), // the rest of the first phase in its pause
+            ("phase(on=2s, off=1s, uniform(wss=9p, rate=1p/s))", 1.0, 4.0), /* the rest of the
+                                                                             * first phase in
+                                                                             * its pause */
             ("phase(on=2s, off=1s, uniform(wss=9p, rate=1p/s, closed))", 1.0, 3.5),
         ] {
             let got = work_after_a_throttled_stretch(term, headroom);
-            assert!((got - work).abs() < 1e-9, "{term} with headroom {headroom}: {got}, not {work}");
+            assert!(
+                (got - work).abs() < 1e-9,
+                "{term} with headroom {headroom}: {got}, not {work}"
+            );
         }
     }
 
     #[test]
     fn a_thousand_million_phases_are_not_walked_one_by_one() {
-        for (on, off, capacity) in [(3, 1, 0.5), (3, 1, 0.75), (1, 3, 0.5), (1, 3, 0.25), (2, 2, 1.5), (3, 1, 0.0)] {
+        for (on, off, capacity) in
+            [(3, 1, 0.5), (3, 1, 0.75), (1, 3, 0.5), (1, 3, 0.25), (2, 2, 1.5), (3, 1, 0.0)]
+        {
             let notation = format!("phase(on={on}us, off={off}us, uniform(wss=9p, rate=1p/s))");
             // The same stretch in one go and in pieces that are no whole periods.
             let mut whole = clock(&notation, capacity);

@@ -1,17 +1,20 @@
-//! How a guest dirties its memory: the workload notation, and the distinct pages D(t) that follow from it.
+//! How a guest dirties its memory: the workload notation, and the distinct pages D(t) that follow
+//! from it.
 //!
-//! A [`Workload`] is a sum of [`Term`]s over disjoint regions of the guest's memory. What migration sees of a writer is not its
-//! writes but the *distinct* pages that they touch between two looks at the dirty log. Every pattern is therefore broken
-//! down into [`Class`]es, each a set of pages that are written alike, for which that number has a closed form:
+//! A [`Workload`] is a sum of [`Term`]s over disjoint regions of the guest's memory. What migration
+//! sees of a writer is not its writes but the *distinct* pages that they touch between two looks at
+//! the dirty log. Every pattern is therefore broken down into [`Class`]es, each a set of pages that
+//! are written alike, for which that number has a closed form:
 //!
 //! | class | distinct pages after the writer has worked for u seconds |
 //! | --- | --- |
 //! | uniform over W pages at r pages/s | W (1 - exp(-r u / W)): each page waits for its next write like a radioactive atom |
 //! | sweep over W pages at r pages/s | min(W, r u) |
 //!
-//! A zipf term becomes some sixty uniform classes by rank; a measured curve becomes the non-negative sum of uniform
-//! classes that fits it best. How far the writer has got, u(t), is kept by a [`WriterClock`]: it stands still between phases,
-//! runs slower under throttling, and catches up where the writer is open.
+//! A zipf term becomes some sixty uniform classes by rank; a measured curve becomes the
+//! non-negative sum of uniform classes that fits it best. How far the writer has got, u(t), is kept
+//! by a [`WriterClock`]: it stands still between phases, runs slower under throttling, and catches
+//! up where the writer is open.
 
 mod clock;
 mod curve;
@@ -46,7 +49,8 @@ pub struct Term {
 /// What becomes of the writes that a stopped or throttled writer missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CatchUp {
-    /// They are made up for, as fast as the processor allows: requests arrive whether or not they are served.
+    /// They are made up for, as fast as the processor allows: requests arrive whether or not they
+    /// are served.
     #[default]
     Open,
     /// They are lost: the next request waits for the answer to the last.
@@ -86,7 +90,8 @@ pub enum Pattern {
         /// Pages written per second.
         rate: PageRate,
     },
-    /// The page of rank i is written with a probability proportional to i^-s; ranks lie in memory in their order.
+    /// The page of rank i is written with a probability proportional to i^-s; ranks lie in memory
+    /// in their order.
     Zipf {
         /// Pages of the working set, at least 1.
         wss: Pages,
@@ -95,7 +100,8 @@ pub enum Pattern {
         /// The exponent s, from 0 (uniform) to 10.
         exponent: f64,
     },
-    /// Measured: how many distinct pages were dirtied within a window of each length. Lengths rise, pages do not fall.
+    /// Measured: how many distinct pages were dirtied within a window of each length. Lengths rise,
+    /// pages do not fall.
     Curve {
         /// Lengths of windows and their distinct pages.
         curve: Curve,
@@ -136,7 +142,8 @@ pub enum Order {
 impl Class {
     /// Distinct pages written in `u` seconds of work, of those not yet among `already` dirty ones.
     ///
-    /// For a sequential class the dirty pages are taken to lie behind the writer, who moves on into clean ones.
+    /// For a sequential class the dirty pages are taken to lie behind the writer, who moves on into
+    /// clean ones.
     pub fn newly_dirty(&self, already: f64, u: f64) -> f64 {
         let clean = (self.pages as f64 - already).max(0.0);
         match self.order {
@@ -153,16 +160,29 @@ impl Class {
 }
 
 impl Pattern {
-    /// The pages that can ever be dirtied; for a curve the most that its fit reaches, within `limit`.
+    /// The pages that can ever be dirtied; for a curve the most that its fit reaches, within
+    /// `limit`.
     fn classes(&self, term: usize, limit: u64, out: &mut Vec<Class>) {
         match self {
             Pattern::Uniform { wss, rate } => {
-                out.push(Class { term, pages: wss.0, rate: rate.pages_per_s(), order: Order::Random });
+                out.push(Class {
+                    term,
+                    pages: wss.0,
+                    rate: rate.pages_per_s(),
+                    order: Order::Random,
+                });
             }
             Pattern::Sweep { wss, rate } => {
-                out.push(Class { term, pages: wss.0, rate: rate.pages_per_s(), order: Order::Sequential });
+                out.push(Class {
+                    term,
+                    pages: wss.0,
+                    rate: rate.pages_per_s(),
+                    order: Order::Sequential,
+                });
             }
-            Pattern::Zipf { wss, rate, exponent } => zipf_classes(term, wss.0, rate.pages_per_s(), *exponent, out),
+            Pattern::Zipf { wss, rate, exponent } => {
+                zipf_classes(term, wss.0, rate.pages_per_s(), *exponent, out)
+            }
             Pattern::Curve { curve, pace } => {
                 out.extend(curve.classes(limit).into_iter().map(|(pages, rate)| Class {
                     term,
@@ -171,12 +191,14 @@ impl Pattern {
                     order: Order::Random,
                 }));
             }
-            Pattern::Own { writes, pace } => out.extend(writes.writes().parts().into_iter().map(|part| Class {
-                term,
-                pages: part.pages,
-                rate: part.rate * pace,
-                order: part.order,
-            })),
+            Pattern::Own { writes, pace } => {
+                out.extend(writes.writes().parts().into_iter().map(|part| Class {
+                    term,
+                    pages: part.pages,
+                    rate: part.rate * pace,
+                    order: part.order,
+                }))
+            }
         }
     }
 
@@ -192,14 +214,18 @@ impl Pattern {
     pub fn measured(&self) -> Option<impl Iterator<Item = (SimTime, Pages)>> {
         let Pattern::Curve { curve, pace } = self else { return None };
         // At the pace that it was measured at it is what was given, to the nanosecond.
-        let at_pace = move |t: SimTime| if *pace == 1.0 { t } else { SimTime::from_secs_f64(t.as_secs_f64() / pace) };
+        let at_pace = move |t: SimTime| {
+            if *pace == 1.0 { t } else { SimTime::from_secs_f64(t.as_secs_f64() / pace) }
+        };
         Some(curve.points().iter().map(move |(t, pages)| (at_pace(*t), *pages)))
     }
 
     /// The pages of the working set as given; `None` for a curve, which does not say.
     pub fn wss(&self) -> Option<Pages> {
         match self {
-            Pattern::Uniform { wss, .. } | Pattern::Sweep { wss, .. } | Pattern::Zipf { wss, .. } => Some(*wss),
+            Pattern::Uniform { wss, .. }
+            | Pattern::Sweep { wss, .. }
+            | Pattern::Zipf { wss, .. } => Some(*wss),
             Pattern::Own { writes, .. } => Some(Pages(writes.pages())),
             Pattern::Curve { .. } => None,
         }
@@ -208,12 +234,14 @@ impl Pattern {
 
 /// Ranks up to this one get a class each; behind them a class spans a constant ratio of ranks.
 const ZIPF_SINGLE_RANKS: u64 = 8;
-/// Within a ratio of 1.15 the rates of the pages of a class differ so little that D(t) is within 0.1 % of the exact sum.
+/// Within a ratio of 1.15 the rates of the pages of a class differ so little that D(t) is within
+/// 0.1 % of the exact sum.
 const ZIPF_RANK_RATIO: f64 = 1.15;
 
 /// Breaks a zipf distribution over `wss` ranks into classes of neighbouring ranks.
 fn zipf_classes(term: usize, wss: u64, rate: f64, exponent: f64, out: &mut Vec<Class>) {
-    // Sum of i^-s over a..=b: exact for the first ranks, by the midpoint integral behind them (error below 1e-4 of the sum).
+    // Sum of i^-s over a..=b: exact for the first ranks, by the midpoint integral behind them
+    // (error below 1e-4 of the sum).
     let mass = |a: u64, b: u64| -> f64 {
         if a == b {
             return libm::pow(a as f64, -exponent);
@@ -226,7 +254,11 @@ fn zipf_classes(term: usize, wss: u64, rate: f64, exponent: f64, out: &mut Vec<C
     let mut total = 0.0;
     let mut a = 1;
     while a <= wss {
-        let b = if a <= ZIPF_SINGLE_RANKS { a } else { ((a as f64 * ZIPF_RANK_RATIO) as u64).clamp(a, wss) };
+        let b = if a <= ZIPF_SINGLE_RANKS {
+            a
+        } else {
+            ((a as f64 * ZIPF_RANK_RATIO) as u64).clamp(a, wss)
+        };
         let weight = mass(a, b);
         total += weight;
         out.push(Class { term, pages: b - a + 1, rate: weight, order: Order::Random });
@@ -243,14 +275,16 @@ impl Workload {
         Workload::default()
     }
 
-    /// A guest that writes in an own way, all the time; what it misses while it is held up it makes up for.
+    /// A guest that writes in an own way, all the time; what it misses while it is held up it makes
+    /// up for.
     pub fn own(writes: impl Writes + 'static) -> Workload {
         let pattern = Pattern::Own { writes: Own::new(writes), pace: 1.0 };
         Workload { terms: vec![Term { pattern, catch_up: CatchUp::Open, phase: None }] }
     }
 
-    /// The classes of all terms in the order of memory, together no more than `limit`, the pages that a guest can dirty at all, where
-    /// [`Workload::working_set`] is no more than that. A curve is fitted within what the other terms leave.
+    /// The classes of all terms in the order of memory, together no more than `limit`, the pages
+    /// that a guest can dirty at all, where [`Workload::working_set`] is no more than that. A
+    /// curve is fitted within what the other terms leave.
     pub fn classes(&self, limit: Pages) -> Vec<Class> {
         let mut classes = Vec::with_capacity(self.terms.len());
         let mut spare = limit.0.saturating_sub(self.working_set().0);
@@ -264,7 +298,8 @@ impl Workload {
         classes
     }
 
-    /// Distinct pages D(t) dirtied within a window of length `window` that starts `offset` into the first phase, by writers at full speed.
+    /// Distinct pages D(t) dirtied within a window of length `window` that starts `offset` into the
+    /// first phase, by writers at full speed.
     pub fn distinct(&self, window: SimTime, offset: SimTime) -> f64 {
         let classes = self.classes(Pages(u64::MAX));
         classes
@@ -279,7 +314,9 @@ impl Workload {
 
     /// Pages in all working sets together; a curve counts with the most that it was seen to dirty.
     pub fn working_set(&self) -> Pages {
-        self.terms.iter().fold(Pages(0), |sum, term| Pages(sum.0.saturating_add(term.pattern.reach())))
+        self.terms
+            .iter()
+            .fold(Pages(0), |sum, term| Pages(sum.0.saturating_add(term.pattern.reach())))
     }
 
     /// Whether some term works in phases, so that it matters when in a phase the migration starts.
@@ -299,13 +336,19 @@ impl Workload {
         let scale = |rate: &PageRate| PageRate::new(rate.pages_per_s() * factor);
         let terms = self.terms.iter().map(|term| {
             let pattern = match &term.pattern {
-                Pattern::Uniform { wss, rate } => Pattern::Uniform { wss: *wss, rate: scale(rate)? },
+                Pattern::Uniform { wss, rate } => {
+                    Pattern::Uniform { wss: *wss, rate: scale(rate)? }
+                }
                 Pattern::Sweep { wss, rate } => Pattern::Sweep { wss: *wss, rate: scale(rate)? },
                 Pattern::Zipf { wss, rate, exponent } => {
                     Pattern::Zipf { wss: *wss, rate: scale(rate)?, exponent: *exponent }
                 }
-                Pattern::Curve { curve, pace } => Pattern::Curve { curve: curve.clone(), pace: pace * factor },
-                Pattern::Own { writes, pace } => Pattern::Own { writes: writes.clone(), pace: pace * factor },
+                Pattern::Curve { curve, pace } => {
+                    Pattern::Curve { curve: curve.clone(), pace: pace * factor }
+                }
+                Pattern::Own { writes, pace } => {
+                    Pattern::Own { writes: writes.clone(), pace: pace * factor }
+                }
             };
             Some(Term { pattern, ..term.clone() })
         });
@@ -334,7 +377,10 @@ mod tests {
             ("sweep(wss=10p, rate=1p/s) + uniform(wss=1p, rate=1p/s)", 4, 4.0 + e(4.0)),
         ] {
             let got = distinct(notation, seconds);
-            assert!((got - expected).abs() < 1e-6, "{notation} after {seconds} s: {got}, not {expected}");
+            assert!(
+                (got - expected).abs() < 1e-6,
+                "{notation} after {seconds} s: {got}, not {expected}"
+            );
         }
     }
 
@@ -345,10 +391,18 @@ mod tests {
             let total: f64 = (1..=wss).map(|i| libm::pow(i as f64, -exponent)).sum();
             for seconds in [1, 5, 20] {
                 let exact: f64 = (1..=wss)
-                    .map(|i| 1.0 - libm::exp(-rate * seconds as f64 * libm::pow(i as f64, -exponent) / total))
+                    .map(|i| {
+                        1.0 - libm::exp(
+                            -rate * seconds as f64 * libm::pow(i as f64, -exponent) / total,
+                        )
+                    })
                     .sum();
-                let got = distinct(&format!("zipf(wss=5000p, rate=2000p/s, s={exponent})"), seconds);
-                assert!((got / exact - 1.0).abs() < 1e-3, "s={exponent}, {seconds} s: {got}, not {exact}");
+                let got =
+                    distinct(&format!("zipf(wss=5000p, rate=2000p/s, s={exponent})"), seconds);
+                assert!(
+                    (got / exact - 1.0).abs() < 1e-3,
+                    "s={exponent}, {seconds} s: {got}, not {exact}"
+                );
             }
         }
     }

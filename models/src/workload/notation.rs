@@ -1,4 +1,5 @@
-//! The workload notation: `uniform(wss=16384p, rate=3000p/s) + phase(on=4s, off=4s, sweep(wss=64MiB, rate=10MiB/s, closed))`.
+//! The workload notation: `uniform(wss=16384p, rate=3000p/s) + phase(on=4s, off=4s,
+//! sweep(wss=64MiB, rate=10MiB/s, closed))`.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -43,7 +44,8 @@ fn split_top(text: &str, separator: char) -> Vec<&str> {
     parts
 }
 
-/// The named and unnamed arguments of one term, taken one by one so that what is left over can be reported.
+/// The named and unnamed arguments of one term, taken one by one so that what is left over can be
+/// reported.
 struct Arguments<'a> {
     kind: &'a str,
     left: Vec<&'a str>,
@@ -93,11 +95,13 @@ fn working_set(arguments: &mut Arguments) -> Result<(Pages, PageRate), String> {
 fn curve_points(arguments: &mut Arguments) -> Result<Vec<(SimTime, Pages)>, String> {
     let mut points: Vec<(SimTime, Pages)> = Vec::new();
     for text in arguments.left.drain(..) {
-        let (window, pages) = text
-            .split_once(':')
-            .ok_or_else(|| format!("`{}` is not a point of a curve like `1s:3000p`", quoted(text.trim())))?;
-        let point: (SimTime, Pages) =
-            (window.parse().map_err(|e| format!("`curve`: {e}"))?, pages.parse().map_err(|e| format!("`curve`: {e}"))?);
+        let (window, pages) = text.split_once(':').ok_or_else(|| {
+            format!("`{}` is not a point of a curve like `1s:3000p`", quoted(text.trim()))
+        })?;
+        let point: (SimTime, Pages) = (
+            window.parse().map_err(|e| format!("`curve`: {e}"))?,
+            pages.parse().map_err(|e| format!("`curve`: {e}"))?,
+        );
         if point.0 == SimTime::ZERO {
             return Err("a window of a `curve` is longer than zero".to_owned());
         }
@@ -187,7 +191,8 @@ impl FromStr for Workload {
         if input.trim() == "idle" {
             return Ok(Workload::idle());
         }
-        let terms = split_top(input, '+').into_iter().map(parse_term).collect::<Result<_, String>>();
+        let terms =
+            split_top(input, '+').into_iter().map(parse_term).collect::<Result<_, String>>();
         match terms {
             Ok(terms) => Ok(Workload { terms }),
             Err(problem) => Err(NotationError { input: quoted(input), problem, accepted: TERMS }),
@@ -203,7 +208,9 @@ impl Display for Term {
         match &self.pattern {
             Pattern::Uniform { wss, rate } => write!(f, "uniform(wss={wss}, rate={rate}")?,
             Pattern::Sweep { wss, rate } => write!(f, "sweep(wss={wss}, rate={rate}")?,
-            Pattern::Zipf { wss, rate, exponent } => write!(f, "zipf(wss={wss}, rate={rate}, s={exponent}")?,
+            Pattern::Zipf { wss, rate, exponent } => {
+                write!(f, "zipf(wss={wss}, rate={rate}, s={exponent}")?
+            }
             // Shown, though it cannot be read back.
             Pattern::Own { writes, .. } => write!(f, "own({:?}", writes.writes())?,
             curve @ Pattern::Curve { .. } => {

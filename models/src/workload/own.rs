@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 use super::Order;
 
-/// How an application writes to its region of memory, told twice: in expected counts, and write by write.
+/// How an application writes to its region of memory, told twice: in expected counts, and write by
+/// write.
 ///
-/// A migration sees only *distinct* pages, so expected counts need no more than the region broken into parts whose pages are
-/// written alike. Replayed page by page ([`Fidelity::Page`] of the simulator), the n-th write falls on [`Writes::page`].
+/// A migration sees only *distinct* pages, so expected counts need no more than the region broken
+/// into parts whose pages are written alike. Replayed page by page ([`Fidelity::Page`] of the
+/// simulator), the n-th write falls on [`Writes::page`].
 ///
 /// [`Fidelity::Page`]: https://docs.rs/migsim/latest/migsim/engine/enum.Fidelity.html
 pub trait Writes: Debug + Send + Sync {
-    /// The parts in the order of memory: pages, writes per second, and whether these fall at random or one after the other.
+    /// The parts in the order of memory: pages, writes per second, and whether these fall at random
+    /// or one after the other.
     fn parts(&self) -> Vec<Part>;
 
-    /// The page, from 0, that write number `n` falls on; `chance` is drawn evenly from 0 to below 1.
+    /// The page, from 0, that write number `n` falls on; `chance` is drawn evenly from 0 to below
+    /// 1.
     fn page(&self, n: u64, chance: f64) -> u64;
 }
 

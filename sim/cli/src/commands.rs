@@ -39,7 +39,8 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say how long a migration takes, how long the guest stands still, whether it converges, and why
+    /// Say how long a migration takes, how long the guest stands still, whether it converges, and
+    /// why
     Predict(Box<predict::PredictArgs>),
     /// Answer the same question over a range of one or two numbers
     Sweep(Box<sweep::SweepArgs>),
@@ -133,7 +134,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Inventory { command } => fleet::inventory(&command),
         Command::Profile { which } => profile(which),
         Command::Schema { name } => schema(name.as_deref()),
-        Command::Completions { shell } => program::completions::<Cli>(shell).map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => {
+            program::completions::<Cli>(shell).map(|()| ExitCode::SUCCESS)
+        }
         Command::Models { outputs } => models(&outputs),
     };
     terminal::exit_status(result)
@@ -143,7 +146,9 @@ fn profile(which: WhichProfile) -> anyhow::Result<ExitCode> {
     let text = match which {
         WhichProfile::Default => DEFAULT_TOML.to_owned(),
         WhichProfile::Assumed => ASSUMED_TOML.to_owned(),
-        WhichProfile::Ideal => Profile::ideal().to_commented_toml().context("writing the profile")?,
+        WhichProfile::Ideal => {
+            Profile::ideal().to_commented_toml().context("writing the profile")?
+        }
     };
     terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -12,10 +12,21 @@ pub(crate) struct KeyFlags(pub(crate) Keys);
 fn flags() -> impl Iterator<Item = (&'static Key, Arg)> {
     Key::all().filter_map(|key| {
         let flag = key.flag?;
-        let checked =
-            NonEmptyStringValueParser::new().try_map(|text| key.set(&mut Keys::default(), &text).map(|()| text));
-        let arg = Arg::new(key.key).long(flag.long).value_name(flag.value).help(key.doc.trim()).value_parser(checked);
-        Some((key, if key.kind == Kind::Switch { arg.num_args(0..=1).default_missing_value("true") } else { arg }))
+        let checked = NonEmptyStringValueParser::new()
+            .try_map(|text| key.set(&mut Keys::default(), &text).map(|()| text));
+        let arg = Arg::new(key.key)
+            .long(flag.long)
+            .value_name(flag.value)
+            .help(key.doc.trim())
+            .value_parser(checked);
+        Some((
+            key,
+            if key.kind == Kind::Switch {
+                arg.num_args(0..=1).default_missing_value("true")
+            } else {
+                arg
+            },
+        ))
     })
 }
 
@@ -40,7 +51,8 @@ impl FromArgMatches for KeyFlags {
         for (key, _) in flags() {
             if let Some(text) = matches.get_one::<String>(key.key) {
                 // It was set once already, when the flag was read.
-                key.set(&mut self.0, text).map_err(|why| Error::raw(clap::error::ErrorKind::ValueValidation, why))?;
+                key.set(&mut self.0, text)
+                    .map_err(|why| Error::raw(clap::error::ErrorKind::ValueValidation, why))?;
             }
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! How the time of a fleet grows with its guests: docs/speed.md's table and picture, with SimGrid's figures beside it.
+//! How the time of a fleet grows with its guests: docs/speed.md's table and picture, with SimGrid's
+//! figures beside it.
 //!
 //!     cargo run --release -p migsim-report --example growth -- docs/pictures/fleet-growth.svg
 
@@ -25,16 +26,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::fs::write(folder.path().join("rack.toml"), file)?;
         let fleet = read(&folder.path().join("rack.toml"))?;
         let (began, never) = (Instant::now(), AtomicBool::new(false));
-        let found = run(&fleet, &Profile::default(), Chance::none(), &never, |_| {}).ok_or("interrupted")?;
+        let found = run(&fleet, &Profile::default(), Chance::none(), &never, |_| {})
+            .ok_or("interrupted")?;
         let took = began.elapsed().as_secs_f64();
-        println!("{guests} guests: {took:.2} s; all have arrived after {:.0} s", totals(&found).makespan_s);
+        println!(
+            "{guests} guests: {took:.2} s; all have arrived after {:.0} s",
+            totals(&found).makespan_s
+        );
         points.push((guests as f64, took));
     }
-    let each = |points: &[(f64, f64)]| points.iter().map(|(guests, s)| (*guests, s / guests * 1e3)).collect::<Vec<_>>();
-    let panel =
-        Panel::new("Time to simulate a fleet, for each of its guests", "guests that leave their rack at once", "ms")
-            .line("migsim", BLUE, each(&points))
-            .line("SimGrid 3.32", ORANGE, each(&SIMGRID));
+    let each = |points: &[(f64, f64)]| {
+        points.iter().map(|(guests, s)| (*guests, s / guests * 1e3)).collect::<Vec<_>>()
+    };
+    let panel = Panel::new(
+        "Time to simulate a fleet, for each of its guests",
+        "guests that leave their rack at once",
+        "ms",
+    )
+    .line("migsim", BLUE, each(&points))
+    .line("SimGrid 3.32", ORANGE, each(&SIMGRID));
     std::fs::write(Path::new(&picture), draw_at(1, [760.0, 320.0], &[panel]).svg())?;
     Ok(())
 }

@@ -53,7 +53,12 @@ struct Series {
 impl Panel {
     /// An empty one; its axes begin at zero.
     pub fn new(title: &str, x: &str, y: &str) -> Panel {
-        Panel { title: title.to_owned(), axes: [x.to_owned(), y.to_owned()], from_zero: true, ..Panel::default() }
+        Panel {
+            title: title.to_owned(),
+            axes: [x.to_owned(), y.to_owned()],
+            from_zero: true,
+            ..Panel::default()
+        }
     }
 
     /// Lets the axes begin where the data do.
@@ -81,8 +86,20 @@ impl Panel {
     }
 
     /// Adds a bar from one point to another, so wide.
-    pub fn bar(mut self, name: &str, colour: &'static str, ends: [(f64, f64); 2], width: f64) -> Panel {
-        self.series.push(Series { name: name.to_owned(), colour, points: ends.to_vec(), line: true, width });
+    pub fn bar(
+        mut self,
+        name: &str,
+        colour: &'static str,
+        ends: [(f64, f64); 2],
+        width: f64,
+    ) -> Panel {
+        self.series.push(Series {
+            name: name.to_owned(),
+            colour,
+            points: ends.to_vec(),
+            line: true,
+            width,
+        });
         self
     }
 
@@ -94,10 +111,14 @@ impl Panel {
             .map(|series| {
                 let Series { name, colour, points, line, width } = series.clone();
                 if line {
-                    let plot = LinePlot::new().with_data(points).with_color(colour).with_stroke_width(width);
+                    let plot = LinePlot::new()
+                        .with_data(points)
+                        .with_color(colour)
+                        .with_stroke_width(width);
                     Plot::Line(if name.is_empty() { plot } else { plot.with_legend(name) })
                 } else {
-                    let plot = ScatterPlot::new().with_data(points).with_color(colour).with_size(3.5);
+                    let plot =
+                        ScatterPlot::new().with_data(points).with_color(colour).with_size(3.5);
                     Plot::Scatter(if name.is_empty() { plot } else { plot.with_legend(name) })
                 }
             })
@@ -127,6 +148,9 @@ pub fn draw_at(columns: usize, [width, height]: [f64; 2], panels: &[Panel]) -> P
     let (plots, layouts): (Vec<_>, Vec<_>) =
         panels.iter().map(Panel::drawn).filter(|(plots, _)| !plots.is_empty()).unzip();
     let rows = plots.len().div_ceil(columns);
-    let figure = Figure::new(rows, columns).with_plots(plots).with_layouts(layouts).with_cell_size(width, height);
+    let figure = Figure::new(rows, columns)
+        .with_plots(plots)
+        .with_layouts(layouts)
+        .with_cell_size(width, height);
     Picture(figure.render())
 }

@@ -18,21 +18,32 @@ pub fn explain(answer: &Answer) -> String {
         let _ = writeln!(out, "Pages are sent as fast as {} lets them.", bound_words(bound, case));
     }
     if let Some(at) = outcome.iterations.first().map(|iteration| iteration.start) {
-        let _ = writeln!(out, "Until {} everything is prepared; all memory counts as dirty.", human_time(at));
+        let _ = writeln!(
+            out,
+            "Until {} everything is prepared; all memory counts as dirty.",
+            human_time(at)
+        );
     }
     let count = outcome.iterations.len();
     for (index, iteration) in outcome.iterations.iter().enumerate() {
         if index >= TOLD && index + TOLD < count {
             if index == TOLD {
-                let passes: u64 =
-                    outcome.iterations[TOLD..count - TOLD].iter().map(|iteration| iteration.stands_for).sum();
+                let passes: u64 = outcome.iterations[TOLD..count - TOLD]
+                    .iter()
+                    .map(|iteration| iteration.stands_for)
+                    .sum();
                 let _ = writeln!(out, "... {passes} more iterations ...");
             }
             continue;
         }
-        let _ = writeln!(out, "{}", sentence(iteration, case.policy.downtime_limit, &case.policy.qemu.to_string()));
+        let _ = writeln!(
+            out,
+            "{}",
+            sentence(iteration, case.policy.downtime_limit, &case.policy.qemu.to_string())
+        );
     }
-    let _ = writeln!(out, "It ends after {}: {}.", human_time(outcome.ended_at), ending_word(outcome));
+    let _ =
+        writeln!(out, "It ends after {}: {}.", human_time(outcome.ended_at), ending_word(outcome));
     out
 }
 

@@ -1,7 +1,8 @@
 //! Files that people ask for: whole or not there, and nothing lost that was there before.
 //!
-//! A regular file is replaced at the end, by a rename, with its mode and owner; where a symbolic link stands, its target is. A device, a
-//! FIFO and `-` are written through. What may not be written, a folder, a read-only file and a file that the run reads, is refused before
+//! A regular file is replaced at the end, by a rename, with its mode and owner; where a symbolic
+//! link stands, its target is. A device, a FIFO and `-` are written through. What may not be
+//! written, a folder, a read-only file and a file that the run reads, is refused before
 //! the work, and so is a file that people edit, unless they say that it may go.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
@@ -15,7 +16,8 @@ use anyhow::Context;
 use crate::chart::Picture;
 use migsim::input::{InputError, shown};
 
-/// Temporary files that stand beside their places just now: whoever ends the program takes them away.
+/// Temporary files that stand beside their places just now: whoever ends the program takes them
+/// away.
 static UNDER_WAY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Takes away temporary files that are not in their places yet.
@@ -63,7 +65,8 @@ impl Output {
     /// # Errors
     /// It may not or cannot be written, with the reason.
     pub fn create(place: &Path, care: Care) -> anyhow::Result<Output> {
-        let refused = |why: &str| Err(InputError::new(shown(&place.display().to_string()), why).into());
+        let refused =
+            |why: &str| Err(InputError::new(shown(&place.display().to_string()), why).into());
         if place == Path::new("-") {
             return Ok(Output { place: place.to_owned(), target: Target::Stdout });
         }
@@ -80,31 +83,39 @@ impl Output {
                 return refused("is neither a file nor a device; it takes a file to write");
             }
             let same = |input: &&Path| {
-                std::fs::metadata(input).is_ok_and(|one| (one.dev(), one.ino()) == (before.dev(), before.ino()))
+                std::fs::metadata(input)
+                    .is_ok_and(|one| (one.dev(), one.ino()) == (before.dev(), before.ino()))
             };
             if care.inputs.iter().any(same) {
-                return refused("is read by this run, and would be lost; it takes another file to write");
+                return refused(
+                    "is read by this run, and would be lost; it takes another file to write",
+                );
             }
             // Root may write anything; who has made a file read-only means root too.
             if before.permissions().mode() & 0o222 == 0 {
                 return refused("is read-only; it takes a file that may be written");
             }
             if care.edited && !care.force {
-                return refused("is there already, and may have been edited; --force overwrites it");
+                return refused(
+                    "is there already, and may have been edited; --force overwrites it",
+                );
             }
-            OpenOptions::new()
-                .append(true)
-                .open(place)
-                .with_context(|| format!("{}: cannot be written", shown(&place.display().to_string())))?;
+            OpenOptions::new().append(true).open(place).with_context(|| {
+                format!("{}: cannot be written", shown(&place.display().to_string()))
+            })?;
         }
         let file = resolved(place);
         let folder = match file.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        let contents = tempfile::tempfile_in(folder)
-            .with_context(|| format!("{}: cannot be written", shown(&place.display().to_string())))?;
-        Ok(Output { place: place.to_owned(), target: Target::Whole { file, before: before.map(Box::new), contents } })
+        let contents = tempfile::tempfile_in(folder).with_context(|| {
+            format!("{}: cannot be written", shown(&place.display().to_string()))
+        })?;
+        Ok(Output {
+            place: place.to_owned(),
+            target: Target::Whole { file, before: before.map(Box::new), contents },
+        })
     }
 
     /// What is to be written to, until [`Output::finish`].
@@ -115,9 +126,12 @@ impl Output {
         let place = &self.place;
         Ok(match &mut self.target {
             Target::Stdout => Box::new(std::io::stdout().lock()),
-            Target::Stream => {
-                Box::new(OpenOptions::new().write(true).open(place).with_context(|| format!("{}", place.display()))?)
-            }
+            Target::Stream => Box::new(
+                OpenOptions::new()
+                    .write(true)
+                    .open(place)
+                    .with_context(|| format!("{}", place.display()))?,
+            ),
             Target::Whole { contents, .. } => Box::new(contents),
         })
     }
@@ -129,7 +143,8 @@ impl Output {
     pub fn finish(self) -> anyhow::Result<()> {
         let Target::Whole { file, before, mut contents } = self.target else { return Ok(()) };
         let cannot = || format!("{}: cannot be written", shown(&self.place.display().to_string()));
-        let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let folder =
+            file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         let mode = before.as_ref().map_or(0o644, |before| before.permissions().mode() & 0o7777);
         let mut temporary = tempfile::Builder::new()
             .prefix(".migsim-")
@@ -142,8 +157,12 @@ impl Output {
             contents.rewind().with_context(cannot)?;
             std::io::copy(&mut contents, &mut temporary).with_context(cannot)?;
             if let Some(before) = &before {
-                // What the umask took from a mode that was there before is given back; the owner is kept where that is allowed.
-                temporary.as_file().set_permissions(Permissions::from_mode(mode)).with_context(cannot)?;
+                // What the umask took from a mode that was there before is given back; the owner is
+                // kept where that is allowed.
+                temporary
+                    .as_file()
+                    .set_permissions(Permissions::from_mode(mode))
+                    .with_context(cannot)?;
                 let _ = std::os::unix::fs::chown(&named, Some(before.uid()), Some(before.gid()));
             }
             temporary.persist(&file).with_context(cannot)?;
@@ -205,9 +224,11 @@ impl PictureOutput {
             _ if to_anywhere => false,
             _ => {
                 let place = shown(&place.display().to_string());
-                return Err(
-                    InputError::new(place, "a picture is drawn as .svg or .png; give it one of these endings").into()
-                );
+                return Err(InputError::new(
+                    place,
+                    "a picture is drawn as .svg or .png; give it one of these endings",
+                )
+                .into());
             }
         };
         Ok(PictureOutput { output: Output::create(place, care)?, png })
@@ -219,7 +240,9 @@ impl PictureOutput {
     /// The file cannot be written, or the picture is too large for pixels.
     pub fn write(self, picture: &Picture) -> anyhow::Result<()> {
         if self.png {
-            let png = picture.png().map_err(|e| anyhow::anyhow!("{}: {e}", self.output.place.display()))?;
+            let png = picture
+                .png()
+                .map_err(|e| anyhow::anyhow!("{}: {e}", self.output.place.display()))?;
             self.output.write(&png)
         } else {
             self.output.write(picture.svg().as_bytes())
@@ -243,7 +266,11 @@ mod tests {
         std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
         std::os::unix::fs::symlink("file", &link).unwrap();
         let output = Output::create(&link, Care::default()).unwrap();
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "before", "until the end it is as it was");
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            "before",
+            "until the end it is as it was"
+        );
         output.write(b"after").unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "after");
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
@@ -262,12 +289,19 @@ mod tests {
         std::fs::write(&file, "before").unwrap();
         let inputs = [file.as_path()];
         assert!(refusal(folder.path(), Care::default()).contains("is a folder"));
-        assert!(refusal(&file, Care { inputs: &inputs, ..Care::default() }).contains("is read by this run"));
+        assert!(
+            refusal(&file, Care { inputs: &inputs, ..Care::default() })
+                .contains("is read by this run")
+        );
         assert!(refusal(&file, Care { edited: true, ..Care::default() }).contains("--force"));
-        assert!(Output::create(&file, Care { edited: true, force: true, ..Care::default() }).is_ok());
+        assert!(
+            Output::create(&file, Care { edited: true, force: true, ..Care::default() }).is_ok()
+        );
         std::fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();
         assert!(refusal(&file, Care { force: true, ..Care::default() }).contains("is read-only"));
-        assert!(refusal(&folder.path().join("no/such"), Care::default()).contains("cannot be written"));
+        assert!(
+            refusal(&folder.path().join("no/such"), Care::default()).contains("cannot be written")
+        );
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "before");
     }
 
@@ -288,7 +322,9 @@ mod tests {
     #[test]
     fn an_ending_says_what_is_drawn() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, taken) in [("a.svg", true), ("a.PNG", true), ("a.pdf", false), ("a.html", false), ("a", false)] {
+        for (name, taken) in
+            [("a.svg", true), ("a.PNG", true), ("a.pdf", false), ("a.html", false), ("a", false)]
+        {
             let got = PictureOutput::create(&folder.path().join(name), Care::default());
             assert_eq!(got.is_ok(), taken, "{name}");
         }

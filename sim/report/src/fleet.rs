@@ -43,7 +43,8 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    const HEADER: [&'static str; 8] = ["guest", "from", "to", "outcome", "began", "total", "downtime", "service lost"];
+    const HEADER: [&'static str; 8] =
+        ["guest", "from", "to", "outcome", "began", "total", "downtime", "service lost"];
 
     /// As a person reads it.
     fn cells(&self) -> [String; 8] {
@@ -71,7 +72,12 @@ struct Busy {
 
 impl Busy {
     fn cells(&self, amount: fn(f64) -> String) -> [String; 4] {
-        [self.name.clone(), self.most.clone(), amount(self.did), format!("{:.1} %", self.share * 100.0)]
+        [
+            self.name.clone(),
+            self.most.clone(),
+            amount(self.did),
+            format!("{:.1} %", self.share * 100.0),
+        ]
     }
 }
 
@@ -108,9 +114,16 @@ impl Report<'_> {
     fn links(&self, makespan_s: f64) -> Vec<Busy> {
         let link = |index: usize| {
             let link = self.0.found.links[index];
-            let (did, capacity) = (self.0.found.carried.total(index), self.0.cluster.capacity(link));
+            let (did, capacity) =
+                (self.0.found.carried.total(index), self.0.cluster.capacity(link));
             let share = did / (capacity.bytes_per_s() * makespan_s);
-            Busy { index, name: self.0.cluster.link_name(link), most: human_rate(capacity), did, share }
+            Busy {
+                index,
+                name: self.0.cluster.link_name(link),
+                most: human_rate(capacity),
+                did,
+                share,
+            }
         };
         busiest((0..self.0.found.links.len()).map(link))
     }
@@ -120,7 +133,13 @@ impl Report<'_> {
         let host = |(index, host): (usize, &Host)| {
             let did = self.0.found.worked.total(index);
             let share = did / (host.cores * makespan_s);
-            Busy { index, name: host.name.clone(), most: format!("{} cores", host.cores), did, share }
+            Busy {
+                index,
+                name: host.name.clone(),
+                most: format!("{} cores", host.cores),
+                did,
+                share,
+            }
         };
         busiest(self.0.cluster.hosts.iter().enumerate().map(host))
     }
@@ -143,11 +162,17 @@ impl Report<'_> {
             if self.0.likely.is_some() {
                 let [tmt, down] = [row.likely.map(|l| l.tmt_s), row.likely.map(|l| l.downtime_s)];
                 cells.extend([tmt, down].map(|figure| figure.map_or("-".to_owned(), span)));
-                cells.push(row.likely.map_or("-".to_owned(), |likely| format!("{:.0} %", likely.arrived * 100.0)));
+                cells.push(
+                    row.likely.map_or("-".to_owned(), |likely| {
+                        format!("{:.0} %", likely.arrived * 100.0)
+                    }),
+                );
             }
             moves.row(cells);
         }
-        let of = |count: usize| if count > SHOWN { format!(" ({SHOWN} of {count})") } else { String::new() };
+        let of = |count: usize| {
+            if count > SHOWN { format!(" ({SHOWN} of {count})") } else { String::new() }
+        };
         out.text(format!("\nThe longest{}:\n", of(longest.len()))).table(moves);
         let mut busy = |what: &str, unit: &str, busy: Vec<Busy>, amount: fn(f64) -> String| {
             let mut table = Grid::new(&[what, "capacity", unit, "utilisation"], 1..);
@@ -208,7 +233,8 @@ impl Report<'_> {
             } else {
                 made.to_string()
             };
-            let spans = |figures: [fn(&Totals) -> f64; 3]| figures.map(|of| likely.likely(of).map(span));
+            let spans =
+                |figures: [fn(&Totals) -> f64; 3]| figures.map(|of| likely.likely(of).map(span));
             match spans([|t| t.makespan_s, |t| t.downtime_s, |t| t.worst_downtime_s]) {
                 [Some(makespan), Some(downtime), Some(worst)] => {
                     let _ = writeln!(
@@ -216,9 +242,18 @@ impl Report<'_> {
                         "  90 % interval of {of} {several}: {makespan}; downtime {downtime} in all, {worst} at worst."
                     );
                 }
-                _ => _ = writeln!(out, "  {of} {several}: an interval takes two or more with arrivals."),
+                _ => {
+                    _ = writeln!(
+                        out,
+                        "  {of} {several}: an interval takes two or more with arrivals."
+                    )
+                }
             }
-            let _ = writeln!(out, "  All guests arrive with a probability of {:.0} %.", likely.p_all_arrive() * 100.0);
+            let _ = writeln!(
+                out,
+                "  All guests arrive with a probability of {:.0} %.",
+                likely.p_all_arrive() * 100.0
+            );
         }
         if t.not_arrived > 0 {
             let _ = writeln!(
@@ -234,7 +269,11 @@ impl Report<'_> {
                 let _ = writeln!(out, "  - {line}.");
             }
             if words.len() > SHOWN {
-                let _ = writeln!(out, "  - and {} more; JSON, CSV and the page name all.", words.len() - SHOWN);
+                let _ = writeln!(
+                    out,
+                    "  - and {} more; JSON, CSV and the page name all.",
+                    words.len() - SHOWN
+                );
             }
         }
         out
@@ -271,36 +310,57 @@ impl Report<'_> {
             let began = one.began.as_secs_f64();
             let legend = |text: &'static str| if row == 0 { text } else { "" };
             let colour = if one.outcome.completed() { BLUE } else { GREY };
-            panel = panel.bar(legend("migration"), colour, [(began, y), (one.ended().as_secs_f64(), y)], width);
+            panel = panel.bar(
+                legend("migration"),
+                colour,
+                [(began, y), (one.ended().as_secs_f64(), y)],
+                width,
+            );
             if let Some((down, resumed)) = one.outcome.downtime().zip(one.outcome.resumed_at) {
                 let resumed = began + resumed.as_secs_f64();
-                panel = panel.bar(legend("stop"), ORANGE, [(resumed - down.as_secs_f64(), y), (resumed, y)], width);
+                panel = panel.bar(
+                    legend("stop"),
+                    ORANGE,
+                    [(resumed - down.as_secs_f64(), y), (resumed, y)],
+                    width,
+                );
             }
         }
         panel
     }
 
     fn use_of_links(&self, t: &Totals) -> Panel {
-        let mut panel = Panel::new("The busiest links", "time, s", "utilisation, %").until(t.all_over_s);
+        let mut panel =
+            Panel::new("The busiest links", "time, s", "utilisation, %").until(t.all_over_s);
         for (busy, colour) in self.links(t.all_over_s).into_iter().zip(COLOURS) {
             let most = self.0.cluster.capacity(self.0.found.links[busy.index]).bytes_per_s();
-            panel = panel.line(&busy.name, colour, percent(self.0.found.carried.rates(busy.index), most));
+            panel = panel.line(
+                &busy.name,
+                colour,
+                percent(self.0.found.carried.rates(busy.index), most),
+            );
         }
         panel
     }
 
     fn use_of_hosts(&self, t: &Totals) -> Panel {
-        let mut panel = Panel::new("Processors of the busiest hosts", "time, s", "utilisation, %").until(t.all_over_s);
+        let mut panel = Panel::new("Processors of the busiest hosts", "time, s", "utilisation, %")
+            .until(t.all_over_s);
         for (busy, colour) in self.hosts(t.all_over_s).into_iter().zip(COLOURS) {
             let most = self.0.cluster.hosts[busy.index].cores;
-            panel = panel.line(&busy.name, colour, percent(self.0.found.worked.rates(busy.index), most));
+            panel = panel.line(
+                &busy.name,
+                colour,
+                percent(self.0.found.worked.rates(busy.index), most),
+            );
         }
         panel
     }
 
     /// What a table has no room for: the others that do not arrive, and what was assumed.
     fn more_words(&self) -> String {
-        let more = self.missing_words().into_iter().skip(SHOWN).map(|line| format!("  - {line}.\n"));
+        let more =
+            self.missing_words().into_iter().skip(SHOWN).map(|line| format!("  - {line}.\n"));
         let notes = self.0.cluster.notes().into_iter().map(|note| format!("Note: {note}.\n"));
         more.chain(notes).collect()
     }
@@ -309,15 +369,24 @@ impl Report<'_> {
     pub fn page(&self) -> String {
         let t = totals(self.0.found);
         let pictures = |panel: Panel| draw_at(1, [1000.0, 400.0], &[panel]).svg();
-        let header = Row::HEADER.iter().chain(&["total, 90 % interval"]).map(|&name| name.to_owned()).collect();
+        let header = Row::HEADER
+            .iter()
+            .chain(&["total, 90 % interval"])
+            .map(|&name| name.to_owned())
+            .collect();
         let rows = self.0.found.moves.iter().map(|one| {
             let row = self.row(one);
-            row.cells().into_iter().chain([row.likely.map_or("-".to_owned(), |l| span(l.tmt_s))]).collect()
+            row.cells()
+                .into_iter()
+                .chain([row.likely.map_or("-".to_owned(), |l| span(l.tmt_s))])
+                .collect()
         });
         let moves = html::table(std::iter::once(header).chain(rows));
         let busy = |what: &str, all: Vec<Busy>, amount: fn(f64) -> String| {
             let header = [what, "capacity", "in all", "utilisation"].map(str::to_owned).to_vec();
-            html::table(std::iter::once(header).chain(all.iter().map(|one| one.cells(amount).to_vec())))
+            html::table(
+                std::iter::once(header).chain(all.iter().map(|one| one.cells(amount).to_vec())),
+            )
         };
         let body = format!(
             "<h1>{name}</h1>\n<p>{words}</p>\n<h2>When</h2>\n{when}\n<h2>Links</h2>\n{use_of_links}\n{links}\n<h2>Hosts</h2>\n{use_of_hosts}\n{hosts}\n<h2>Guests</h2>\n{moves}",
@@ -367,8 +436,10 @@ impl Answered for Compared<'_> {
 
 /// Fleets with so many moves at once, the best of them marked.
 pub fn at_once(found: impl IntoIterator<Item = (usize, Totals)>) -> Vec<AtOnce> {
-    let mut all: Vec<AtOnce> =
-        found.into_iter().map(|(at_once, totals)| AtOnce { at_once, best: false, totals }).collect();
+    let mut all: Vec<AtOnce> = found
+        .into_iter()
+        .map(|(at_once, totals)| AtOnce { at_once, best: false, totals })
+        .collect();
     // The most arrivals first, then the earliest last one, then the fewest at a time.
     let best = all.iter_mut().min_by(|a, b| {
         let key = |one: &AtOnce| (Reverse(one.totals.arrived), one.totals.makespan_s, one.at_once);
@@ -420,9 +491,14 @@ fn recommendation(found: &[AtOnce]) -> String {
         best.totals.arrived,
         seconds(best.totals.makespan_s)
     );
-    let bound: Vec<String> =
-        found.iter().filter(|one| one.totals.most_at_once < one.at_once).map(|one| one.at_once.to_string()).collect();
-    if let Some(most) = found.iter().map(|one| one.totals.most_at_once).max().filter(|_| !bound.is_empty()) {
+    let bound: Vec<String> = found
+        .iter()
+        .filter(|one| one.totals.most_at_once < one.at_once)
+        .map(|one| one.at_once.to_string())
+        .collect();
+    if let Some(most) =
+        found.iter().map(|one| one.totals.most_at_once).max().filter(|_| !bound.is_empty())
+    {
         let _ = writeln!(
             out,
             "With {} at once another limit binds (per_host, per_link, memory, or the number of guests): never more than {most} migrate at a time.",
@@ -442,10 +518,18 @@ pub fn at_once_picture(name: &str, found: &[AtOnce]) -> Picture {
         2,
         [520.0, 300.0],
         &[
-            panel(&format!("{name}: until the last arrives"), "s").line("", BLUE, points(|t| t.makespan_s)),
+            panel(&format!("{name}: until the last arrives"), "s").line(
+                "",
+                BLUE,
+                points(|t| t.makespan_s),
+            ),
             panel("Migration times together", "s").line("", BLUE, points(|t| t.migration_s)),
             panel("Downtime in all", "s").line("", ORANGE, points(|t| t.downtime_s)),
-            panel("Over the links", "GiB").line("", ORANGE, points(|t| t.wire_bytes / f64::from(1 << 30))),
+            panel("Over the links", "GiB").line(
+                "",
+                ORANGE,
+                points(|t| t.wire_bytes / f64::from(1 << 30)),
+            ),
         ],
     )
 }
@@ -467,7 +551,10 @@ impl Answered for Checked<'_> {
         let verdict = if notes.is_empty() { "nothing wrong" } else { "no mistakes, but:" };
         let (hosts, guests) = (self.cluster.hosts.len(), self.cluster.vms.len());
         let mut out = Document::default();
-        out.text(format!("{}: {hosts} hosts, {guests} guests, {} moves: {verdict}\n", self.file, self.moves));
+        out.text(format!(
+            "{}: {hosts} hosts, {guests} guests, {} moves: {verdict}\n",
+            self.file, self.moves
+        ));
         for note in notes {
             out.text(format!("- {note}.\n"));
         }

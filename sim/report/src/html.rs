@@ -19,7 +19,8 @@ pub fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut out = "<div class=\"scroll\"><table>\n".to_owned();
     for (index, row) in rows.into_iter().enumerate() {
         let cell = if index == 0 { "th" } else { "td" };
-        let cells: String = row.iter().map(|text| format!("<{cell}>{}</{cell}>", escaped(text))).collect();
+        let cells: String =
+            row.iter().map(|text| format!("<{cell}>{}</{cell}>", escaped(text))).collect();
         out.push_str(&format!("<tr>{cells}</tr>\n"));
     }
     out + "</table></div>\n"

@@ -15,7 +15,8 @@ pub struct OutputArgs {
     /// What is printed
     #[arg(long, value_name = "FORMAT", default_value = "table", value_parser = parser())]
     format: Printed,
-    /// Write the answer to a file too, in the format of its ending: .txt, .json, .jsonl, .csv or .md; may be given several times
+    /// Write the answer to a file too, in the format of its ending: .txt, .json, .jsonl, .csv or
+    /// .md; may be given several times
     #[arg(long, value_name = "FILE")]
     export: Vec<PathBuf>,
 }
@@ -48,7 +49,10 @@ impl OutputArgs {
     /// An ending says no format, or a file may not be written.
     pub fn prepare(&self, care: Care) -> anyhow::Result<Prepared> {
         let file = |place: &PathBuf| Ok((by_ending(place)?, Output::create(place, care)?));
-        Ok(Prepared { format: self.format.0, files: self.export.iter().map(file).collect::<anyhow::Result<_>>()? })
+        Ok(Prepared {
+            format: self.format.0,
+            files: self.export.iter().map(file).collect::<anyhow::Result<_>>()?,
+        })
     }
 
     /// Whether people read what is printed.
@@ -63,7 +67,8 @@ impl OutputArgs {
 }
 
 impl Prepared {
-    /// How an answer too long to be kept is printed row by row; `None`: a format, or a file beside, needs all of it.
+    /// How an answer too long to be kept is printed row by row; `None`: a format, or a file beside,
+    /// needs all of it.
     pub fn rows(&self, columns: Vec<String>) -> Option<Box<dyn Rows>> {
         self.format.rows(columns).filter(|_| self.files.is_empty())
     }

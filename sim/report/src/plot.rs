@@ -25,25 +25,35 @@ const GREY: &str = "#777777";
 const MIB: f64 = (1_u64 << 20) as f64;
 
 fn line(points: Vec<(f64, f64)>, colour: &str, legend: &str) -> Plot {
-    Plot::Line(LinePlot::new().with_data(points).with_color(colour).with_stroke_width(2.0).with_legend(legend))
+    Plot::Line(
+        LinePlot::new()
+            .with_data(points)
+            .with_color(colour)
+            .with_stroke_width(2.0)
+            .with_legend(legend),
+    )
 }
 
 fn dots(points: Vec<(f64, f64)>, colour: &str, legend: &str) -> Plot {
-    Plot::Scatter(ScatterPlot::new().with_data(points).with_color(colour).with_size(4.0).with_legend(legend))
+    Plot::Scatter(
+        ScatterPlot::new().with_data(points).with_color(colour).with_size(4.0).with_legend(legend),
+    )
 }
 
 fn picture(plots: Vec<Plot>, layout: Layout) -> Picture {
     Picture(render_multiple(plots, layout))
 }
 
-/// The iterations over time: what is left to send, what had become dirty at each look, and the stop. Above it all of the migration, below its last second.
+/// The iterations over time: what is left to send, what had become dirty at each look, and the
+/// stop. Above it all of the migration, below its last second.
 pub fn iterations(answer: &Answer) -> Picture {
     let outcome = &answer.outcome;
     if outcome.mode == Mode::Offline {
         return phases(answer);
     }
     let mib = |pages: f64| pages * PAGE_BYTES as f64 / MIB;
-    let left: Vec<(f64, f64)> = outcome.left_over_time().into_iter().map(|(s, pages)| (s, mib(pages))).collect();
+    let left: Vec<(f64, f64)> =
+        outcome.left_over_time().into_iter().map(|(s, pages)| (s, mib(pages))).collect();
     let mut dirtied = Vec::new();
     for iteration in &outcome.iterations {
         let newly = iteration.dirty_pages_at_end - iteration.unsent_pages;
@@ -52,20 +62,25 @@ pub fn iterations(answer: &Answer) -> Picture {
         }
     }
     let end = outcome.ended_at.as_secs_f64();
-    let interval =
-        answer.quantiles.and_then(|sure| sure.times).map(|t| (t.elapsed_ms.p5 / 1e3, t.elapsed_ms.p95 / 1e3));
+    let interval = answer
+        .quantiles
+        .and_then(|sure| sure.times)
+        .map(|t| (t.elapsed_ms.p5 / 1e3, t.elapsed_ms.p95 / 1e3));
     let last = interval.map_or(end, |(_, late)| late.max(end));
     let down = outcome.downtime().map(|down| {
         let resumed = outcome.resumed_at.unwrap_or(outcome.ended_at).as_secs_f64();
         (resumed - down.as_secs_f64(), resumed)
     });
     let panel = |title: String, from: f64, label: &str| {
-        let seen = |points: &[(f64, f64)]| points.iter().copied().filter(|p| p.0 >= from).collect::<Vec<_>>();
+        let seen = |points: &[(f64, f64)]| {
+            points.iter().copied().filter(|p| p.0 >= from).collect::<Vec<_>>()
+        };
         let plots = vec![
             line(from_on(&left, from), BLUE, "left to send"),
             dots(seen(&dirtied), ORANGE, "dirtied in an iteration"),
         ];
-        let top = from_on(&left, from).iter().chain(&seen(&dirtied)).map(|p| p.1).fold(1.0, f64::max);
+        let top =
+            from_on(&left, from).iter().chain(&seen(&dirtied)).map(|p| p.1).fold(1.0, f64::max);
         let mut layout = Layout::auto_from_plots(&plots)
             .with_title(title)
             .with_x_label(if interval.is_some() {
@@ -80,13 +95,20 @@ pub fn iterations(answer: &Answer) -> Picture {
             .with_y_axis_max(top * 1.08)
             .with_legend_position(LegendPosition::OutsideRightTop);
         if let Some((early, late)) = interval {
-            let span = ShadedRegion::vertical(early.max(from), late).with_color(BLUE).with_opacity(0.15);
+            let span =
+                ShadedRegion::vertical(early.max(from), late).with_color(BLUE).with_opacity(0.15);
             layout = layout.with_shaded_region(span);
         }
         if let Some((stop, resume)) = down {
             layout = layout
-                .with_shaded_region(ShadedRegion::vertical(stop.max(from), resume).with_color(GREY).with_opacity(0.25))
-                .with_reference_line(ReferenceLine::vertical(stop.max(from)).with_color(GREY).with_label(label));
+                .with_shaded_region(
+                    ShadedRegion::vertical(stop.max(from), resume)
+                        .with_color(GREY)
+                        .with_opacity(0.25),
+                )
+                .with_reference_line(
+                    ReferenceLine::vertical(stop.max(from)).with_color(GREY).with_label(label),
+                );
         }
         (plots, layout)
     };
@@ -103,7 +125,8 @@ pub fn iterations(answer: &Answer) -> Picture {
     if close <= 0.0 || outcome.mode == Mode::Paused || outcome.switched_at.is_some() {
         return picture(plots, layout.with_width(860.0).with_height(380.0));
     }
-    let (close_plots, close_layout) = panel("the end of it, in close-up".to_owned(), close, "the guest stops");
+    let (close_plots, close_layout) =
+        panel("the end of it, in close-up".to_owned(), close, "the guest stops");
     let figure = Figure::new(2, 1)
         .with_plots(vec![plots, close_plots])
         .with_layouts(vec![layout, close_layout])
@@ -133,9 +156,11 @@ fn phases(answer: &Answer) -> Picture {
     let parts = &answer.outcome.downtime_parts;
     let mut at = 0.0;
     let mut plots = Vec::new();
-    for (name, time, colour) in
-        [("suspend", parts.suspend, BLUE), ("copy", parts.copy, ORANGE), ("resume", parts.resume, GREEN)]
-    {
+    for (name, time, colour) in [
+        ("suspend", parts.suspend, BLUE),
+        ("copy", parts.copy, ORANGE),
+        ("resume", parts.resume, GREEN),
+    ] {
         let end = at + time.as_secs_f64();
         plots.push(Plot::Line(
             LinePlot::new()
@@ -190,7 +215,8 @@ fn over_one(points: &[Point], range: &Range) -> Picture {
     let diverging: Vec<(f64, f64)> = {
         let mut spans: Vec<(f64, f64)> = Vec::new();
         let edges = borders.iter().copied();
-        let mut start = (!points.first().is_none_or(|p| p.completed())).then(|| points.first().map_or(0.0, |p| at(p)));
+        let mut start = (!points.first().is_none_or(|p| p.completed()))
+            .then(|| points.first().map_or(0.0, |p| at(p)));
         for edge in edges {
             match start.take() {
                 Some(from) => spans.push((from, edge)),
@@ -209,18 +235,31 @@ fn over_one(points: &[Point], range: &Range) -> Picture {
             let line: Vec<(f64, f64)> = run.iter().filter_map(|p| Some((at(p), of(p)?))).collect();
             if !line.is_empty() {
                 plots.push(Plot::Line(
-                    LinePlot::new().with_data(line.clone()).with_color(colour).with_stroke_width(2.0),
+                    LinePlot::new()
+                        .with_data(line.clone())
+                        .with_color(colour)
+                        .with_stroke_width(2.0),
                 ));
-                plots.push(Plot::Scatter(ScatterPlot::new().with_data(line).with_color(colour).with_size(2.5)));
+                plots.push(Plot::Scatter(
+                    ScatterPlot::new().with_data(line).with_color(colour).with_size(2.5),
+                ));
             }
         }
         if plots.is_empty() {
             // Nothing completed: an empty panel of the right width.
-            let ends = [points.first(), points.last()].into_iter().flatten().map(|p| (at(p), 0.0)).collect::<Vec<_>>();
-            plots.push(Plot::Scatter(ScatterPlot::new().with_data(ends).with_color("none").with_size(0.0)));
+            let ends = [points.first(), points.last()]
+                .into_iter()
+                .flatten()
+                .map(|p| (at(p), 0.0))
+                .collect::<Vec<_>>();
+            plots.push(Plot::Scatter(
+                ScatterPlot::new().with_data(ends).with_color("none").with_size(0.0),
+            ));
         }
-        let mut layout =
-            Layout::auto_from_plots(&plots).with_title(title).with_x_label(axis_label(range)).with_y_label(label);
+        let mut layout = Layout::auto_from_plots(&plots)
+            .with_title(title)
+            .with_x_label(axis_label(range))
+            .with_y_label(label);
         if let (Some(first), Some(last)) = (points.first(), points.last()) {
             layout = layout.with_x_axis_min(at(first)).with_x_axis_max(at(last));
         }
@@ -230,12 +269,15 @@ fn over_one(points: &[Point], range: &Range) -> Picture {
             layout = layout.with_y_axis_min(0.0);
         }
         for (from, to) in &diverging {
-            layout =
-                layout.with_shaded_region(ShadedRegion::vertical(*from, *to).with_color(ORANGE).with_opacity(0.15));
+            layout = layout.with_shaded_region(
+                ShadedRegion::vertical(*from, *to).with_color(ORANGE).with_opacity(0.15),
+            );
         }
         for border in &borders {
             layout = layout.with_reference_line(
-                ReferenceLine::vertical(*border).with_color(ORANGE).with_label("border of convergence"),
+                ReferenceLine::vertical(*border)
+                    .with_color(ORANGE)
+                    .with_label("border of convergence"),
             );
         }
         (plots, layout)
@@ -244,8 +286,9 @@ fn over_one(points: &[Point], range: &Range) -> Picture {
     let total = panel(&format!("total migration time{shaded}"), "s", BLUE, &|p| {
         p.outcome()?.tmt().map(migsim_models::units::SimTime::as_secs_f64)
     });
-    let down =
-        panel("downtime", "ms", GREEN, &|p| p.outcome()?.downtime().map(migsim_models::units::SimTime::as_millis_f64));
+    let down = panel("downtime", "ms", GREEN, &|p| {
+        p.outcome()?.downtime().map(migsim_models::units::SimTime::as_millis_f64)
+    });
     let figure = Figure::new(2, 1)
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])
@@ -257,7 +300,9 @@ fn over_one(points: &[Point], range: &Range) -> Picture {
 fn place(value: &Value, values: &[Value], scale: f64) -> f64 {
     match value {
         Value::Number(number) => number / scale,
-        Value::Word(_) => values.iter().position(|other| other == value).map_or(0.0, |at| at as f64 + 1.0),
+        Value::Word(_) => {
+            values.iter().position(|other| other == value).map_or(0.0, |at| at as f64 + 1.0)
+        }
     }
 }
 
@@ -284,7 +329,11 @@ fn axis_label(range: &Range) -> String {
 fn three_digits(value: f64) -> String {
     let digits = (2 - libm::floor(libm::log10(value.max(1e-9))) as i32).clamp(0, 6) as usize;
     let text = format!("{value:.digits$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
@@ -297,7 +346,8 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
         };
         range.values.iter().map(of).collect()
     };
-    let mut at_place: std::collections::BTreeMap<(usize, usize), &Point> = std::collections::BTreeMap::new();
+    let mut at_place: std::collections::BTreeMap<(usize, usize), &Point> =
+        std::collections::BTreeMap::new();
     for (index, point) in points.iter().enumerate() {
         at_place.insert((index / y.values.len(), index % y.values.len()), point);
     }
@@ -305,7 +355,9 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
         // Points run through y for each x; the first row of a map is its lowest.
         let data: Vec<Vec<f64>> = (0..rows.len())
             .map(|r| {
-                (0..columns.len()).map(|c| at_place.get(&(c, r)).and_then(|p| of(p)).unwrap_or(f64::NAN)).collect()
+                (0..columns.len())
+                    .map(|c| at_place.get(&(c, r)).and_then(|p| of(p)).unwrap_or(f64::NAN))
+                    .collect()
             })
             .collect();
         let map = Heatmap::new().with_data(data);
@@ -322,7 +374,9 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
     let total = panel("total migration time, s (black: does not converge)", &|p| {
         p.outcome()?.tmt().map(migsim_models::units::SimTime::as_secs_f64)
     });
-    let down = panel("downtime, ms", &|p| p.outcome()?.downtime().map(migsim_models::units::SimTime::as_millis_f64));
+    let down = panel("downtime, ms", &|p| {
+        p.outcome()?.downtime().map(migsim_models::units::SimTime::as_millis_f64)
+    });
     let figure = Figure::new(1, 2)
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])

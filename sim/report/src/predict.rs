@@ -6,7 +6,9 @@ use migsim_models::published::{MODELS, Prediction, SYMBOLS};
 use migsim_models::spec::{Mode, OnTimeout};
 use migsim_models::units::{SimTime, human_bytes, human_time};
 
-use migsim::answer::{Advice, Answer, Asked, Lever, bound_words, contributors, largest, shape, why_not};
+use migsim::answer::{
+    Advice, Answer, Asked, Lever, bound_words, contributors, largest, shape, why_not,
+};
 use migsim::engine::{Ending, Outcome};
 use serde_json::Value;
 
@@ -36,7 +38,8 @@ impl Answered for Predicted<'_> {
         match self.answers {
             [one] => answer(one, &mut out),
             several => {
-                let verdicts: String = several.iter().map(|one| question(one) + &verdict(one)).collect();
+                let verdicts: String =
+                    several.iter().map(|one| question(one) + &verdict(one)).collect();
                 out.text(verdicts + "\n").table(overview(several)).text("\n");
             }
         }
@@ -70,7 +73,8 @@ impl Answered for Predicted<'_> {
     }
 
     fn columns(&self) -> Vec<String> {
-        let mut columns: Vec<String> = std::iter::once("name".to_owned()).chain(figures()).collect();
+        let mut columns: Vec<String> =
+            std::iter::once("name".to_owned()).chain(figures()).collect();
         for (model, asked) in self.answers.iter().flat_map(|answer| &answer.models) {
             let figures = ["tmt_s", "downtime_s", "fair.tmt_s", "fair.downtime_s"];
             let of = figures.map(|figure| format!("models.{}.{figure}", model.name));
@@ -161,7 +165,11 @@ fn verdict(answer: &Answer) -> String {
         };
         let _ = writeln!(out, "{name}: {verdict}: {}.", why_not(case, outcome));
         if let Some(sure) = answer.quantiles.filter(|sure| sure.p_converge > 0.0) {
-            let _ = writeln!(out, "  It converges with a probability of {:.0} %.", sure.p_converge * 100.0);
+            let _ = writeln!(
+                out,
+                "  It converges with a probability of {:.0} %.",
+                sure.p_converge * 100.0
+            );
         }
         if let Some(advice) = &answer.advice {
             out.push_str(&advise(advice));
@@ -173,7 +181,12 @@ fn verdict(answer: &Answer) -> String {
         Mode::Precopy | Mode::Postcopy => "converges",
         Mode::Paused | Mode::Offline => "completes",
     };
-    let _ = writeln!(out, "{name}: {verb}. Total migration time {}, downtime {}.", human_time(tmt), human_time(down));
+    let _ = writeln!(
+        out,
+        "{name}: {verb}. Total migration time {}, downtime {}.",
+        human_time(tmt),
+        human_time(down)
+    );
     if let Some((what, time)) = largest(&contributors(outcome)) {
         let _ = write!(out, "  Most of the time: {what} ({}).", human_time(*time));
     }
@@ -186,9 +199,15 @@ fn verdict(answer: &Answer) -> String {
     }
     out.push('\n');
     if let Some(bound) = outcome.bound {
-        let _ = writeln!(out, "  Its pages are sent as fast as {} lets them.", bound_words(bound, case));
+        let _ = writeln!(
+            out,
+            "  Its pages are sent as fast as {} lets them.",
+            bound_words(bound, case)
+        );
     }
-    if let Some((sure, times)) = answer.quantiles.as_ref().and_then(|sure| Some((sure, sure.times?))) {
+    if let Some((sure, times)) =
+        answer.quantiles.as_ref().and_then(|sure| Some((sure, sure.times?)))
+    {
         let time = |ms: f64| human_time(SimTime::from_secs_f64(ms / 1e3));
         let _ = write!(
             out,
@@ -199,16 +218,27 @@ fn verdict(answer: &Answer) -> String {
             time(times.downtime_ms.p95),
         );
         if sure.p_converge < 1.0 {
-            let _ = write!(out, "; it converges with a probability of {:.0} %", sure.p_converge * 100.0);
+            let _ = write!(
+                out,
+                "; it converges with a probability of {:.0} %",
+                sure.p_converge * 100.0
+            );
         }
         out.push_str(".\n");
     }
     if outcome.throttle_percent > 0 {
-        let _ = writeln!(out, "  Auto-converge throttled the guest by up to {} %.", outcome.throttle_percent);
+        let _ = writeln!(
+            out,
+            "  Auto-converge throttled the guest by up to {} %.",
+            outcome.throttle_percent
+        );
     }
     if let Some(at) = outcome.timed_out_at {
-        let what =
-            if case.policy.on_timeout == OnTimeout::Suspend { "suspended the guest" } else { "switched to post-copy" };
+        let what = if case.policy.on_timeout == OnTimeout::Suspend {
+            "suspended the guest"
+        } else {
+            "switched to post-copy"
+        };
         let _ = writeln!(out, "  Its timeout {what} after {}.", human_time(at));
     }
     if let Some(at) = outcome.switched_at {
@@ -250,7 +280,11 @@ fn advise(advice: &Advice) -> String {
         let _ = writeln!(out, "  Not tried: {}: {why}.", lever_words(*lever));
     }
     for lever in &advice.untried {
-        let _ = writeln!(out, "  Not tried: {}: it would take too long to find out.", lever_words(*lever));
+        let _ = writeln!(
+            out,
+            "  Not tried: {}: it would take too long to find out.",
+            lever_words(*lever)
+        );
     }
     out
 }
@@ -272,8 +306,19 @@ fn lever_words(lever: Lever) -> &'static str {
 }
 
 fn iterations(outcome: &Outcome) -> Grid {
-    let mut table =
-        Grid::new(&["iteration", "from", "for", "normal", "zero", "on the wire", "dirty after it", "throttle"], 0..);
+    let mut table = Grid::new(
+        &[
+            "iteration",
+            "from",
+            "for",
+            "normal",
+            "zero",
+            "on the wire",
+            "dirty after it",
+            "throttle",
+        ],
+        0..,
+    );
     let count = outcome.iterations.len();
     let (head, tail) = ROUNDS_SHOWN;
     for (index, iteration) in outcome.iterations.iter().enumerate() {
@@ -290,7 +335,10 @@ fn iterations(outcome: &Outcome) -> Grid {
             },
             format!("{:.3} s", iteration.start.as_secs_f64()),
             human_time(iteration.end - iteration.start),
-            format!("{:.0}", iteration.pages.normal + iteration.pages.encoded + iteration.pages.unchanged),
+            format!(
+                "{:.0}",
+                iteration.pages.normal + iteration.pages.encoded + iteration.pages.unchanged
+            ),
             format!("{:.0}", iteration.pages.zero),
             human_bytes(iteration.wire_bytes),
             format!("{:.0}", iteration.dirty_pages_at_end),
@@ -310,7 +358,10 @@ impl Answered for Published {
         for model in MODELS {
             let doi = model.doi.map_or(String::new(), |doi| format!(", doi:{doi}"));
             let (mode, known) = (model.mode, model.known.words());
-            out.text(format!("{} ({mode}, {known})\n  {}\n  {}{doi}\n\n", model.name, model.formula, model.reference));
+            out.text(format!(
+                "{} ({mode}, {known})\n  {}\n  {}{doi}\n\n",
+                model.name, model.formula, model.reference
+            ));
         }
         out.text(SYMBOLS.to_owned() + "\n");
         out
@@ -331,9 +382,11 @@ impl Answered for Published {
 
 fn models(answer: &Answer, document: &mut Document) {
     let mut table =
-        Grid::new(&["model", "total", "downtime", "fair total", "fair downtime", "formula"], 1..).words_from(5);
+        Grid::new(&["model", "total", "downtime", "fair total", "fair downtime", "formula"], 1..)
+            .words_from(5);
     let figures = |p: &Prediction| {
-        let text = |s: Option<f64>| s.map_or("-".to_owned(), |s| human_time(SimTime::from_secs_f64(s)));
+        let text =
+            |s: Option<f64>| s.map_or("-".to_owned(), |s| human_time(SimTime::from_secs_f64(s)));
         match p.converges {
             true => [text(p.tmt_s), text(p.downtime_s)],
             false => ["does not converge".to_owned(), "-".to_owned()],
@@ -346,14 +399,18 @@ fn models(answer: &Answer, document: &mut Document) {
     };
     let ours = Asked { as_printed: ours, fair: ours };
     let mut row = |name: &str, asked: &Asked, known: &str| {
-        let ([total, down], [fair_total, fair_down]) = (figures(&asked.as_printed), figures(&asked.fair));
+        let ([total, down], [fair_total, fair_down]) =
+            (figures(&asked.as_printed), figures(&asked.fair));
         table.row([name, &total, &down, &fair_total, &fair_down, known]);
     };
     row("migsim", &ours, "this simulation");
-    for (model, asked) in answer.models.iter().filter_map(|(model, asked)| Some((model, asked.as_ref()?))) {
+    for (model, asked) in
+        answer.models.iter().filter_map(|(model, asked)| Some((model, asked.as_ref()?)))
+    {
         row(model.name, asked, model.known.words());
     }
-    let other: Vec<&str> = answer.models.iter().filter(|(_, asked)| asked.is_none()).map(|(m, _)| m.name).collect();
+    let other: Vec<&str> =
+        answer.models.iter().filter(|(_, asked)| asked.is_none()).map(|(m, _)| m.name).collect();
     let other = match other.as_slice() {
         [] => String::new(),
         names => format!("Of other modes, and not asked: {}.\n", names.join(", ")),
@@ -365,8 +422,10 @@ fn models(answer: &Answer, document: &mut Document) {
 
 /// Several answers, a line each.
 fn overview(answers: &[Answer]) -> Grid {
-    let mut table =
-        Grid::new(&["guest", "mode", "outcome", "total", "downtime", "TI", "OV", "DM", "VS", "on the wire"], 3..);
+    let mut table = Grid::new(
+        &["guest", "mode", "outcome", "total", "downtime", "TI", "OV", "DM", "VS", "on the wire"],
+        3..,
+    );
     for answer in answers {
         let outcome = &answer.outcome;
         let t = &outcome.terms;

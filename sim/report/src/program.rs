@@ -1,4 +1,5 @@
-//! What the programs say of themselves: their version, and what a shell needs to complete their commands.
+//! What the programs say of themselves: their version, and what a shell needs to complete their
+//! commands.
 
 use std::sync::LazyLock;
 

@@ -58,19 +58,24 @@ pub fn row(point: &Point, ranges: &[Range]) -> Json {
 /// A line for each point.
 fn document(points: &[Point], ranges: &[Range]) -> Document {
     let names: Vec<&str> = ranges.iter().map(|range| range.quantity.name()).collect();
-    let sure = points.iter().any(|point| point.found.as_ref().is_ok_and(|found| found.quantiles.is_some()));
-    let mut header = [&names[..], &["outcome", "total", "downtime", "iterations", "on the wire"]].concat();
+    let sure = points
+        .iter()
+        .any(|point| point.found.as_ref().is_ok_and(|found| found.quantiles.is_some()));
+    let mut header =
+        [&names[..], &["outcome", "total", "downtime", "iterations", "on the wire"]].concat();
     if sure {
         header.extend(["total, 90 % interval", "converges with"]);
     }
     let mut table = Grid::new(&header, 0..);
     for point in points {
-        let mut row: Vec<String> = ranges.iter().zip(&point.values).map(|(r, v)| rounded(r, v)).collect();
+        let mut row: Vec<String> =
+            ranges.iter().zip(&point.values).map(|(r, v)| rounded(r, v)).collect();
         match &point.found {
             Ok(found) => {
                 let outcome = &found.outcome;
                 let total = |time: Option<SimTime>| time.map_or("-".to_owned(), human_time);
-                let word = if outcome.completed() { outcome_word(outcome) } else { ending_word(outcome) };
+                let word =
+                    if outcome.completed() { outcome_word(outcome) } else { ending_word(outcome) };
                 row.extend([
                     word.to_owned(),
                     total(outcome.tmt()),
@@ -80,8 +85,13 @@ fn document(points: &[Point], ranges: &[Range]) -> Document {
                 ]);
                 if let Some(quantiles) = &found.quantiles {
                     let ms = |ms: f64| human_time(SimTime::from_secs_f64(ms / 1e3));
-                    let span = quantiles.times.map(|t| format!("{} to {}", ms(t.elapsed_ms.p5), ms(t.elapsed_ms.p95)));
-                    row.extend([span.unwrap_or("-".to_owned()), format!("{:.0} %", quantiles.p_converge * 100.0)]);
+                    let span = quantiles
+                        .times
+                        .map(|t| format!("{} to {}", ms(t.elapsed_ms.p5), ms(t.elapsed_ms.p95)));
+                    row.extend([
+                        span.unwrap_or("-".to_owned()),
+                        format!("{:.0} %", quantiles.p_converge * 100.0),
+                    ]);
                 }
             }
             Err(why) => row.push(format!("cannot be: {why}")),
@@ -89,9 +99,15 @@ fn document(points: &[Point], ranges: &[Range]) -> Document {
         table.row(row);
     }
     let mut notes = String::new();
-    let offsets = points.iter().filter_map(|point| point.found.as_ref().ok()).map(|found| found.offsets).max();
+    let offsets = points
+        .iter()
+        .filter_map(|point| point.found.as_ref().ok())
+        .map(|found| found.offsets)
+        .max();
     if let Some(offsets) = offsets.filter(|offsets| *offsets > 1) {
-        notes.push_str(&format!("Each line is the median over {offsets} offsets into the workload's phases.\n"));
+        notes.push_str(&format!(
+            "Each line is the median over {offsets} offsets into the workload's phases.\n"
+        ));
     }
     if names.contains(&"rate") {
         notes.push_str(
@@ -111,7 +127,8 @@ fn rounded(range: &Range, value: &Value) -> String {
         Value::Number(number) if range.quantity.kind() == Kind::Whole => format!("{number}"),
         Value::Number(number) => {
             let value = number / scale;
-            let digits = (3 - libm::floor(libm::log10(value.max(1e-9))) as i32).clamp(0, 6) as usize;
+            let digits =
+                (3 - libm::floor(libm::log10(value.max(1e-9))) as i32).clamp(0, 6) as usize;
             format!("{value:.digits$} {unit}").trim_end().to_owned()
         }
     }

@@ -1,4 +1,5 @@
-//! What the project's programs share towards the person at the terminal: output, progress, Ctrl-C and exit statuses.
+//! What the project's programs share towards the person at the terminal: output, progress, Ctrl-C
+//! and exit statuses.
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -49,8 +50,8 @@ static IMPATIENT: AtomicBool = AtomicBool::new(false);
 /// The work has come to its clean place, and only has to be told: that is waited for.
 static FINISHING: AtomicBool = AtomicBool::new(false);
 
-/// A flag that Ctrl-C raises, and SIGTERM and SIGHUP alike, so that work ends at a clean place. At the second signal the program ends at
-/// once; nothing half-written stays behind.
+/// A flag that Ctrl-C raises, and SIGTERM and SIGHUP alike, so that work ends at a clean place. At
+/// the second signal the program ends at once; nothing half-written stays behind.
 ///
 /// # Errors
 /// The signals cannot be listened to.
@@ -84,7 +85,8 @@ pub fn interruptible() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// The same for a program that has nothing to put in order: it ends within a second, whether or not it looks at the flag.
+/// The same for a program that has nothing to put in order: it ends within a second, whether or not
+/// it looks at the flag.
 ///
 /// # Errors
 /// The signals cannot be listened to.
@@ -93,7 +95,8 @@ pub fn interruptible_at_once() -> anyhow::Result<Arc<AtomicBool>> {
     interruptible()
 }
 
-/// The work is over, or has ended at its clean place: what is left is to tell, which an interruption waits for.
+/// The work is over, or has ended at its clean place: what is left is to tell, which an
+/// interruption waits for.
 pub fn finishing() {
     FINISHING.store(true, Ordering::Relaxed);
 }
@@ -108,7 +111,9 @@ fn leave() -> ! {
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+    ignored
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Prints to standard output.
@@ -143,7 +148,8 @@ pub fn explain(text: impl FnOnce() -> String) {
     }
 }
 
-/// The host profile of a file or a name, or the default one; of a file, what it leaves to its base is explained.
+/// The host profile of a file or a name, or the default one; of a file, what it leaves to its base
+/// is explained.
 ///
 /// # Errors
 /// Those of [`profile_or_default`].
@@ -151,7 +157,9 @@ pub fn profile(file: Option<&Path>) -> Result<Profile, InputError> {
     let (profile, missing) = profile_or_default(file)?;
     if let Some(file) = file.filter(|_| !missing.is_empty()) {
         let base = profile.base.name();
-        explain(|| format!("note: {}: as in the profile `{base}`: {}", file.display(), missing.join(", ")));
+        explain(|| {
+            format!("note: {}: as in the profile `{base}`: {}", file.display(), missing.join(", "))
+        });
     }
     Ok(profile)
 }

@@ -1,4 +1,5 @@
-//! What would let a migration converge that does not: every lever that the chosen QEMU has, and each figure found by simulating it.
+//! What would let a migration converge that does not: every lever that the chosen QEMU has, and
+//! each figure found by simulating it.
 
 use migsim_models::profile::Profile;
 use migsim_models::qemu::AutoConverge;
@@ -167,14 +168,23 @@ impl Lever {
         match self {
             Lever::Link => Some(times(case.path.capacity.0)),
             Lever::BandwidthCap => case.policy.bandwidth_cap.map(|cap| times(cap.0)),
-            Lever::SendBuffer => {
-                Some(times(case.path.send_buffer.unwrap_or(profile.network.queue_bytes.value).0.clamp(1, 1 << 40)))
-            }
+            Lever::SendBuffer => Some(times(
+                case.path
+                    .send_buffer
+                    .unwrap_or(profile.network.queue_bytes.value)
+                    .0
+                    .clamp(1, 1 << 40),
+            )),
             Lever::DowntimeLimit => {
-                Some(((case.policy.downtime_limit.0 as f64).max(0.5), MOST_LIMIT.0 as f64)).filter(|(a, b)| a < b)
+                Some(((case.policy.downtime_limit.0 as f64).max(0.5), MOST_LIMIT.0 as f64))
+                    .filter(|(a, b)| a < b)
             }
-            Lever::Timeout => case.policy.timeout.map(|timeout| (timeout.0 as f64, MOST_TIMEOUT.0 as f64)),
-            Lever::MultifdChannels => Some((f64::from(case.policy.multifd_channels), f64::from(MOST_CHANNELS))),
+            Lever::Timeout => {
+                case.policy.timeout.map(|timeout| (timeout.0 as f64, MOST_TIMEOUT.0 as f64))
+            }
+            Lever::MultifdChannels => {
+                Some((f64::from(case.policy.multifd_channels), f64::from(MOST_CHANNELS)))
+            }
             Lever::NoBandwidthCap | Lever::AutoConverge | Lever::Xbzrle | Lever::Postcopy => None,
         }
     }
@@ -209,13 +219,20 @@ impl Remedy {
             Lever::DowntimeLimit => format!("with a downtime limit of at least {setting}"),
             Lever::Timeout => format!("with a timeout of at least {setting}"),
             Lever::AutoConverge => {
-                format!("with auto-converge, throttled by up to {} %", self.outcome.throttle_percent)
+                format!(
+                    "with auto-converge, throttled by up to {} %",
+                    self.outcome.throttle_percent
+                )
             }
             Lever::Xbzrle => "with XBZRLE".to_owned(),
             Lever::Postcopy => "with post-copy after the first iteration".to_owned(),
         };
         let outcome = &self.outcome;
-        format!("{how}: total {}, downtime {}", human_time(outcome.terms.tmt()), human_time(outcome.terms.tdt()))
+        format!(
+            "{how}: total {}, downtime {}",
+            human_time(outcome.terms.tmt()),
+            human_time(outcome.terms.tdt())
+        )
     }
 
     /// The case with the lever turned so far.
@@ -256,8 +273,8 @@ impl Trial<'_> {
         self.effort < MOST_EFFORT && self.outcome(lever, to).completed()
     }
 
-    /// The least value between `from` (which does not hold) and `to` (which does) that holds while what is 5 % short does not, rounded up to
-    /// three digits where that holds too.
+    /// The least value between `from` (which does not hold) and `to` (which does) that holds while
+    /// what is 5 % short does not, rounded up to three digits where that holds too.
     fn least(&mut self, lever: Lever, from: f64, to: f64) -> f64 {
         let mut best = to;
         loop {
@@ -286,10 +303,15 @@ impl Trial<'_> {
     /// The fewest channels that hold, if `most` do.
     fn fewest(&mut self, lever: Lever, from: f64, most: f64) -> Option<f64> {
         let mut tried = 0.0;
-        for doubled in [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, most].into_iter().filter(|n| *n > from) {
+        for doubled in
+            [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, most].into_iter().filter(|n| *n > from)
+        {
             if self.holds(lever, doubled) {
                 let first = libm::floor(f64::max(tried, from)) as u32 + 1;
-                return (first..doubled as u32).map(f64::from).find(|n| self.holds(lever, *n)).or(Some(doubled));
+                return (first..doubled as u32)
+                    .map(f64::from)
+                    .find(|n| self.holds(lever, *n))
+                    .or(Some(doubled));
             }
             tried = doubled;
         }
@@ -297,12 +319,17 @@ impl Trial<'_> {
     }
 }
 
-/// The first of a few levers, the surest first, that lets `case` converge, whose outcome is `outcome`; `None`: none of them does. Much less work
-/// than all advice.
+/// The first of a few levers, the surest first, that lets `case` converge, whose outcome is
+/// `outcome`; `None`: none of them does. Much less work than all advice.
 pub fn first_remedy(case: &Case, profile: &Profile, outcome: &Outcome) -> Option<Remedy> {
     let mut trial = Trial { case, profile, effort: 0 };
-    let likely =
-        [Lever::NoBandwidthCap, Lever::Postcopy, Lever::AutoConverge, Lever::MultifdChannels, Lever::DowntimeLimit];
+    let likely = [
+        Lever::NoBandwidthCap,
+        Lever::Postcopy,
+        Lever::AutoConverge,
+        Lever::MultifdChannels,
+        Lever::DowntimeLimit,
+    ];
     likely.into_iter().filter(|lever| lever.applies(case, outcome)).find_map(|lever| {
         let range = lever.range(case, profile);
         let to = range.map_or(0.0, |(_, to)| to);

@@ -1,13 +1,18 @@
-//! How sure a prediction is: percentiles of total time and downtime, and the probability of converging.
+//! How sure a prediction is: percentiles of total time and downtime, and the probability of
+//! converging.
 //!
-//! Four things make a prediction unsure. The profile's parameters are estimates: profiles drawn within their standard errors are asked as
-//! well. What a guest dirties is random: each draw's writers are a little faster or slower. Where in a phase the migration starts may not
-//! be known: each draw starts somewhere. And runs scatter: the profile's noise. Percentiles are those of the draws, each with its noise;
-//! how much of that, the fit has found on runs of the same mode that it had not seen, so that the interval holds as often as it says
-//! (split-conformal prediction with normalised scores, mode by mode: Vovk, Gammerman and Shafer 2005; Lei et al. 2018).
+//! Four things make a prediction unsure. The profile's parameters are estimates: profiles drawn
+//! within their standard errors are asked as well. What a guest dirties is random: each draw's
+//! writers are a little faster or slower. Where in a phase the migration starts may not
+//! be known: each draw starts somewhere. And runs scatter: the profile's noise. Percentiles are
+//! those of the draws, each with its noise; how much of that, the fit has found on runs of the same
+//! mode that it had not seen, so that the interval holds as often as it says (split-conformal
+//! prediction with normalised scores, mode by mode: Vovk, Gammerman and Shafer 2005; Lei et al.
+//! 2018).
 //!
-//! What is certain bounds them: no migration is over before its first iteration can have crossed the link or before the timeout that it waits for,
-//! and no downtime is shorter than its fixed parts.
+//! What is certain bounds them: no migration is over before its first iteration can have crossed
+//! the link or before the timeout that it waits for, and no downtime is shorter than its fixed
+//! parts.
 
 use migsim_models::profile::{FIELDS, Profile};
 use migsim_models::qemu::NORMAL_PAGE_WIRE;
@@ -31,7 +36,8 @@ pub const DRAWS: usize = 64;
 const MOST_EFFORT: u64 = 60_000_000;
 /// ... but never fewer than this.
 const FEWEST: usize = 8;
-/// Relative standard deviation of a draw's write rates: chance makes the distinct pages of an iteration differ by about as much.
+/// Relative standard deviation of a draw's write rates: chance makes the distinct pages of an
+/// iteration differ by about as much.
 pub(crate) const WRITERS: f64 = 0.01;
 /// Standard deviations between the middle of a normal distribution and its 95th percentile.
 const SIGMAS_90: f64 = 1.644_853_626_951_472_2;
@@ -42,7 +48,8 @@ struct Draw {
     hosts: Profile,
     /// On what guests write.
     writers: f64,
-    /// How far into the longest phase the migration starts, as a share of it, where that is not known.
+    /// How far into the longest phase the migration starts, as a share of it, where that is not
+    /// known.
     phase: f64,
     /// Noise of total time and downtime, in standard deviations.
     noise: [f64; 2],
@@ -119,9 +126,11 @@ impl Draws {
         let mut hosts = profile.clone();
         // What it was fitted to is of no use here, and is not copied for each draw.
         hosts.fit = None;
-        // Noise and phases in equal steps of probability, in random order: their own scatter is no part of the answer.
+        // Noise and phases in equal steps of probability, in random order: their own scatter is no
+        // part of the answer.
         let mut spread = |of: &dyn Fn(f64) -> f64| -> Vec<f64> {
-            let mut values: Vec<f64> = (0..DRAWS).map(|i| of((i as f64 + 0.5) / DRAWS as f64)).collect();
+            let mut values: Vec<f64> =
+                (0..DRAWS).map(|i| of((i as f64 + 0.5) / DRAWS as f64)).collect();
             values.shuffle(&mut rng);
             values
         };
@@ -130,7 +139,9 @@ impl Draws {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let draw = |i: usize| Draw {
             hosts: drawn(&hosts, &mut rng),
-            writers: libm::exp(WRITERS * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, &mut rng)),
+            writers: libm::exp(
+                WRITERS * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, &mut rng),
+            ),
             phase: phase[i],
             noise: [elapsed[i], downtime[i]],
         };
@@ -144,9 +155,11 @@ impl Draws {
 
     /// Asks every draw, or some of them where one answer is a lot of work.
     fn ask(&self, case: &Case, outcome: &Outcome) -> Vec<Option<Drawn>> {
-        let count = (MOST_EFFORT / outcome.effort.max(1)).clamp(FEWEST as u64, DRAWS as u64) as usize;
+        let count =
+            (MOST_EFFORT / outcome.effort.max(1)).clamp(FEWEST as u64, DRAWS as u64) as usize;
         let mut asked = case.clone();
-        let period = case.guest.workload.longest_period().filter(|_| case.guest.phase_offset.is_none());
+        let period =
+            case.guest.workload.longest_period().filter(|_| case.guest.phase_offset.is_none());
         let first_pass_ms = first_pass_ms(case);
         let draws = self.0.iter().step_by(DRAWS / count).take(count);
         let ask = draws.map(|draw| {
@@ -162,7 +175,10 @@ impl Draws {
                 elapsed: found.ended_at.as_millis_f64(),
                 downtime: found.downtime()?.as_millis_f64(),
                 reported: found.reported_downtime()?.as_millis_f64(),
-                least: [first_pass_ms.max(waited.as_millis_f64()), found.downtime_parts.fixed().as_millis_f64()],
+                least: [
+                    first_pass_ms.max(waited.as_millis_f64()),
+                    found.downtime_parts.fixed().as_millis_f64(),
+                ],
                 noise: draw.noise,
             })
         });
@@ -174,27 +190,42 @@ impl Draws {
         scatter(&self.ask(case, outcome), profile, outcome)
     }
 
-    /// Scatter and percentiles, where the profile was fitted, of a case whose prediction by `profile` is `outcome`.
-    pub fn judge(&self, case: &Case, profile: &Profile, outcome: &Outcome) -> (Scatter, Option<Quantiles>) {
+    /// Scatter and percentiles, where the profile was fitted, of a case whose prediction by
+    /// `profile` is `outcome`.
+    pub fn judge(
+        &self,
+        case: &Case,
+        profile: &Profile,
+        outcome: &Outcome,
+    ) -> (Scatter, Option<Quantiles>) {
         let drawn = self.ask(case, outcome);
         let scatter = scatter(&drawn, profile, outcome);
         (scatter, percentiles(&drawn, &scatter, case, profile, outcome))
     }
 
-    /// The percentiles of a case whose prediction by `profile` is `outcome`; `None`: the profile was not fitted.
-    pub fn quantiles(&self, case: &Case, profile: &Profile, outcome: &Outcome) -> Option<Quantiles> {
+    /// The percentiles of a case whose prediction by `profile` is `outcome`; `None`: the profile
+    /// was not fitted.
+    pub fn quantiles(
+        &self,
+        case: &Case,
+        profile: &Profile,
+        outcome: &Outcome,
+    ) -> Option<Quantiles> {
         self.judge(case, profile, outcome).1
     }
 }
 
 /// How long what is sent at least takes over the bare link, ms.
 fn first_pass_ms(case: &Case) -> f64 {
-    let fastest = case.path.changes.iter().map(|change| change.capacity).chain([case.path.capacity]).max();
+    let fastest =
+        case.path.changes.iter().map(|change| change.capacity).chain([case.path.capacity]).max();
     let bytes = case.guest.touched.as_f64() * NORMAL_PAGE_WIRE;
     match case.policy.mode {
         Mode::Offline => 0.0,
         _ if case.policy.xbzrle.is_some() => 0.0,
-        _ => bytes / fastest.map_or(f64::INFINITY, migsim_models::units::BitRate::bytes_per_s) * 1e3,
+        _ => {
+            bytes / fastest.map_or(f64::INFINITY, migsim_models::units::BitRate::bytes_per_s) * 1e3
+        }
     }
 }
 
@@ -222,8 +253,8 @@ fn percentiles(
 ) -> Option<Quantiles> {
     let widths = profile.noise.intervals?.of(case.policy.mode);
     let phased = case.guest.phase_offset.is_none() && case.guest.workload.has_phases();
-    // So much noise that with the draws' own spread an interval is as wide as the fit has found that it has to be. Where phases spread the
-    // draws, that is no error of the fit's.
+    // So much noise that with the draws' own spread an interval is as wide as the fit has found
+    // that it has to be. Where phases spread the draws, that is no error of the fit's.
     let noise = |width: f64, scatter: f64, own: f64, sigma: f64| {
         let factor = width / SIGMAS_90;
         let whole = if phased { factor * sigma } else { factor * scatter };
@@ -245,7 +276,8 @@ fn percentiles(
             profile.noise.downtime_sigma_ms(downtime),
         ),
     ];
-    // A migration that is given up at its timeout is not over later, unless the stop takes it past that.
+    // A migration that is given up at its timeout is not over later, unless the stop takes it past
+    // that.
     let ceiling = case
         .policy
         .timeout
@@ -258,7 +290,8 @@ fn percentiles(
         });
         Percentiles::of(values.collect())
     };
-    // Offline the two are one quantity, and have one interval: the downtime's, for its noise grows with it.
+    // Offline the two are one quantity, and have one interval: the downtime's, for its noise grows
+    // with it.
     let offline = case.policy.mode == Mode::Offline;
     let total = usize::from(offline);
     let longest = |d: &Drawn| if offline { f64::INFINITY } else { d.elapsed };
@@ -301,5 +334,8 @@ pub(crate) fn drawn(profile: &Profile, rng: &mut ChaCha8Rng) -> Profile {
 
 /// Total time and reported downtime, ms.
 fn figures(outcome: &Outcome) -> (f64, f64) {
-    (outcome.ended_at.as_millis_f64(), outcome.reported_downtime().map_or(0.0, SimTime::as_millis_f64))
+    (
+        outcome.ended_at.as_millis_f64(),
+        outcome.reported_downtime().map_or(0.0, SimTime::as_millis_f64),
+    )
 }

@@ -1,6 +1,7 @@
 //! Answers: what comes of a question, how sure that is, what would change it, and the words for it.
 //!
-//! [`predict()`] answers with an outcome alone; [`Answer::new`] with all that is to be said of a case.
+//! [`predict()`] answers with an outcome alone; [`Answer::new`] with all that is to be said of a
+//! case.
 
 mod advice;
 mod interval;
@@ -15,7 +16,9 @@ pub use interval::{DRAWS, Draws, Percentiles, Quantiles, Scatter, Times};
 pub(crate) use interval::{WRITERS, drawn};
 pub use predict::{OFFSETS, commoner, median, median_run, predict, runs, together};
 pub use understood::{Hosts, Quantity, Understood};
-pub use verdict::{bound_word, bound_words, contributors, ending_word, largest, outcome_word, why_not};
+pub use verdict::{
+    bound_word, bound_words, contributors, ending_word, largest, outcome_word, why_not,
+};
 
 use migsim_models::profile::Profile;
 use migsim_models::published::{Inputs, Model, Prediction};
@@ -31,7 +34,8 @@ pub struct Answer {
     pub case: Case,
     /// What comes of it.
     pub outcome: Outcome,
-    /// Over so many offsets into its phases this is the median; one, where the offset is known or there are no phases.
+    /// Over so many offsets into its phases this is the median; one, where the offset is known or
+    /// there are no phases.
     pub offsets: usize,
     /// How sure it is, where the profile was fitted.
     pub quantiles: Option<Quantiles>,
@@ -73,8 +77,12 @@ impl Answer {
         let share = profile.share(self.case.path.transport);
         let inputs = Inputs::new(&self.case.guest, &self.case.path, &self.case.policy, share);
         let fair = inputs.fair(profile);
-        let ask = |model: &Model| Asked { as_printed: (model.predict)(&inputs), fair: model.on_fair_inputs(&fair) };
+        let ask = |model: &Model| Asked {
+            as_printed: (model.predict)(&inputs),
+            fair: model.on_fair_inputs(&fair),
+        };
         let mode = self.case.policy.mode;
-        self.models = models.iter().map(|model| (*model, (model.mode == mode).then(|| ask(model)))).collect();
+        self.models =
+            models.iter().map(|model| (*model, (model.mode == mode).then(|| ask(model)))).collect();
     }
 }

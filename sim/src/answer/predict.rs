@@ -1,4 +1,5 @@
-//! Predicting a case: one run, or several where it is not known when in a phase the migration starts.
+//! Predicting a case: one run, or several where it is not known when in a phase the migration
+//! starts.
 
 use migsim_models::profile::Profile;
 use migsim_models::units::SimTime;
@@ -21,7 +22,8 @@ pub fn runs(case: &Case, profile: &Profile, fidelity: Fidelity) -> Vec<Outcome> 
     let Some(period) = case.guest.workload.longest_period() else {
         return vec![question.answer(fidelity, SimTime::ZERO)];
     };
-    let part = |i: u64| SimTime((u128::from(period.0) * u128::from(i) / u128::from(OFFSETS)) as u64);
+    let part =
+        |i: u64| SimTime((u128::from(period.0) * u128::from(i) / u128::from(OFFSETS)) as u64);
     let mut all = Vec::with_capacity(OFFSETS as usize);
     let mut effort = 0;
     for i in 0..OFFSETS {
@@ -53,8 +55,8 @@ pub fn median(mut runs: Vec<Outcome>) -> Outcome {
     runs.swap_remove(middle)
 }
 
-/// What comes of guests that are moved over one link, each from its own start on: the first one's link, with its
-/// changes, which they share.
+/// What comes of guests that are moved over one link, each from its own start on: the first one's
+/// link, with its changes, which they share.
 pub fn together(cases: &[(&Case, SimTime)], profile: &Profile) -> Vec<Outcome> {
     let mut world = World::default();
     let Some((first, _)) = cases.first() else { return Vec::new() };

@@ -1,7 +1,8 @@
 //! Answers as programs read them: one shape for JSON, JSON Lines and CSV, in SI units.
 //!
-//! The same quantity has the same name, unit and meaning wherever it stands. Seconds end in `_s`, bytes in `_bytes` or
-//! `bytes`, rates in `_per_s`. What is not known, or does not apply, is `null`.
+//! The same quantity has the same name, unit and meaning wherever it stands. Seconds end in `_s`,
+//! bytes in `_bytes` or `bytes`, rates in `_per_s`. What is not known, or does not apply, is
+//! `null`.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +18,12 @@ use super::{Answer, Asked};
 use crate::engine::{Bound, Decision, Iteration as Followed, Outcome};
 use crate::input::Case;
 
-/// Version of the shapes here, the `schema` of each JSON. It grows when a program that reads one would break.
+/// Version of the shapes here, the `schema` of each JSON. It grows when a program that reads one
+/// would break.
 pub const SCHEMA: u32 = 1;
 
-/// The figures of a migration: what [`Prediction`], a sweep's point and a fleet's move have in common.
+/// The figures of a migration: what [`Prediction`], a sweep's point and a fleet's move have in
+/// common.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -141,7 +144,8 @@ pub struct BoundShape {
     pub bytes_per_s: f64,
 }
 
-/// How sure times are: percentiles over draws, in seconds. `null` where it is predicted not to converge.
+/// How sure times are: percentiles over draws, in seconds. `null` where it is predicted not to
+/// converge.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Intervals {
@@ -396,7 +400,8 @@ impl Figures {
     pub fn full() -> Figures {
         let bound = Some(BoundShape { by: "link", bytes_per_s: 0.0 });
         let spread = Some(Percentiles { p5: 0.0, p25: 0.0, p50: 0.0, p75: 0.0, p95: 0.0 });
-        let intervals = Intervals { tmt_s: spread, downtime_s: spread, reported_downtime_s: spread, draws: 0 };
+        let intervals =
+            Intervals { tmt_s: spread, downtime_s: spread, reported_downtime_s: spread, draws: 0 };
         Figures {
             mode: String::new(),
             outcome: "completed",
@@ -432,7 +437,12 @@ impl Figures {
     }
 
     /// Of what came of a case; over so many offsets into its phases it is the median.
-    pub fn new(case: &Case, outcome: &Outcome, offsets: usize, sure: Option<&Quantiles>) -> Figures {
+    pub fn new(
+        case: &Case,
+        outcome: &Outcome,
+        offsets: usize,
+        sure: Option<&Quantiles>,
+    ) -> Figures {
         let completed = outcome.completed();
         Figures {
             mode: outcome.mode.to_string(),
@@ -579,7 +589,8 @@ impl From<&advice::Remedy> for RemedyShape {
 impl From<&advice::Advice> for AdviceShape {
     fn from(advice: &advice::Advice) -> AdviceShape {
         let keys = |levers: &[Lever]| levers.iter().map(|lever| lever.key()).collect();
-        let figures = |lever: Lever| advice.by(lever).map(|remedy| RemedyFigures::from(&remedy.outcome));
+        let figures =
+            |lever: Lever| advice.by(lever).map(|remedy| RemedyFigures::from(&remedy.outcome));
         AdviceShape {
             remedies: advice.remedies.iter().map(RemedyShape::from).collect(),
             in_vain: keys(&advice.in_vain),
@@ -589,9 +600,11 @@ impl From<&advice::Advice> for AdviceShape {
                 Setting::Rate(rate) => Some(rate.0 as f64 / 1e6),
                 _ => None,
             }),
-            downtime_limit_s: advice.by(Lever::DowntimeLimit).and_then(|remedy| match remedy.setting {
-                Setting::Time(time) => Some(seconds(time)),
-                _ => None,
+            downtime_limit_s: advice.by(Lever::DowntimeLimit).and_then(|remedy| {
+                match remedy.setting {
+                    Setting::Time(time) => Some(seconds(time)),
+                    _ => None,
+                }
             }),
             auto_converge: figures(Lever::AutoConverge),
             postcopy: figures(Lever::Postcopy),

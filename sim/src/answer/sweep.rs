@@ -22,7 +22,8 @@ pub enum Quantity {
     Key(&'static Key),
     /// The working set of a workload of one term.
     Wss,
-    /// The write rate of all terms together, in their proportion; a measured curve counts with the writes of the classes that fit it.
+    /// The write rate of all terms together, in their proportion; a measured curve counts with the
+    /// writes of the classes that fit it.
     Rate,
     /// A parameter of the profile.
     Parameter(&'static Field),
@@ -44,7 +45,8 @@ pub enum Value {
 }
 
 impl Quantity {
-    /// The one of that name: a scenario's key or its flag, `wss`, `rate`, or a profile's key like `network.queue_time`.
+    /// The one of that name: a scenario's key or its flag, `wss`, `rate`, or a profile's key like
+    /// `network.queue_time`.
     fn find(name: &str) -> Option<Quantity> {
         let plain = name.trim().replace('-', "_");
         let plain = plain.strip_prefix("profile.").unwrap_or(&plain);
@@ -56,7 +58,8 @@ impl Quantity {
         if let Some(key) = Key::find(plain) {
             return Some(Quantity::Key(key));
         }
-        let ends = |field: &&Field| field.key == plain || field.key.rsplit('.').next() == Some(plain);
+        let ends =
+            |field: &&Field| field.key == plain || field.key.rsplit('.').next() == Some(plain);
         let mut fields = FIELDS.iter().filter(ends);
         match (fields.next(), fields.next()) {
             (Some(field), None) => Some(Quantity::Parameter(field)),
@@ -164,17 +167,23 @@ impl Quantity {
     /// Sets it in a question's keys, or in its profile.
     fn set(&self, value: &Value, keys: &mut Keys, profile: &mut Profile) -> Result<(), String> {
         match (self, value) {
-            (Quantity::Key(key), _) => key.set(keys, &self.write(value)).map_err(|why| format!("`{}`: {why}", key.key)),
+            (Quantity::Key(key), _) => {
+                key.set(keys, &self.write(value)).map_err(|why| format!("`{}`: {why}", key.key))
+            }
             (Quantity::Wss, Value::Number(bytes)) => {
                 set_working_set(keys.guest.workload.as_mut(), Bytes(*bytes as u64).pages())
             }
             (Quantity::Rate, Value::Number(rate)) => {
                 let workload = keys.guest.workload.clone().unwrap_or_default();
-                let now = workload.classes(Pages(u64::MAX)).iter().fold(0.0, |sum, class| sum + class.rate);
+                let now = workload
+                    .classes(Pages(u64::MAX))
+                    .iter()
+                    .fold(0.0, |sum, class| sum + class.rate);
                 if now <= 0.0 {
                     return Err("`rate` cannot be varied: the workload writes nothing".to_owned());
                 }
-                keys.guest.workload = Some(workload.scaled(rate / now).ok_or("the rate is too large")?);
+                keys.guest.workload =
+                    Some(workload.scaled(rate / now).ok_or("the rate is too large")?);
                 Ok(())
             }
             (Quantity::Parameter(field), Value::Number(number)) => {
@@ -182,7 +191,8 @@ impl Quantity {
                 // Rates of a profile are in bytes per second as numbers.
                 let number = if self.kind() == Kind::Rate { number / 8.0 } else { *number };
                 let nearest = slot.nearest(number);
-                if (nearest - number).abs() > 1e-9 * number.abs() + 0.51 && self.kind() != Kind::Number
+                if (nearest - number).abs() > 1e-9 * number.abs() + 0.51
+                    && self.kind() != Kind::Number
                     || self.kind() == Kind::Number && nearest != number
                 {
                     return Err(format!("{} cannot be {}", field.key, self.write(value)));
@@ -199,18 +209,25 @@ fn set_working_set(workload: Option<&mut Workload>, pages: Pages) -> Result<(), 
     let pages = Pages(pages.0.max(1));
     match workload.map(|w| w.terms.as_mut_slice()) {
         Some([term]) => match &mut term.pattern {
-            Pattern::Uniform { wss, .. } | Pattern::Sweep { wss, .. } | Pattern::Zipf { wss, .. } => {
+            Pattern::Uniform { wss, .. }
+            | Pattern::Sweep { wss, .. }
+            | Pattern::Zipf { wss, .. } => {
                 *wss = pages;
                 Ok(())
             }
-            Pattern::Own { .. } => Err("`wss` cannot be varied: the workload has its own".to_owned()),
-            Pattern::Curve { .. } => Err("`wss` cannot be varied: a measured curve has none".to_owned()),
+            Pattern::Own { .. } => {
+                Err("`wss` cannot be varied: the workload has its own".to_owned())
+            }
+            Pattern::Curve { .. } => {
+                Err("`wss` cannot be varied: a measured curve has none".to_owned())
+            }
         },
         _ => Err("`wss` can be varied in a workload of one term only".to_owned()),
     }
 }
 
-/// The values of one quantity: `KEY=FROM..TO:N`, with `:log` at the end for steps of equal ratio, or a list, `KEY=A,B,C`.
+/// The values of one quantity: `KEY=FROM..TO:N`, with `:log` at the end for steps of equal ratio,
+/// or a list, `KEY=A,B,C`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Range {
     /// What is varied.
@@ -257,7 +274,8 @@ impl FromStr for Range {
     type Err = RangeError;
 
     fn from_str(input: &str) -> Result<Range, RangeError> {
-        let error = |problem: String| RangeError { input: quoted(input), problem, keys: String::new() };
+        let error =
+            |problem: String| RangeError { input: quoted(input), problem, keys: String::new() };
         let (key, rest) = input.split_once('=').ok_or_else(|| error("has no `=`".to_owned()))?;
         let quantity = Quantity::find(key).ok_or_else(|| RangeError {
             keys: format!(", with a key of {}", Quantity::names()),
@@ -265,7 +283,8 @@ impl FromStr for Range {
         })?;
         let value = |text: &str| quantity.parse(text).map_err(error);
         if !quantity.kind().is_number() || !rest.contains("..") {
-            let values: Vec<Value> = split_list(rest).into_iter().map(value).collect::<Result<_, _>>()?;
+            let values: Vec<Value> =
+                split_list(rest).into_iter().map(value).collect::<Result<_, _>>()?;
             if values.len() > MOST_POINTS {
                 return Err(error(format!("{} points; it takes 1 to {MOST_POINTS}", values.len())));
             }
@@ -275,13 +294,19 @@ impl FromStr for Range {
             Some(rest) => (rest, true),
             None => (rest, false),
         };
-        let (range, count) =
-            rest.rsplit_once(':').ok_or_else(|| error("lacks `:N`, the number of points".to_owned()))?;
-        let (from, to) = range.split_once("..").ok_or_else(|| error("lacks `..` between its ends".to_owned()))?;
+        let (range, count) = rest
+            .rsplit_once(':')
+            .ok_or_else(|| error("lacks `:N`, the number of points".to_owned()))?;
+        let (from, to) = range
+            .split_once("..")
+            .ok_or_else(|| error("lacks `..` between its ends".to_owned()))?;
         let (Value::Number(from), Value::Number(to)) = (value(from)?, value(to)?) else {
             return Err(error("its ends are no numbers".to_owned()));
         };
-        let count: usize = count.trim().parse().map_err(|_| error(format!("`{count}` is not a number of points")))?;
+        let count: usize = count
+            .trim()
+            .parse()
+            .map_err(|_| error(format!("`{count}` is not a number of points")))?;
         if !(1..=MOST_POINTS).contains(&count) {
             return Err(error(format!("{count} points; it takes 1 to {MOST_POINTS}")));
         }
@@ -353,7 +378,8 @@ pub struct Manner<'a> {
     pub touched_in_proportion: bool,
 }
 
-/// A sweep: its points are answered by their number, in any order and as many at a time as one likes.
+/// A sweep: its points are answered by their number, in any order and as many at a time as one
+/// likes.
 #[derive(Debug)]
 pub struct Sweep<'a> {
     base: Keys,
@@ -373,31 +399,48 @@ impl<'a> Sweep<'a> {
     /// The scenario's guest over the ranges.
     ///
     /// # Errors
-    /// The scenario has more guests than one, a quantity is varied twice, there are more points than can be counted, or none of
-    /// them can be, all for the same reason.
-    pub fn new(scenario: &Scenario, ranges: &'a [Range], manner: Manner<'a>) -> Result<Sweep<'a>, InputError> {
+    /// The scenario has more guests than one, a quantity is varied twice, there are more points
+    /// than can be counted, or none of them can be, all for the same reason.
+    pub fn new(
+        scenario: &Scenario,
+        ranges: &'a [Range],
+        manner: Manner<'a>,
+    ) -> Result<Sweep<'a>, InputError> {
         let refused = |message: String| Err(InputError::new("--vary", message));
         for (index, range) in ranges.iter().enumerate() {
             if ranges[..index].iter().any(|other| other.quantity == range.quantity) {
                 return refused(format!("`{}` is varied twice", range.quantity.name()));
             }
         }
-        let count = ranges.iter().try_fold(1_u64, |product, range| product.checked_mul(range.values.len() as u64));
-        let Some(count) = count else { return refused("more points than can be counted".to_owned()) };
+        let count = ranges
+            .iter()
+            .try_fold(1_u64, |product, range| product.checked_mul(range.values.len() as u64));
+        let Some(count) = count else {
+            return refused("more points than can be counted".to_owned());
+        };
         let bases: Vec<&Keys> = scenario.keys().collect();
         let [base] = bases[..] else {
-            let message = format!("the file has {} guests; a sweep takes a file of one", bases.len());
+            let message =
+                format!("the file has {} guests; a sweep takes a file of one", bases.len());
             return Err(InputError::new("sweep", message));
         };
         let mut turns: Vec<usize> = (0..ranges.len()).collect();
         turns.sort_by_key(|index| ranges[*index].quantity.turn());
-        let varies_profile = ranges.iter().any(|range| matches!(range.quantity, Quantity::Parameter(_)));
-        let draws = if manner.intervals && !varies_profile { Draws::of_fitted(manner.profile) } else { None };
-        let sweep = Sweep { base: base.clone(), ranges, manner, turns, varies_profile, draws, count };
+        let varies_profile =
+            ranges.iter().any(|range| matches!(range.quantity, Quantity::Parameter(_)));
+        let draws = if manner.intervals && !varies_profile {
+            Draws::of_fitted(manner.profile)
+        } else {
+            None
+        };
+        let sweep =
+            Sweep { base: base.clone(), ranges, manner, turns, varies_profile, draws, count };
         if let Err(why) = sweep.case(&sweep.values(0)).0
-            && (1..count).all(|index| sweep.case(&sweep.values(index)).0.is_err_and(|other| other == why))
+            && (1..count)
+                .all(|index| sweep.case(&sweep.values(index)).0.is_err_and(|other| other == why))
         {
-            // No point at all can be, all for the same reason: the question is at fault, not a point.
+            // No point at all can be, all for the same reason: the question is at fault, not a
+            // point.
             return refused(why);
         }
         Ok(sweep)
@@ -432,19 +475,26 @@ impl<'a> Sweep<'a> {
         let mut own = self.varies_profile.then(|| self.manner.profile.clone());
         let mut nobodys = Profile::default();
         let set: Result<(), String> = self.turns.iter().try_for_each(|index| {
-            self.ranges[*index].quantity.set(&values[*index], &mut keys, own.as_mut().unwrap_or(&mut nobodys))
+            self.ranges[*index].quantity.set(
+                &values[*index],
+                &mut keys,
+                own.as_mut().unwrap_or(&mut nobodys),
+            )
         });
         let base = &self.base.guest;
         if self.manner.touched_in_proportion
-            && let (Some(was), Some(touched), Some(memory)) = (base.memory, base.touched, keys.guest.memory)
+            && let (Some(was), Some(touched), Some(memory)) =
+                (base.memory, base.touched, keys.guest.memory)
         {
             let share = touched.as_f64() / was.as_f64().max(1.0);
             keys.guest.touched = Some(Pages((memory.as_f64() * share) as u64));
         }
-        let case = set.and_then(|()| Case::build(&keys).map_err(|error| error.to_string())).and_then(|case| {
-            self.manner.fidelity.check(&case.guest)?;
-            Ok(case)
-        });
+        let case = set
+            .and_then(|()| Case::build(&keys).map_err(|error| error.to_string()))
+            .and_then(|case| {
+                self.manner.fidelity.check(&case.guest)?;
+                Ok(case)
+            });
         (case, own)
     }
 
@@ -455,7 +505,9 @@ impl<'a> Sweep<'a> {
         let profile = own.as_ref().unwrap_or(self.manner.profile);
         let found = case.map(|case| {
             let (mut outcome, offsets) = median_run(&case, profile, self.manner.fidelity);
-            let own_draws = (self.manner.intervals && self.varies_profile).then(|| Draws::of_fitted(profile)).flatten();
+            let own_draws = (self.manner.intervals && self.varies_profile)
+                .then(|| Draws::of_fitted(profile))
+                .flatten();
             let draws = own_draws.as_ref().or(self.draws.as_ref());
             let quantiles = draws.and_then(|draws| draws.quantiles(&case, profile, &outcome));
             outcome.iterations = Vec::new();
@@ -473,8 +525,8 @@ impl<'a> Sweep<'a> {
         (0..self.count).into_par_iter().filter_map(point).collect()
     }
 
-    /// Answers all points on all processors, makes something of each there, and hands that to `take` in the order of the points: in memory
-    /// are never more than some thousands.
+    /// Answers all points on all processors, makes something of each there, and hands that to
+    /// `take` in the order of the points: in memory are never more than some thousands.
     ///
     /// # Errors
     /// Those of `take`, and then no further point is answered.
@@ -492,8 +544,9 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// Answers the scenario's guest at every point of the ranges, up to [`MOST_POINTS`]; `done` hears of each, and says whether to go on. Of an
-/// interrupted sweep the points that were answered are returned.
+/// Answers the scenario's guest at every point of the ranges, up to [`MOST_POINTS`]; `done` hears
+/// of each, and says whether to go on. Of an interrupted sweep the points that were answered are
+/// returned.
 ///
 /// # Errors
 /// Those of [`Sweep::new`], and too many points.
@@ -506,7 +559,10 @@ pub fn sweep(
     let sweep = Sweep::new(scenario, ranges, manner)?;
     let count = sweep.count();
     if count > MOST_POINTS as u64 {
-        return Err(InputError::new("--vary", format!("{count} points in all; it takes up to {MOST_POINTS}")));
+        return Err(InputError::new(
+            "--vary",
+            format!("{count} points in all; it takes up to {MOST_POINTS}"),
+        ));
     }
     Ok(sweep.answer(done))
 }
@@ -571,7 +627,8 @@ impl Point {
             Value::Number(number) => ValueShape::Number(*number),
             Value::Word(word) => ValueShape::Word(word.clone()),
         };
-        let varied = ranges.iter().zip(&self.values).map(|(range, at)| (range.quantity.column(), value(at)));
+        let varied =
+            ranges.iter().zip(&self.values).map(|(range, at)| (range.quantity.column(), value(at)));
         PointShape {
             varied: varied.collect(),
             found: match &self.found {
@@ -581,9 +638,18 @@ impl Point {
                     found.offsets,
                     found.quantiles.as_ref(),
                 ))),
-                Err(why) => FoundShape::Refused { outcome: "failed", ending: "refused", reason: why.clone() },
+                Err(why) => FoundShape::Refused {
+                    outcome: "failed",
+                    ending: "refused",
+                    reason: why.clone(),
+                },
             },
-            quantiles: self.found.as_ref().ok().and_then(|found| found.quantiles.as_ref()).map(QuantilesShape::from),
+            quantiles: self
+                .found
+                .as_ref()
+                .ok()
+                .and_then(|found| found.quantiles.as_ref())
+                .map(QuantilesShape::from),
         }
     }
 }
@@ -617,8 +683,14 @@ mod tests {
             ("mode=precopy,postcopy", &["precopy", "postcopy"]),
             ("vcpus=1..4:4", &["1", "2", "3", "4"]),
             ("queue_time=10ms,20ms", &["10ms", "20ms"]),
-            ("profile.cpu.page_rate=100000p/s..300000p/s:3", &["100000p/s", "200000p/s", "300000p/s"]),
-            ("workload=idle,uniform(wss=1GiB, rate=1p/s)", &["idle", "uniform(wss=1GiB, rate=1p/s)"]),
+            (
+                "profile.cpu.page_rate=100000p/s..300000p/s:3",
+                &["100000p/s", "200000p/s", "300000p/s"],
+            ),
+            (
+                "workload=idle,uniform(wss=1GiB, rate=1p/s)",
+                &["idle", "uniform(wss=1GiB, rate=1p/s)"],
+            ),
         ] {
             assert_eq!(written(text), values, "{text}");
         }

@@ -39,11 +39,14 @@ pub struct Hosts<'a> {
 }
 
 impl Understood {
-    /// What the checked `case` of these keys asks of these hosts. The `outcome` of the case says whether its defaults decide it.
+    /// What the checked `case` of these keys asks of these hosts. The `outcome` of the case says
+    /// whether its defaults decide it.
     pub fn of(keys: &Keys, case: &Case, hosts: Hosts) -> Understood {
         let (guest, path, policy) = (&case.guest, &case.path, &case.policy);
         let mut quantities = Vec::with_capacity(12);
-        let mut say = |key: &'static str, given: bool, said: String| quantities.push(Quantity { key, said, given });
+        let mut say = |key: &'static str, given: bool, said: String| {
+            quantities.push(Quantity { key, said, given })
+        };
         say("memory", true, size(guest.memory.bytes()));
         let touched = if guest.touched == guest.memory {
             "all touched".to_owned()
@@ -78,7 +81,11 @@ impl Understood {
             say("multifd_channels", true, format!("{} multifd channels", policy.multifd_channels));
         }
         if let Some(timeout) = policy.timeout {
-            say("timeout", true, format!("timeout {}, then {}", human_time(timeout), policy.on_timeout));
+            say(
+                "timeout",
+                true,
+                format!("timeout {}, then {}", human_time(timeout), policy.on_timeout),
+            );
         }
         say("profile", hosts.given, format!("profile {}", hosts.profile.name));
         let mut understood = Understood { quantities, warnings: Vec::new() };
@@ -97,15 +104,20 @@ impl Understood {
 
     /// The keys that nobody gave.
     pub fn defaults(&self) -> Vec<&'static str> {
-        self.quantities.iter().filter(|quantity| !quantity.given).map(|quantity| quantity.key).collect()
+        self.quantities
+            .iter()
+            .filter(|quantity| !quantity.given)
+            .map(|quantity| quantity.key)
+            .collect()
     }
 
     /// Says where a default decides.
     fn warn(&mut self, keys: &Keys, case: &Case, profile: &Profile) {
         if case.policy.mode != Mode::Offline && case.policy.qemu > Version::NEWEST {
             let (asked, newest) = (case.policy.qemu, Version::NEWEST);
-            self.warnings
-                .push(format!("QEMU {asked} is newer than what is known here; the rules are those of {newest}"));
+            self.warnings.push(format!(
+                "QEMU {asked} is newer than what is known here; the rules are those of {newest}"
+            ));
         }
         if matches!(case.policy.mode, Mode::Paused | Mode::Offline) {
             return;
@@ -117,7 +129,8 @@ impl Understood {
                     .to_owned(),
             );
         }
-        let writes = headroom(&case.guest, profile, &case.guest.workload.classes(case.guest.memory));
+        let writes =
+            headroom(&case.guest, profile, &case.guest.workload.classes(case.guest.memory));
         if writes >= 1.0 {
             return;
         }
@@ -146,9 +159,12 @@ impl Understood {
 /// A size in binary units; beside it in decimal ones, where it was a whole number of those.
 fn size(bytes: Bytes) -> String {
     let binary = human_bytes(bytes.as_f64());
-    // Sizes of guests are rounded up to pages: so much less than that makes a whole number of megabytes.
+    // Sizes of guests are rounded up to pages: so much less than that makes a whole number of
+    // megabytes.
     let over = bytes.0 % 1_000_000;
-    let decimal = over < migsim_models::units::PAGE_BYTES && !bytes.0.is_multiple_of(1 << 20) && bytes.0 >= 1_000_000;
+    let decimal = over < migsim_models::units::PAGE_BYTES
+        && !bytes.0.is_multiple_of(1 << 20)
+        && bytes.0 >= 1_000_000;
     if !decimal {
         return binary;
     }
@@ -167,7 +183,9 @@ fn mode(case: &Case) -> String {
         (Mode::Postcopy, Switch::AtStart) => "post-copy at once".to_owned(),
         (Mode::Postcopy, Switch::AfterIterations(1)) => "post-copy after one iteration".to_owned(),
         (Mode::Postcopy, Switch::AfterIterations(n)) => format!("post-copy after {n} iterations"),
-        (Mode::Postcopy, Switch::AfterTime(at)) => format!("post-copy after {}", human_time(at.max(SimTime::ZERO))),
+        (Mode::Postcopy, Switch::AfterTime(at)) => {
+            format!("post-copy after {}", human_time(at.max(SimTime::ZERO)))
+        }
         (Mode::Precopy, _) => "pre-copy".to_owned(),
         (Mode::Paused, _) => "paused pre-copy".to_owned(),
         (Mode::Offline, _) => "offline".to_owned(),

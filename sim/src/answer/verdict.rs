@@ -15,7 +15,9 @@ pub fn outcome_word(outcome: &Outcome) -> &'static str {
 /// The finer word for how a migration ended.
 pub fn ending_word(outcome: &Outcome) -> &'static str {
     match outcome.ending {
-        Ending::Completed if outcome.timed_out_at.is_some() && outcome.switched_at.is_some() => "switched-at-timeout",
+        Ending::Completed if outcome.timed_out_at.is_some() && outcome.switched_at.is_some() => {
+            "switched-at-timeout"
+        }
         Ending::Completed if outcome.timed_out_at.is_some() => "suspended-at-timeout",
         Ending::Completed if matches!(outcome.mode, Mode::Paused | Mode::Offline) => "completed",
         Ending::Completed => "converged",
@@ -42,7 +44,10 @@ pub fn bound_words(bound: Bound, case: &Case) -> String {
     let pages = |bytes: f64| format!("{:.0} pages/s", bytes / NORMAL_PAGE_WIRE);
     match bound.by {
         Bottleneck::Link => {
-            format!("the link ({} of payload)", human_rate(BitRate((bound.bytes_per_s * 8.0) as u64)))
+            format!(
+                "the link ({} of payload)",
+                human_rate(BitRate((bound.bytes_per_s * 8.0) as u64))
+            )
         }
         Bottleneck::Cap => {
             format!("the bandwidth cap ({}/s)", human_bytes(bound.bytes_per_s))
@@ -57,7 +62,10 @@ pub fn bound_words(bound: Bound, case: &Case) -> String {
             n => format!("the {n} sending threads ({})", pages(bound.bytes_per_s)),
         },
         Bottleneck::ZeroPageScan => {
-            format!("the scan for zero pages ({:.0} pages/s)", bound.bytes_per_s / PAGE_BYTES as f64)
+            format!(
+                "the scan for zero pages ({:.0} pages/s)",
+                bound.bytes_per_s / PAGE_BYTES as f64
+            )
         }
     }
 }
@@ -66,9 +74,13 @@ pub fn bound_words(bound: Bound, case: &Case) -> String {
 pub fn contributors(outcome: &Outcome) -> Vec<(String, SimTime)> {
     let parts = &outcome.downtime_parts;
     if outcome.mode == Mode::Offline {
-        return [("suspending", parts.suspend), ("copying", parts.copy), ("resuming", parts.resume)]
-            .map(|(name, time)| (name.to_owned(), time))
-            .to_vec();
+        return [
+            ("suspending", parts.suspend),
+            ("copying", parts.copy),
+            ("resuming", parts.resume),
+        ]
+        .map(|(name, time)| (name.to_owned(), time))
+        .to_vec();
     }
     let mut all = Vec::new();
     let first = outcome.iterations.first();
@@ -76,7 +88,8 @@ pub fn contributors(outcome: &Outcome) -> Vec<(String, SimTime)> {
         all.push(("preparing".to_owned(), first.start));
     }
     let stop = outcome.switched_at.unwrap_or_else(|| outcome.ended_at.since(outcome.terms.tdt()));
-    let live: Vec<_> = outcome.iterations.iter().filter(|iteration| iteration.end <= stop).collect();
+    let live: Vec<_> =
+        outcome.iterations.iter().filter(|iteration| iteration.end <= stop).collect();
     if let Some((first, later)) = live.split_first() {
         all.push(("the first iteration over memory".to_owned(), first.end - first.start));
         if let (Some(a), Some(b)) = (later.first(), later.last()) {
@@ -100,7 +113,11 @@ pub fn largest(all: &[(String, SimTime)]) -> Option<&(String, SimTime)> {
 
 /// Why a migration did not complete.
 pub fn why_not(case: &Case, outcome: &Outcome) -> String {
-    let left = outcome.iterations.iter().map(|iteration| iteration.dirty_pages_at_end).fold(f64::INFINITY, f64::min);
+    let left = outcome
+        .iterations
+        .iter()
+        .map(|iteration| iteration.dirty_pages_at_end)
+        .fold(f64::INFINITY, f64::min);
     let size = human_bytes(left.min(case.guest.memory.as_f64()) * PAGE_BYTES as f64);
     let limit = human_time(case.policy.downtime_limit);
     match outcome.ending {

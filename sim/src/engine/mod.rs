@@ -10,7 +10,8 @@
 //!          GuestMemory  what it asks of the guest's memory: FlowMemory keeps expected counts, PageMemory every page
 //! ```
 //!
-//! Begin with [`Question`]: a guest, a path, a policy and a pair of hosts; [`Question::answer`] gives the [`Outcome`].
+//! Begin with [`Question`]: a guest, a path, a policy and a pair of hosts; [`Question::answer`]
+//! gives the [`Outcome`].
 
 mod memory;
 mod migration;
@@ -18,8 +19,13 @@ mod network;
 mod queue;
 mod world;
 
-pub use memory::{Faults, FlowMemory, GuestMemory, PageCount, PageMemory, Region, Run, Sending, Workplace, headroom};
-pub use migration::{Bottleneck, Bound, Decision, Ending, Iteration, Look, Migration, Outcome, Patience};
+pub use memory::{
+    Faults, FlowMemory, GuestMemory, PageCount, PageMemory, Region, Run, Sending, Workplace,
+    headroom,
+};
+pub use migration::{
+    Bottleneck, Bound, Decision, Ending, Iteration, Look, Migration, Outcome, Patience,
+};
 pub use network::{FlowId, LinkId, Network};
 pub use queue::{EventId, EventQueue};
 pub use world::{CHUNK_PAGES, DirtyLog, Fidelity, MOST_PAGES, Question, RateChange, World};

@@ -1,13 +1,16 @@
 //! Links and the flows that share them: max-min fair, with a cap for each flow.
 //!
-//! Rates are bytes per second on the wire. A flow gets as much as the fullest link on its path leaves it; what one flow cannot
-//! use, because its cap or another link holds it back, the others share. Changes of one moment take effect together.
+//! Rates are bytes per second on the wire. A flow gets as much as the fullest link on its path
+//! leaves it; what one flow cannot use, because its cap or another link holds it back, the others
+//! share. Changes of one moment take effect together.
 //!
-//! Where very many flows are held back by one link, each of them that comes or goes changes the share of all others by next to
-//! nothing, and telling all of them each time would take time with the square of their number. With a tolerance such flows are a
-//! *crowd*: they share one level, which moves by what one flow more or less makes of it, and are told only when it has gone
-//! above what they were told. What the level was meanwhile is summed up, so that each flow knows what it really got
-//! ([`Network::average`]). All shares are found anew when the level has moved by more than ten times the tolerance.
+//! Where very many flows are held back by one link, each of them that comes or goes changes the
+//! share of all others by next to nothing, and telling all of them each time would take time with
+//! the square of their number. With a tolerance such flows are a *crowd*: they share one level,
+//! which moves by what one flow more or less makes of it, and are told only when it has gone
+//! above what they were told. What the level was meanwhile is summed up, so that each flow knows
+//! what it really got ([`Network::average`]). All shares are found anew when the level has moved by
+//! more than ten times the tolerance.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -82,10 +85,12 @@ struct Flow {
     seen: u32,
     /// While shares are found: the one found, if it is.
     share: Option<f64>,
-    /// The link that holds it back, `None`: its cap does; and the one whose crowd it was in when all shares were last found anew.
+    /// The link that holds it back, `None`: its cap does; and the one whose crowd it was in when
+    /// all shares were last found anew.
     held_by: Option<LinkId>,
     was_held_by: Option<LinkId>,
-    /// With a tolerance: what it was last told that it gets, and whether its demand has changed since the last settling.
+    /// With a tolerance: what it was last told that it gets, and whether its demand has changed
+    /// since the last settling.
     told: Told,
     asked: bool,
 }
@@ -103,7 +108,8 @@ struct Told {
     mixed: bool,
 }
 
-/// What a link could give each of its open flows when it was last looked at; by then it can only have become more.
+/// What a link could give each of its open flows when it was last looked at; by then it can only
+/// have become more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Level(f64, LinkId);
 
@@ -139,7 +145,8 @@ pub struct Network {
     /// Shares may be off by so much, as a share of them. 0: all are exact.
     tolerance: f64,
     now: SimTime,
-    /// With a tolerance: flows whose demand has changed since the last settling, and what they had.
+    /// With a tolerance: flows whose demand has changed since the last settling, and what they
+    /// had.
     asked: Vec<(FlowId, Option<f64>)>,
     /// Whether the capacity of a link has.
     resized: bool,
@@ -174,11 +181,21 @@ impl Network {
     /// A link of that capacity.
     pub fn add_link(&mut self, capacity: f64) -> LinkId {
         let flows = Vec::with_capacity(1);
-        self.links.push(Link { capacity, flows, seen: 0, left: 0.0, open: 0, load: 0.0, held: 0, crowd: None });
+        self.links.push(Link {
+            capacity,
+            flows,
+            seen: 0,
+            left: 0.0,
+            open: 0,
+            load: 0.0,
+            held: 0,
+            crowd: None,
+        });
         LinkId(self.links.len() - 1)
     }
 
-    /// A flow over a path of different links, at least one. It asks for nothing until [`Network::set_demand`].
+    /// A flow over a path of different links, at least one. It asks for nothing until
+    /// [`Network::set_demand`].
     pub fn add_flow(&mut self, path: &[LinkId]) -> FlowId {
         let path = path.iter().map(|link| (*link, 0)).collect();
         self.flows.push(Flow {
@@ -214,8 +231,9 @@ impl Network {
         self.crowd_of(flow).is_some()
     }
 
-    /// Tells a flow at `now` what to plan with: what it gets, and in a crowd a little more, so that it wakes a little early, sees what it
-    /// really got, and is nearer each time. One that wakes late has let its links idle.
+    /// Tells a flow at `now` what to plan with: what it gets, and in a crowd a little more, so that
+    /// it wakes a little early, sees what it really got, and is nearer each time. One that
+    /// wakes late has let its links idle.
     pub fn tell(&mut self, flow: FlowId, now: SimTime) -> f64 {
         let early = if self.is_in_crowd(flow) { 1.0 + DRIFT * self.tolerance } else { 1.0 };
         let planned = self.rate(flow) * early;
@@ -244,9 +262,9 @@ impl Network {
         let seconds = now.since(told.since).as_secs_f64();
         told.got
             + match self.crowd_of(flow) {
-                Some(crowd) => {
-                    (crowd.served_by(now) - told.mark).max(0.0).min(cap.map_or(f64::INFINITY, |cap| cap * seconds))
-                }
+                Some(crowd) => (crowd.served_by(now) - told.mark)
+                    .max(0.0)
+                    .min(cap.map_or(f64::INFINITY, |cap| cap * seconds)),
                 None => told.rate * seconds,
             }
     }
@@ -300,8 +318,8 @@ impl Network {
         self.touched.push(link);
     }
 
-    /// Shares anew, at `now`, every link that flows join to one on which something has changed. Adds the flows that have to be told to
-    /// `changed`.
+    /// Shares anew, at `now`, every link that flows join to one on which something has changed.
+    /// Adds the flows that have to be told to `changed`.
     pub fn settle(&mut self, now: SimTime, changed: &mut Vec<FlowId>) {
         self.now = now;
         let tolerant = self.tolerance > 0.0;
@@ -323,7 +341,8 @@ impl Network {
                 // Alone on its only link: the everyday case of a single migration.
                 [(flow, _)] if self.flows[flow.0].path.len() == 1 => {
                     self.touched.clear();
-                    let rate = self.flows[flow.0].cap.unwrap_or(0.0).min(self.links[link.0].capacity);
+                    let rate =
+                        self.flows[flow.0].cap.unwrap_or(0.0).min(self.links[link.0].capacity);
                     self.set_rate(flow, rate, changed);
                 }
                 _ => {}
@@ -350,7 +369,8 @@ impl Network {
                 self.set_rate(flow, share, changed);
                 continue;
             }
-            // Who is in a crowd need not know, unless that is another one, or gives more than it plans with.
+            // Who is in a crowd need not know, unless that is another one, or gives more than it
+            // plans with.
             let stays = before == now && self.is_in_crowd(flow);
             let state = &mut self.flows[flow.0];
             state.rate = share;
@@ -360,12 +380,14 @@ impl Network {
         }
     }
 
-    /// Lets flows come and go in crowds, where that changes the level by little. `false`: all shares have to be found anew.
+    /// Lets flows come and go in crowds, where that changes the level by little. `false`: all
+    /// shares have to be found anew.
     fn settle_in_crowds(&mut self, changed: &mut Vec<FlowId>) -> bool {
         let asked = std::mem::take(&mut self.asked);
         let resized = std::mem::take(&mut self.resized);
         asked.iter().for_each(|(flow, _)| self.flows[flow.0].asked = false);
-        let easy = !resized && asked.iter().all(|(flow, before)| self.change_in_crowds(*flow, *before, changed));
+        let easy = !resized
+            && asked.iter().all(|(flow, before)| self.change_in_crowds(*flow, *before, changed));
         if easy {
             self.touched.clear();
             self.stopped.clear();
@@ -376,19 +398,28 @@ impl Network {
     }
 
     /// A flow that could use `before` can use something else now.
-    fn change_in_crowds(&mut self, flow: FlowId, before: Option<f64>, changed: &mut Vec<FlowId>) -> bool {
+    fn change_in_crowds(
+        &mut self,
+        flow: FlowId,
+        before: Option<f64>,
+        changed: &mut Vec<FlowId>,
+    ) -> bool {
         let drift = DRIFT * self.tolerance;
         let Flow { cap, rate, held_by, .. } = self.flows[flow.0];
         let held_in_crowd = held_by.and_then(|link| self.links[link.0].crowd);
         let links: Vec<LinkId> = self.flows[flow.0].path.iter().map(|(link, _)| *link).collect();
         // A link that holds back few flows gives each of them much more, or less.
-        if links.iter().any(|link| self.links[link.0].held > 0 && self.links[link.0].crowd.is_none()) {
+        if links
+            .iter()
+            .any(|link| self.links[link.0].held > 0 && self.links[link.0].crowd.is_none())
+        {
             return false;
         }
         let more = match (before, cap) {
             (Some(before), Some(cap)) => {
                 // It gets the level all the same.
-                return held_in_crowd.is_some_and(|crowd| crowd.level * (1.0 + drift) < before.min(cap));
+                return held_in_crowd
+                    .is_some_and(|crowd| crowd.level * (1.0 + drift) < before.min(cap));
             }
             (Some(before), None) => {
                 if held_by.is_some() && held_in_crowd.is_none() {
@@ -397,10 +428,12 @@ impl Network {
                 -held_in_crowd.map_or(rate, |crowd| crowd.level.min(before))
             }
             (None, Some(cap)) => {
-                let levels = links.iter().filter_map(|link| Some((self.links[link.0].crowd?.level, *link)));
+                let levels =
+                    links.iter().filter_map(|link| Some((self.links[link.0].crowd?.level, *link)));
                 let lowest = levels.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                 let share = lowest.map_or(cap, |(level, _)| level.min(cap));
-                // What a crowd gives to one it takes from the others: a link that they cross as well is no fuller for it.
+                // What a crowd gives to one it takes from the others: a link that they cross as
+                // well is no fuller for it.
                 let spare = if lowest.is_some() { 1.0 + drift } else { 1.0 };
                 let fits = |link: &&LinkId| {
                     let link = &self.links[link.0];
@@ -409,7 +442,8 @@ impl Network {
                 if !links.iter().all(|link| fits(&link)) {
                     return false;
                 }
-                self.flows[flow.0].held_by = lowest.filter(|(level, _)| *level < cap).map(|(_, link)| link);
+                self.flows[flow.0].held_by =
+                    lowest.filter(|(level, _)| *level < cap).map(|(_, link)| link);
                 // It has got nothing so far.
                 self.told(flow, self.now, 0.0);
                 share
@@ -498,7 +532,8 @@ impl Network {
         }
     }
 
-    /// Finds the links and flows that the touched links can influence, each in the order of their numbers.
+    /// Finds the links and flows that the touched links can influence, each in the order of their
+    /// numbers.
     fn join(&mut self) {
         self.settling += 1;
         let now = self.settling;
@@ -535,8 +570,9 @@ impl Network {
         self.joined_flows.sort_unstable();
     }
 
-    /// Progressive filling (Bertsekas and Gallager, Data Networks, 6.5.2): all rates rise together; a flow is fixed when it meets its cap
-    /// or a link on its path is full. The next link to be full is found in a heap, the next cap in a sorted list: n log n in flows and links.
+    /// Progressive filling (Bertsekas and Gallager, Data Networks, 6.5.2): all rates rise together;
+    /// a flow is fixed when it meets its cap or a link on its path is full. The next link to be
+    /// full is found in a heap, the next cap in a sorted list: n log n in flows and links.
     fn fill(&mut self) {
         self.levels.clear();
         for link in &self.joined_links {
@@ -612,7 +648,9 @@ mod tests {
         network.set_demand(a, Some(f64::INFINITY));
         network.settle(SimTime::ZERO, &mut changed);
         assert_eq!((network.rate(a), &changed[..]), (100.0, &[a][..]));
-        for (flow, demand, rates) in [(b, Some(f64::INFINITY), (50.0, 50.0)), (b, Some(20.0), (80.0, 20.0))] {
+        for (flow, demand, rates) in
+            [(b, Some(f64::INFINITY), (50.0, 50.0)), (b, Some(20.0), (80.0, 20.0))]
+        {
             changed.clear();
             network.set_demand(flow, demand);
             network.settle(SimTime::ZERO, &mut changed);
@@ -683,8 +721,13 @@ mod tests {
         }
     }
 
-    /// Flows come to a link and go again, as many as at a time are a crowd; `look` sees the network after each settling.
-    fn come_and_go(seed: u64, tolerance: f64, mut look: impl FnMut(&mut Network, &[FlowId], SimTime, &[FlowId])) {
+    /// Flows come to a link and go again, as many as at a time are a crowd; `look` sees the network
+    /// after each settling.
+    fn come_and_go(
+        seed: u64,
+        tolerance: f64,
+        mut look: impl FnMut(&mut Network, &[FlowId], SimTime, &[FlowId]),
+    ) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut network = Network::default();
         network.set_tolerance(tolerance);
@@ -711,12 +754,17 @@ mod tests {
     #[test]
     fn a_crowd_gets_what_its_link_carries_and_each_of_it_nearly_its_share() {
         let mut exact: Vec<Vec<f64>> = Vec::new();
-        come_and_go(7, 0.0, |network, flows, _, _| exact.push(flows.iter().map(|flow| network.rate(*flow)).collect()));
+        come_and_go(7, 0.0, |network, flows, _, _| {
+            exact.push(flows.iter().map(|flow| network.rate(*flow)).collect())
+        });
         let (mut step, mut in_crowds) = (0, 0);
         come_and_go(7, 0.001, |network, flows, _, _| {
             let load: f64 = flows.iter().map(|flow| network.rate(*flow)).sum();
             let expected: f64 = exact[step].iter().sum();
-            assert!((load - expected).abs() <= 1e-3 * expected, "step {step}: {load}, not {expected}");
+            assert!(
+                (load - expected).abs() <= 1e-3 * expected,
+                "step {step}: {load}, not {expected}"
+            );
             for (flow, exact) in flows.iter().zip(&exact[step]) {
                 let rate = network.rate(*flow);
                 assert!((rate - exact).abs() <= 0.0101 * exact, "step {step}: {rate}, not {exact}");
@@ -727,7 +775,8 @@ mod tests {
         assert!(in_crowds > 3000, "{in_crowds}");
     }
 
-    /// What flows believe that they got is what their link has carried, however seldom they are told.
+    /// What flows believe that they got is what their link has carried, however seldom they are
+    /// told.
     #[test]
     fn what_a_crowd_was_served_is_what_its_link_carried() {
         let got = |tolerance: f64| {
@@ -735,7 +784,8 @@ mod tests {
             let mut all = Vec::new();
             come_and_go(7, tolerance, |network, flows, now, changed| {
                 let since = |flow: &FlowId| {
-                    network.average(*flow, now) * now.since(network.flows[flow.0].told.at).as_secs_f64()
+                    network.average(*flow, now)
+                        * now.since(network.flows[flow.0].told.at).as_secs_f64()
                 };
                 all = flows.iter().zip(&bytes).map(|(flow, bytes)| bytes + since(flow)).collect();
                 for flow in changed {
@@ -749,7 +799,12 @@ mod tests {
         };
         let (exact, nearly) = (got(0.0), got(0.001));
         let sum = |all: &[f64]| all.iter().sum::<f64>();
-        assert!((sum(&nearly) / sum(&exact) - 1.0).abs() < 1e-3, "{} and {}", sum(&nearly), sum(&exact));
+        assert!(
+            (sum(&nearly) / sum(&exact) - 1.0).abs() < 1e-3,
+            "{} and {}",
+            sum(&nearly),
+            sum(&exact)
+        );
         for (index, (nearly, exact)) in nearly.iter().zip(&exact).enumerate() {
             assert!((nearly / exact - 1.0).abs() < 0.0101, "{index}: {nearly} and {exact}");
         }

@@ -1,7 +1,9 @@
-//! The event queue: what happens next, at whole nanoseconds, equal times in the order in which they were scheduled.
+//! The event queue: what happens next, at whole nanoseconds, equal times in the order in which they
+//! were scheduled.
 //!
-//! A binary heap whose entries know their place, so that an event can be cancelled or moved at the cost of one sift. That is
-//! what a shared link needs: each change of a share moves the next event of every migration that it touches.
+//! A binary heap whose entries know their place, so that an event can be cancelled or moved at the
+//! cost of one sift. That is what a shared link needs: each change of a share moves the next event
+//! of every migration that it touches.
 
 use migsim_models::units::SimTime;
 
@@ -95,7 +97,8 @@ impl<E> EventQueue<E> {
         Some(self.remove_at(position))
     }
 
-    /// Moves an event to another time, as if it had been cancelled and scheduled anew. `false` if it is gone.
+    /// Moves an event to another time, as if it had been cancelled and scheduled anew. `false` if
+    /// it is gone.
     pub fn reschedule(&mut self, id: EventId, time: SimTime) -> bool {
         let Some(position) = self.position(id) else {
             return false;

@@ -1,17 +1,20 @@
 //! What drives migrations: the event queue, the network, and any number of machines that share it.
 //!
-//! Each machine has one event, its next wake. When a migration begins or ends to use a link, or the link changes, the shares of
-//! those that it touches change, and their events move; nothing else does.
+//! Each machine has one event, its next wake. When a migration begins or ends to use a link, or the
+//! link changes, the shares of those that it touches change, and their events move; nothing else
+//! does.
 
 use migsim_models::profile::Profile;
 use migsim_models::spec::{Guest, Path, Policy};
 use migsim_models::units::{BitRate, Pages, SimTime};
 
 use crate::engine::{
-    EventId, EventQueue, FlowId, FlowMemory, GuestMemory, LinkId, Migration, Network, Outcome, PageMemory, Workplace,
+    EventId, EventQueue, FlowId, FlowMemory, GuestMemory, LinkId, Migration, Network, Outcome,
+    PageMemory, Workplace,
 };
 
-/// Pages of a chunk of the dirty log that QEMU clears together: 1 GiB (`hw/core/machine.c`, x-clear-bitmap-shift of 18).
+/// Pages of a chunk of the dirty log that QEMU clears together: 1 GiB (`hw/core/machine.c`,
+/// x-clear-bitmap-shift of 18).
 pub const CHUNK_PAGES: u64 = 1 << 18;
 
 /// How the guest's memory is kept.
@@ -29,7 +32,8 @@ pub enum Fidelity {
 /// How the guest's dirty log is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirtyLog {
-    /// KVM's bitmap: bits are cleared so many pages at a time, just before the first of them is sent.
+    /// KVM's bitmap: bits are cleared so many pages at a time, just before the first of them is
+    /// sent.
     Chunked {
         /// Pages of a chunk, above zero.
         pages: u64,
@@ -49,7 +53,9 @@ impl Fidelity {
     pub fn check(self, guest: &Guest) -> Result<(), String> {
         if matches!(self, Fidelity::Page { .. }) && guest.memory > MOST_PAGES {
             let (memory, most) = (guest.memory.bytes(), MOST_PAGES.bytes());
-            return Err(format!("page by page a guest of up to {most} is followed; this one has {memory}"));
+            return Err(format!(
+                "page by page a guest of up to {most} is followed; this one has {memory}"
+            ));
         }
         Ok(())
     }
@@ -105,7 +111,8 @@ pub struct RateChange {
 
 /// Migrations under way on a network.
 ///
-/// What happens at one moment happens together: all machines that wake then decide, and only then the links are shared anew.
+/// What happens at one moment happens together: all machines that wake then decide, and only then
+/// the links are shared anew.
 #[derive(Debug)]
 pub struct World<M> {
     now: SimTime,
@@ -120,13 +127,15 @@ pub struct World<M> {
     carried: Vec<f64>,
     /// Whether shares of links may be off by a little.
     tolerant: bool,
-    // Kept between moments, so that none allocates: flows whose share has changed, machines whose plan is to be made anew.
+    // Kept between moments, so that none allocates: flows whose share has changed, machines whose
+    // plan is to be made anew.
     changed: Vec<FlowId>,
     stale: Vec<usize>,
 }
 
 impl<M> Default for World<M> {
-    /// With room for one migration: most worlds hold no more, and growing into it is a thirtieth of what one costs.
+    /// With room for one migration: most worlds hold no more, and growing into it is a thirtieth of
+    /// what one costs.
     fn default() -> Self {
         World {
             now: SimTime::ZERO,
@@ -144,7 +153,8 @@ impl<M> Default for World<M> {
 }
 
 impl<M: GuestMemory> World<M> {
-    /// From now on a migration among very many on a link need not know at once that its share has changed by so much, see [`Network`].
+    /// From now on a migration among very many on a link need not know at once that its share has
+    /// changed by so much, see [`Network`].
     pub fn set_tolerance(&mut self, tolerance: f64) {
         self.tolerant = tolerance > 0.0;
         self.network.set_tolerance(tolerance);
@@ -175,7 +185,12 @@ impl<M: GuestMemory> World<M> {
     }
 
     /// A migration that starts at `at`, now or later. Returns its number.
-    pub fn add_migration_at(&mut self, at: SimTime, migration: Migration<M>, path: &[LinkId]) -> usize {
+    pub fn add_migration_at(
+        &mut self,
+        at: SimTime,
+        migration: Migration<M>,
+        path: &[LinkId],
+    ) -> usize {
         let FlowId(index) = self.network.add_flow(path);
         self.machines.push(Some(Box::new(Machine { migration, started: at, wake: None })));
         self.carried.push(0.0);
@@ -226,7 +241,9 @@ impl<M: GuestMemory> World<M> {
         while self.queue.next_time() == Some(now) {
             match self.queue.pop() {
                 Some((_, Event::Wake(index))) => self.wake(index),
-                Some((_, Event::Capacity(link, capacity))) => self.network.set_capacity(link, capacity),
+                Some((_, Event::Capacity(link, capacity))) => {
+                    self.network.set_capacity(link, capacity)
+                }
                 None => {}
             }
         }
@@ -257,8 +274,9 @@ impl<M: GuestMemory> World<M> {
         }
     }
 
-    /// Shares the links anew and makes the plans anew that this, or a machine's own decision, has changed. [`World::step`] does so
-    /// before time goes on; who watches the shares, to answer to them, does so before.
+    /// Shares the links anew and makes the plans anew that this, or a machine's own decision, has
+    /// changed. [`World::step`] does so before time goes on; who watches the shares, to answer
+    /// to them, does so before.
     pub fn settle(&mut self) {
         self.network.settle(self.now, &mut self.changed);
         let mut changed = std::mem::take(&mut self.changed);
@@ -271,7 +289,12 @@ impl<M: GuestMemory> World<M> {
                 self.stale.push(flow.0);
             }
             if let Some(rates) = &mut self.rates {
-                rates.push(RateChange { at: self.now, migration: flow.0, rate, carried: self.carried[flow.0] });
+                rates.push(RateChange {
+                    at: self.now,
+                    migration: flow.0,
+                    rate,
+                    carried: self.carried[flow.0],
+                });
             }
         }
         self.changed = changed;
@@ -286,7 +309,12 @@ impl<M: GuestMemory> World<M> {
                     && self.network.is_in_crowd(flow)
                 {
                     let rate = self.network.rate(flow);
-                    rates.push(RateChange { at: self.now, migration: index, rate, carried: self.carried[index] });
+                    rates.push(RateChange {
+                        at: self.now,
+                        migration: index,
+                        rate,
+                        carried: self.carried[index],
+                    });
                 }
             }
             // One that has not started yet is planned from its start on.
@@ -296,7 +324,9 @@ impl<M: GuestMemory> World<M> {
                 (Some(at), Some(id)) => {
                     self.queue.reschedule(id, at);
                 }
-                (Some(at), None) => machine.wake = Some(self.queue.schedule(at, Event::Wake(index))),
+                (Some(at), None) => {
+                    machine.wake = Some(self.queue.schedule(at, Event::Wake(index)))
+                }
                 (None, Some(id)) => {
                     self.queue.cancel(id);
                     machine.wake = None;
@@ -306,7 +336,8 @@ impl<M: GuestMemory> World<M> {
         }
     }
 
-    /// Nothing is left to happen: what waits for a link that carries nothing any more has its outcome too.
+    /// Nothing is left to happen: what waits for a link that carries nothing any more has its
+    /// outcome too.
     pub fn abandon(&mut self) {
         let now = self.now;
         (0..self.machines.len()).for_each(|index| self.amend(index));
@@ -317,7 +348,8 @@ impl<M: GuestMemory> World<M> {
         }
     }
 
-    /// Runs until nothing is left to happen, and returns the outcomes in the order in which migrations were added.
+    /// Runs until nothing is left to happen, and returns the outcomes in the order in which
+    /// migrations were added.
     pub fn run(mut self) -> Vec<Outcome> {
         while self.step() {}
         self.abandon();
@@ -341,7 +373,12 @@ impl<'a> Question<'a> {
     /// assert!(outcome.completed() && outcome.downtime() < outcome.tmt());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn new(guest: &'a Guest, path: &'a Path, policy: &'a Policy, profile: &'a Profile) -> Question<'a> {
+    pub fn new(
+        guest: &'a Guest,
+        path: &'a Path,
+        policy: &'a Policy,
+        profile: &'a Profile,
+    ) -> Question<'a> {
         Question { guest, path, policy, profile, dirty_log: DirtyLog::default() }
     }
 
@@ -366,7 +403,8 @@ impl<'a> Question<'a> {
         Workplace::new(self.guest, self.policy, self.profile, chunk, offset)
     }
 
-    /// Answers it: one migration, alone on its path, whose workload is `offset` into its first phase.
+    /// Answers it: one migration, alone on its path, whose workload is `offset` into its first
+    /// phase.
     pub fn answer(&self, fidelity: Fidelity, offset: SimTime) -> Outcome {
         match fidelity {
             Fidelity::Flow => self.run(self.flow(offset)),
@@ -374,10 +412,11 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Runs a migration of this question's alone on its path: what [`Question::flow`] or [`Question::page`] made, with what was
-    /// added to it.
+    /// Runs a migration of this question's alone on its path: what [`Question::flow`] or
+    /// [`Question::page`] made, with what was added to it.
     ///
-    /// The outcome is that of a [`World`] with this migration alone. It needs neither queue nor network, and most questions are such.
+    /// The outcome is that of a [`World`] with this migration alone. It needs neither queue nor
+    /// network, and most questions are such.
     pub fn run<M: GuestMemory>(&self, mut migration: Migration<M>) -> Outcome {
         let (mut now, mut rate, mut demand) = (SimTime::ZERO, 0.0, 0.0_f64);
         let mut capacity = self.path.capacity.bytes_per_s();
@@ -422,7 +461,8 @@ mod tests {
     /// What [`Question::run`] takes for granted.
     #[test]
     fn a_migration_alone_is_that_of_a_world_with_nothing_else() {
-        let guest = "[[guest]]\nmemory = \"2GiB\"\nworkload = \"uniform(wss=256MiB, rate=20000p/s)\"\n";
+        let guest =
+            "[[guest]]\nmemory = \"2GiB\"\nworkload = \"uniform(wss=256MiB, rate=20000p/s)\"\n";
         let changes = "link.changes = [{ at = \"3s\", capacity = \"300Mbit/s\" }, { at = \"9s\", capacity = \"0bit/s\" }, \
             { at = \"20s\", capacity = \"2Gbit/s\" }]\n";
         let cut = "link.changes = [{ at = \"3s\", capacity = \"0bit/s\" }]\n";
@@ -436,13 +476,20 @@ mod tests {
                 "migration.bandwidth_cap = \"400Mbit/s\"\n",
                 "migration.xbzrle = true\n",
             ] {
-                let case = Case::from_toml(&format!("link.capacity = \"1Gbit/s\"\n{changes}{lever}{guest}")).unwrap();
+                let case = Case::from_toml(&format!(
+                    "link.capacity = \"1Gbit/s\"\n{changes}{lever}{guest}"
+                ))
+                .unwrap();
                 let profile = Profile::default();
                 let question = case.question(&profile);
                 let mut world = World::default();
                 let link = world.add_path(&case.path);
                 world.add_migration(question.flow(SimTime::ZERO), &[link]);
-                assert_eq!(world.run(), [question.answer(Fidelity::Flow, SimTime::ZERO)], "{changes}{lever}");
+                assert_eq!(
+                    world.run(),
+                    [question.answer(Fidelity::Flow, SimTime::ZERO)],
+                    "{changes}{lever}"
+                );
             }
         }
     }

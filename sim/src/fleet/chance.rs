@@ -1,4 +1,5 @@
-//! What is left to chance in a replication: how fast guests dirty, where their phases are, what links give, when QEMU is ready.
+//! What is left to chance in a replication: how fast guests dirty, where their phases are, what
+//! links give, when QEMU is ready.
 
 use std::borrow::Cow;
 
@@ -12,7 +13,8 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::answer::{WRITERS, drawn};
 
-/// One replication's luck. The same seed and number have the same, whatever else is drawn in whatever order.
+/// One replication's luck. The same seed and number have the same, whatever else is drawn in
+/// whatever order.
 #[derive(Debug, Clone)]
 pub struct Chance(Option<Luck>);
 
@@ -53,13 +55,16 @@ impl Chance {
         guest: &'a Guest,
         profile: &'a Profile,
     ) -> (Cow<'a, Guest>, Cow<'a, Profile>, SimTime) {
-        // Where nobody knows when in a phase a guest is, those of a fleet are spread evenly over theirs, not all at the beginning.
+        // Where nobody knows when in a phase a guest is, those of a fleet are spread evenly over
+        // theirs, not all at the beginning.
         let known = guest.phase_offset.unwrap_or_else(|| {
             let period = guest.workload.longest_period().unwrap_or_default();
             let share = libm::fmod((index as f64 + 1.0) * GOLDEN, 1.0);
             SimTime((period.0 as f64 * share) as u64)
         });
-        let Some(luck) = &self.0 else { return (Cow::Borrowed(guest), spread(index, profile), known) };
+        let Some(luck) = &self.0 else {
+            return (Cow::Borrowed(guest), spread(index, profile), known);
+        };
         let mut rng = stream(luck.seed, luck.number, index as u64);
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
         let mut guest = guest.clone();
@@ -81,8 +86,9 @@ impl Chance {
     }
 }
 
-/// The hosts of a move as it is expected to go: ready a little earlier or later than others, as runs scatter. Without that, guests that are
-/// alike would stop at the same nanosecond and share their links then, as no real ones do. The first is ready when it is expected.
+/// The hosts of a move as it is expected to go: ready a little earlier or later than others, as
+/// runs scatter. Without that, guests that are alike would stop at the same nanosecond and share
+/// their links then, as no real ones do. The first is ready when it is expected.
 fn spread(index: usize, profile: &Profile) -> Cow<'_, Profile> {
     let noise = profile.noise.elapsed.value.as_secs_f64();
     if index == 0 || noise == 0.0 {
@@ -98,7 +104,8 @@ fn spread(index: usize, profile: &Profile) -> Cow<'_, Profile> {
 /// QEMU is ready so many seconds later, or earlier.
 fn late(hosts: &mut Profile, seconds: f64) {
     let prepare = &mut hosts.software.prepare.value;
-    *prepare = SimTime::from_secs_f64((prepare.as_secs_f64() + seconds).max(prepare.as_secs_f64() / 10.0));
+    *prepare =
+        SimTime::from_secs_f64((prepare.as_secs_f64() + seconds).max(prepare.as_secs_f64() / 10.0));
 }
 
 fn stream(seed: u64, replication: u64, what: u64) -> ChaCha8Rng {

@@ -162,16 +162,23 @@ impl Cluster {
     pub fn links(&self) -> Vec<Link> {
         let hosts = (0..self.hosts.len()).flat_map(|host| [Link::Tx(host), Link::Rx(host)]);
         let racks = (0..self.racks.len()).filter(|rack| self.racks[*rack].uplink.is_some());
-        let sites = (0..self.sites.len()).filter(|site| self.sites[*site].core.is_some()).map(Link::Core);
+        let sites =
+            (0..self.sites.len()).filter(|site| self.sites[*site].core.is_some()).map(Link::Core);
         let wans = (0..self.wans.len()).flat_map(|wan| [Link::Forward(wan), Link::Reverse(wan)]);
-        hosts.chain(racks.flat_map(|rack| [Link::Up(rack), Link::Down(rack)])).chain(sites).chain(wans).collect()
+        hosts
+            .chain(racks.flat_map(|rack| [Link::Up(rack), Link::Down(rack)]))
+            .chain(sites)
+            .chain(wans)
+            .collect()
     }
 
     /// What a link carries.
     pub fn capacity(&self, link: Link) -> BitRate {
         match link {
             Link::Tx(host) | Link::Rx(host) => self.hosts[host].nic,
-            Link::Up(rack) | Link::Down(rack) => self.racks[rack].uplink.unwrap_or(BitRate::UNLIMITED),
+            Link::Up(rack) | Link::Down(rack) => {
+                self.racks[rack].uplink.unwrap_or(BitRate::UNLIMITED)
+            }
             Link::Core(site) => self.sites[site].core.unwrap_or(BitRate::UNLIMITED),
             Link::Forward(wan) | Link::Reverse(wan) => self.wans[wan].capacity,
         }
@@ -194,7 +201,8 @@ impl Cluster {
         }
     }
 
-    /// The links from one host to another, and the round trip; `None`: no link joins their sites, or it is the same host.
+    /// The links from one host to another, and the round trip; `None`: no link joins their sites,
+    /// or it is the same host.
     pub fn route(&self, from: usize, to: usize) -> Option<(Vec<Link>, SimTime)> {
         if from == to {
             return None;
@@ -256,7 +264,8 @@ impl Cluster {
         Some(links)
     }
 
-    /// The path of one guest's migration, as a question of one guest has it: the narrowest link, the whole round trip.
+    /// The path of one guest's migration, as a question of one guest has it: the narrowest link,
+    /// the whole round trip.
     pub fn path(&self, vm: &Vm, links: &[Link], rtt: SimTime) -> Path {
         let capacity = links.iter().map(|link| self.capacity(*link)).min_by_key(|rate| rate.0);
         Path {
@@ -293,8 +302,16 @@ mod tests {
                 rack("r2", 1, None),
                 rack("r3", 2, None),
             ],
-            sites: vec![site("s0", Some(BitRate(100_000_000_000))), site("s1", None), site("s2", None)],
-            wans: vec![Wan { between: [1, 0], capacity: BitRate(1_000_000_000), rtt: SimTime::from_millis(8) }],
+            sites: vec![
+                site("s0", Some(BitRate(100_000_000_000))),
+                site("s1", None),
+                site("s2", None),
+            ],
+            wans: vec![Wan {
+                between: [1, 0],
+                capacity: BitRate(1_000_000_000),
+                rtt: SimTime::from_millis(8),
+            }],
             rtt: SimTime(200_000),
             ..Cluster::default()
         }
@@ -304,9 +321,9 @@ mod tests {
     fn a_route_takes_each_line_on_the_way_and_none_else() {
         let cluster = two_sites();
         let names = |from, to| {
-            cluster
-                .route(from, to)
-                .map(|(links, _)| links.into_iter().map(|link| cluster.link_name(link)).collect::<Vec<_>>().join(", "))
+            cluster.route(from, to).map(|(links, _)| {
+                links.into_iter().map(|link| cluster.link_name(link)).collect::<Vec<_>>().join(", ")
+            })
         };
         assert_eq!(names(0, 1).unwrap(), "a out, b in");
         assert_eq!(names(0, 2).unwrap(), "a out, r0 up, s0 core, c in");

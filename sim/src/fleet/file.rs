@@ -1,4 +1,5 @@
-//! A cluster and what is to be moved, from a TOML file and an inventory: every mistake is found at once, each with its line.
+//! A cluster and what is to be moved, from a TOML file and an inventory: every mistake is found at
+//! once, each with its line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,7 +14,8 @@ use super::inventory::without_effect;
 use super::moves::{Limits, Move, Order, Placement};
 use super::task::{Fleet, TOLERANCE, Traffic};
 use crate::input::{
-    GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, line_of_key, quoted, read_file, shown, whole_table,
+    GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, line_of_key, quoted, read_file,
+    shown, whole_table,
 };
 
 /// The fewest and the most cores of a host.
@@ -162,14 +164,23 @@ impl Reader<'_> {
     }
 
     /// The numbers of what a list of names and patterns means.
-    fn find(&mut self, names: &[String], known: &BTreeMap<String, usize>, what: &str, at: Range<usize>) -> Vec<usize> {
+    fn find(
+        &mut self,
+        names: &[String],
+        known: &BTreeMap<String, usize>,
+        what: &str,
+        at: Range<usize>,
+    ) -> Vec<usize> {
         let mut found = Vec::new();
         for name in names {
             let before = found.len();
             match name.strip_suffix('*') {
                 Some(start) => {
-                    let mut matching: Vec<usize> =
-                        known.iter().filter(|(n, _)| n.starts_with(start)).map(|(_, i)| *i).collect();
+                    let mut matching: Vec<usize> = known
+                        .iter()
+                        .filter(|(n, _)| n.starts_with(start))
+                        .map(|(_, i)| *i)
+                        .collect();
                     matching.sort_unstable();
                     found.extend(matching);
                 }
@@ -180,7 +191,11 @@ impl Reader<'_> {
                 let more = if known.len() > some.len() { ", ..." } else { "" };
                 self.mistake(
                     at.clone(),
-                    format!("there is no {what} `{}`; there are {}{more}", quoted(name), some.join(", ")),
+                    format!(
+                        "there is no {what} `{}`; there are {}{more}",
+                        quoted(name),
+                        some.join(", ")
+                    ),
                 );
             }
         }
@@ -190,7 +205,8 @@ impl Reader<'_> {
     }
 }
 
-/// The names of `count` things: `{n}` counts from 1; without it a number is put behind the name if there are several.
+/// The names of `count` things: `{n}` counts from 1; without it a number is put behind the name if
+/// there are several.
 fn names(name: &str, count: usize) -> impl Iterator<Item = String> + '_ {
     (1..=count).map(move |n| match (name.contains("{n}"), count) {
         (true, _) => name.replace("{n}", &n.to_string()),
@@ -229,7 +245,11 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
     })?;
     let mut reader = Reader { file, text, mistakes: Vec::new() };
     for (what, counts, most) in [
-        ("racks", keys.rack.iter().map(|t| (t.get_ref().count, t.span())).collect::<Vec<_>>(), MOST_HOSTS),
+        (
+            "racks",
+            keys.rack.iter().map(|t| (t.get_ref().count, t.span())).collect::<Vec<_>>(),
+            MOST_HOSTS,
+        ),
         ("hosts", keys.host.iter().map(|t| (t.get_ref().count, t.span())).collect(), MOST_HOSTS),
         ("guests", keys.vm.iter().map(|t| (t.get_ref().count, t.span())).collect(), MOST_GUESTS),
     ] {
@@ -266,7 +286,10 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
                     match add(&mut vms, &vm.guest.name, cluster.vms.len()) {
                         Ok(()) => cluster.vms.push(vm),
                         Err(taken) => {
-                            reader.mistakes.push(InputError::new(format!("{}:{line}", place.display()), taken));
+                            reader.mistakes.push(InputError::new(
+                                format!("{}:{line}", place.display()),
+                                taken,
+                            ));
                         }
                     }
                 }
@@ -280,8 +303,8 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
         .iter()
         .filter_map(|table| {
             let t = table.get_ref();
-            let [from, to] =
-                [&t.from, &t.to].map(|name| reader.find(std::slice::from_ref(name), &hosts, "host", table.span()));
+            let [from, to] = [&t.from, &t.to]
+                .map(|name| reader.find(std::slice::from_ref(name), &hosts, "host", table.span()));
             let route = [*from.first()?, *to.first()?];
             if cluster.route(route[0], route[1]).is_none() {
                 reader.mistake(table.span(), format!("no path leads from {} to {}", t.from, t.to));
@@ -322,7 +345,10 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
     for table in &keys.site {
         let site = table.get_ref();
         if site.core == Some(BitRate(0)) {
-            reader.mistake(table.span(), "core is 0bit/s; it takes a rate above zero, or is left out");
+            reader.mistake(
+                table.span(),
+                "core is 0bit/s; it takes a rate above zero, or is left out",
+            );
         }
         if let Err(taken) = add(&mut sites, &site.name, cluster.sites.len()) {
             reader.mistake(table.span(), taken);
@@ -337,14 +363,23 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
     for table in &keys.rack {
         let rack = table.get_ref();
         let site = match &rack.site {
-            Some(name) => reader.find(std::slice::from_ref(name), &sites, "site", table.span()).first().copied(),
+            Some(name) => reader
+                .find(std::slice::from_ref(name), &sites, "site", table.span())
+                .first()
+                .copied(),
             None => Some(0),
         };
         if rack.uplink == Some(BitRate(0)) {
-            reader.mistake(table.span(), "uplink is 0bit/s; it takes a rate above zero, or is left out");
+            reader.mistake(
+                table.span(),
+                "uplink is 0bit/s; it takes a rate above zero, or is left out",
+            );
         }
         if rack.over_subscription.is_some_and(|ratio| !(ratio >= 1.0 && ratio.is_finite())) {
-            reader.mistake(table.span(), "over_subscription is the hosts' cards over the uplink: 1 or more");
+            reader.mistake(
+                table.span(),
+                "over_subscription is the hosts' cards over the uplink: 1 or more",
+            );
         }
         for name in names(&shown(&rack.name), rack.count) {
             if let Err(taken) = add(&mut racks, &name, cluster.racks.len()) {
@@ -364,10 +399,9 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
         if wan.capacity == BitRate(0) {
             reader.mistake(table.span(), "capacity is 0bit/s; it takes a rate above zero");
         }
-        let ends = wan
-            .between
-            .each_ref()
-            .map(|name| reader.find(std::slice::from_ref(name), &sites, "site", table.span()).first().copied());
+        let ends = wan.between.each_ref().map(|name| {
+            reader.find(std::slice::from_ref(name), &sites, "site", table.span()).first().copied()
+        });
         match ends {
             [Some(a), Some(b)] if a != b => cluster.wans.push(Wan {
                 between: [a, b],
@@ -380,14 +414,22 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
     }
     for table in &keys.host {
         let host = table.get_ref();
-        let among = if host.rack.is_empty() { vec![0] } else { reader.find(&host.rack, &racks, "rack", table.span()) };
+        let among = if host.rack.is_empty() {
+            vec![0]
+        } else {
+            reader.find(&host.rack, &racks, "rack", table.span())
+        };
         if !CORES.contains(&host.cores) {
             let (least, most) = (CORES.start(), CORES.end());
-            reader.mistake(table.span(), format!("cores is {}; it takes {least} to {most}", host.cores));
+            reader.mistake(
+                table.span(),
+                format!("cores is {}; it takes {least} to {most}", host.cores),
+            );
         }
         for (key, rate) in [("nic", Some(host.nic)), ("storage", host.storage)] {
             if rate == Some(BitRate(0)) {
-                reader.mistake(table.span(), format!("{key} is 0bit/s; it takes a rate above zero"));
+                reader
+                    .mistake(table.span(), format!("{key} is 0bit/s; it takes a rate above zero"));
             }
         }
         for (key, watts) in [("power_idle", host.power_idle), ("power_full", host.power_full)] {
@@ -413,7 +455,12 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
     }
     for (rack, ratio) in over_subscribed.into_iter().enumerate() {
         if let Some(ratio) = ratio {
-            let cards: f64 = cluster.hosts.iter().filter(|host| host.rack == rack).map(|host| host.nic.0 as f64).sum();
+            let cards: f64 = cluster
+                .hosts
+                .iter()
+                .filter(|host| host.rack == rack)
+                .map(|host| host.nic.0 as f64)
+                .sum();
             cluster.racks[rack].uplink.get_or_insert(BitRate(((cards / ratio) as u64).max(1)));
         }
     }
@@ -460,7 +507,10 @@ fn crowded(cluster: &Cluster, when: &str, reader: &mut Reader) {
             let used = Bytes(u64::try_from(i128::from(host.memory.0) - free).unwrap_or(u64::MAX));
             reader.mistakes.push(InputError::new(
                 place,
-                format!("{when}the guests on host `{}` have {used} of memory, the host {}", host.name, host.memory),
+                format!(
+                    "{when}the guests on host `{}` have {used} of memory, the host {}",
+                    host.name, host.memory
+                ),
             ));
         }
     }
@@ -494,7 +544,8 @@ fn moves(
     }
     let Some(table) = &keys.moves else { return (found, Limits::default()) };
     let wanted = table.get_ref();
-    let limits = Limits { at_once: wanted.at_once, per_host: wanted.per_host, per_link: wanted.per_link };
+    let limits =
+        Limits { at_once: wanted.at_once, per_host: wanted.per_host, per_link: wanted.per_link };
     if [limits.at_once, limits.per_host, limits.per_link].contains(&Some(0)) {
         reader.mistake(table.span(), "a limit of 0 moves nothing; it takes 1 or more");
     }

@@ -27,17 +27,25 @@ const MOST_GUESTS: usize = 1_000_000;
 const HOSTS_PER_RACK: usize = 20;
 /// GiB of memory of every host.
 const HOST_GIB: u64 = 512;
-/// Guests may have so much of the memory of the hosts that they leave: what takes them in has room for all.
+/// Guests may have so much of the memory of the hosts that they leave: what takes them in has room
+/// for all.
 const FULL: f64 = 0.8;
 /// Sizes of guests: GiB of memory, vCPUs, and how common they are.
-const SIZES: [(u64, u32, u32); 6] = [(2, 1, 30), (4, 2, 30), (8, 2, 20), (16, 4, 12), (32, 8, 6), (64, 16, 2)];
+const SIZES: [(u64, u32, u32); 6] =
+    [(2, 1, 30), (4, 2, 30), (8, 2, 20), (16, 4, 12), (32, 8, 6), (64, 16, 2)];
 
-/// A fleet's file, which names the inventory `inventory`, and the inventory. `hosts` are those that are emptied; as many or more take their
-/// guests in.
+/// A fleet's file, which names the inventory `inventory`, and the inventory. `hosts` are those that
+/// are emptied; as many or more take their guests in.
 ///
 /// # Errors
 /// There are no hosts or no guests, or more guests than fit.
-pub fn generate(shape: Shape, hosts: usize, guests: usize, seed: u64, inventory: &str) -> Result<[String; 2], String> {
+pub fn generate(
+    shape: Shape,
+    hosts: usize,
+    guests: usize,
+    seed: u64,
+    inventory: &str,
+) -> Result<[String; 2], String> {
     if !(1..=MOST_HOSTS).contains(&hosts) || !(1..=MOST_GUESTS).contains(&guests) {
         return Err(format!("it takes 1 to {MOST_HOSTS} hosts and 1 to {MOST_GUESTS} guests"));
     }
@@ -76,9 +84,18 @@ fn file(shape: Shape, hosts: usize, guests: usize, seed: u64, inventory: &str) -
         }
         Shape::DataCentre => {
             let racks = hosts.div_ceil(HOSTS_PER_RACK);
-            let _ = write!(text, "\n[[site]]\nname = \"hall\"\ncore = \"{}Gbit/s\"\n", 100 * racks.max(2));
+            let _ = write!(
+                text,
+                "\n[[site]]\nname = \"hall\"\ncore = \"{}Gbit/s\"\n",
+                100 * racks.max(2)
+            );
             for (name, times) in [("old", 1), ("new", 3)] {
-                rack(&mut text, &format!("{name}-rack{{n}}"), times * racks, "over_subscription = 4.0\n");
+                rack(
+                    &mut text,
+                    &format!("{name}-rack{{n}}"),
+                    times * racks,
+                    "over_subscription = 4.0\n",
+                );
                 host(&mut text, name, times * hosts, &format!("{name}-rack*"));
             }
         }
@@ -92,7 +109,10 @@ fn file(shape: Shape, hosts: usize, guests: usize, seed: u64, inventory: &str) -
             text.push_str("\n[[wan]]\nbetween = [\"here\", \"there\"]\ncapacity = \"10Gbit/s\"\nrtt = \"8ms\"\n");
         }
     }
-    let _ = write!(text, "\n[moves]\noff = [\"old*\"]\nto = [\"new*\"]\norder = \"largest\"\nper_host = {per_host}\n");
+    let _ = write!(
+        text,
+        "\n[moves]\noff = [\"old*\"]\nto = [\"new*\"]\norder = \"largest\"\nper_host = {per_host}\n"
+    );
     text
 }
 
@@ -119,7 +139,8 @@ fn rows(hosts: usize, guests: usize, seed: u64) -> Option<String> {
         let host = (0..hosts).map(|step| (guest + step) % hosts).find(|host| free[*host] >= gib)?;
         free[host] -= gib;
         let pages = gib << 18;
-        let between = |rng: &mut ChaCha8Rng, low: f64, high: f64| low * libm::pow(high / low, rng.random());
+        let between =
+            |rng: &mut ChaCha8Rng, low: f64, high: f64| low * libm::pow(high / low, rng.random());
         let touched = (pages as f64 * between(&mut rng, 0.5, 0.95)) as u64;
         let wss = (pages as f64 * between(&mut rng, 0.01, 0.15)) as u64;
         let rate = between(&mut rng, 100.0, 4000.0) * libm::sqrt(f64::from(vcpus));
@@ -130,8 +151,12 @@ fn rows(hosts: usize, guests: usize, seed: u64) -> Option<String> {
             _ => format!("phase(on=20s, off=40s, uniform(wss={wss}p, rate={rate:.0}p/s))"),
         };
         let cpu = f64::from(vcpus) * between(&mut rng, 0.05, 0.6);
-        let _ =
-            writeln!(text, "vm{:05},old{},{gib}GiB,{touched}p,{vcpus},{cpu:.2},\"{workload}\"", guest + 1, host + 1);
+        let _ = writeln!(
+            text,
+            "vm{:05},old{},{gib}GiB,{touched}p,{vcpus},{cpu:.2},\"{workload}\"",
+            guest + 1,
+            host + 1
+        );
     }
     Some(text)
 }

@@ -14,11 +14,20 @@ use crate::input::{Case, InputError, Keys, LinkKeys, Mistakes, Rows, quoted, sho
 /// Columns that every inventory has.
 const NEEDED: [&str; 3] = ["name", "host", "memory"];
 /// And those that it may have.
-const OPTIONAL: [&str; 9] =
-    ["touched", "workload", "vcpus", "cpu", "layout", "delta_bytes", "mode", "downtime_limit", "auto_converge"];
+const OPTIONAL: [&str; 9] = [
+    "touched",
+    "workload",
+    "vcpus",
+    "cpu",
+    "layout",
+    "delta_bytes",
+    "mode",
+    "downtime_limit",
+    "auto_converge",
+];
 
-/// Takes away what a fleet has no use for in a scenario's link: a path is found for each move. Returns the keys that were there, and why
-/// each is a mistake.
+/// Takes away what a fleet has no use for in a scenario's link: a path is found for each move.
+/// Returns the keys that were there, and why each is a mistake.
 pub(super) fn without_effect(link: &mut LinkKeys) -> impl Iterator<Item = (&'static str, String)> {
     let given = [
         ("capacity", link.capacity.take().is_some()),
@@ -31,7 +40,8 @@ pub(super) fn without_effect(link: &mut LinkKeys) -> impl Iterator<Item = (&'sta
     })
 }
 
-/// Reads an inventory: each guest with the line of its row. `defaults` are the file's `[link]` and `[migration]`.
+/// Reads an inventory: each guest with the line of its row. `defaults` are the file's `[link]` and
+/// `[migration]`.
 ///
 /// # Errors
 /// Every row that cannot be used, with line, column and what is accepted.
@@ -45,7 +55,8 @@ pub(super) fn read(
     parse(&place, std::io::BufReader::new(input), defaults, hosts)
 }
 
-/// Reads an inventory of which errors say that it is at `place`: each guest with the line of its row.
+/// Reads an inventory of which errors say that it is at `place`: each guest with the line of its
+/// row.
 ///
 /// # Errors
 /// Every row that cannot be used, with line, column and what is accepted.
@@ -66,12 +77,16 @@ pub fn parse(
             let what = format!("unknown column `{}`; it takes {known}", quoted(name));
             mistakes.push(InputError::new(format!("{place}:1"), what));
         } else if columns.insert(name.to_owned(), index).is_some() {
-            mistakes.push(InputError::new(format!("{place}:1"), format!("column `{name}` stands there twice")));
+            mistakes.push(InputError::new(
+                format!("{place}:1"),
+                format!("column `{name}` stands there twice"),
+            ));
         }
     }
     for name in NEEDED {
         if !columns.contains_key(name) {
-            mistakes.push(InputError::new(format!("{place}:1"), format!("lacks the column `{name}`")));
+            mistakes
+                .push(InputError::new(format!("{place}:1"), format!("lacks the column `{name}`")));
         }
     }
     if !mistakes.is_empty() {
@@ -83,22 +98,29 @@ pub fn parse(
         let row = row.map_err(|e| InputError::new(place, e))?;
         taken();
         if found.len() + mistakes.len() >= MOST_GUESTS {
-            return Err(
-                InputError::new(place, format!("has more than {MOST_GUESTS} rows, the most that are read")).into()
-            );
+            return Err(InputError::new(
+                place,
+                format!("has more than {MOST_GUESTS} rows, the most that are read"),
+            )
+            .into());
         }
         let line = row.position().map_or(0, csv::Position::line);
         let row = Row { columns: &columns, row: &row };
         if let Some(name) = row.text("name")
             && let Some(before) = lines.insert(name.to_owned(), line)
         {
-            let taken = format!("column `name`: the name `{}` is taken by line {before}", quoted(name));
+            let taken =
+                format!("column `name`: the name `{}` is taken by line {before}", quoted(name));
             mistakes.push(InputError::new(format!("{place}:{line}"), taken));
         }
         match row.vm(defaults, hosts) {
             Ok(vm) => found.push((line, vm)),
             Err(problems) => {
-                mistakes.extend(problems.into_iter().map(|what| InputError::new(format!("{place}:{line}"), what)));
+                mistakes.extend(
+                    problems
+                        .into_iter()
+                        .map(|what| InputError::new(format!("{place}:{line}"), what)),
+                );
             }
         }
     }
@@ -124,13 +146,19 @@ impl Row<'_> {
         T::Err: std::fmt::Display,
     {
         let text = self.text(column)?;
-        text.parse().map_err(|e| problems.push(format!("column `{column}`: `{}`: {e}", quoted(text)))).ok()
+        text.parse()
+            .map_err(|e| problems.push(format!("column `{column}`: `{}`: {e}", quoted(text))))
+            .ok()
     }
 
     fn vm(&self, defaults: &Keys, hosts: &BTreeMap<String, usize>) -> Result<Vm, Vec<String>> {
         let mut problems = Vec::new();
         if self.row.len() != self.columns.len() {
-            return Err(vec![format!("the row has {} fields, the header {}", self.row.len(), self.columns.len())]);
+            return Err(vec![format!(
+                "the row has {} fields, the header {}",
+                self.row.len(),
+                self.columns.len()
+            )]);
         }
         let mut keys = defaults.clone();
         let (g, m) = (&mut keys.guest, &mut keys.migration);

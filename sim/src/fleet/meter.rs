@@ -31,7 +31,10 @@ impl Meter {
         while to > self.width_s * MOST_BINS as f64 {
             self.width_s *= 2.0;
             for bins in &mut self.amounts {
-                *bins = bins.chunks(2).map(|pair| pair.iter().fold(0.0, |sum, amount| sum + amount)).collect();
+                *bins = bins
+                    .chunks(2)
+                    .map(|pair| pair.iter().fold(0.0, |sum, amount| sum + amount))
+                    .collect();
             }
         }
         let bins = &mut self.amounts[thing];
@@ -53,7 +56,11 @@ impl Meter {
     /// A thing's mean rate in each bin: the middle of the bin in seconds, and the rate.
     pub fn rates(&self, thing: usize) -> Vec<(f64, f64)> {
         let middle = |bin: usize| (bin as f64 + 0.5) * self.width_s;
-        self.amounts[thing].iter().enumerate().map(|(bin, amount)| (middle(bin), amount / self.width_s)).collect()
+        self.amounts[thing]
+            .iter()
+            .enumerate()
+            .map(|(bin, amount)| (middle(bin), amount / self.width_s))
+            .collect()
     }
 }
 

@@ -23,11 +23,13 @@ pub struct Missing {
     pub ending: &'static str,
     /// Why.
     pub reason: String,
-    /// What would let it arrive, on a link that gives it what it got; `None`: nothing that is likely to.
+    /// What would let it arrive, on a link that gives it what it got; `None`: nothing that is
+    /// likely to.
     pub remedy: Option<String>,
 }
 
-/// Those of a fleet, in the order of the list. `progress` hears of each whose remedy was looked for; interrupted, the others have none.
+/// Those of a fleet, in the order of the list. `progress` hears of each whose remedy was looked
+/// for; interrupted, the others have none.
 pub fn missing(
     fleet: &Fleet,
     profile: &Profile,
@@ -37,7 +39,8 @@ pub fn missing(
 ) -> Vec<Missing> {
     let given_up = found.moves.par_iter().filter(|one| !one.outcome.completed()).map(|one| {
         let looked = !interrupted.load(Ordering::Relaxed) && one.outcome.ending != Ending::PathCut;
-        let remedy = looked.then(|| first_remedy(&alone(fleet, one.index, &one.outcome), profile, &one.outcome));
+        let remedy = looked
+            .then(|| first_remedy(&alone(fleet, one.index, &one.outcome), profile, &one.outcome));
         progress();
         Missing {
             index: one.index,

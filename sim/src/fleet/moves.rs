@@ -82,12 +82,14 @@ pub fn evacuate(
     sort(cluster, &mut leaving, order);
     let smallest = leaving.iter().map(|vm| cluster.vms[*vm].need()).min().unwrap_or(0);
     // The hosts that may still have room: by it, or as they are listed.
-    let mut by_room: BTreeSet<(i128, Reverse<usize>)> = to.iter().map(|host| (room[*host], Reverse(*host))).collect();
+    let mut by_room: BTreeSet<(i128, Reverse<usize>)> =
+        to.iter().map(|host| (room[*host], Reverse(*host))).collect();
     let mut listed: Vec<usize> = to.to_vec();
     let (mut moves, mut problems) = (Vec::new(), Vec::new());
     for vm in leaving {
         let need = cluster.vms[vm].need();
-        let fits = |host: &usize| room[*host] >= need && cluster.joined(cluster.vms[vm].host, *host);
+        let fits =
+            |host: &usize| room[*host] >= need && cluster.joined(cluster.vms[vm].host, *host);
         let found = match place {
             // Of equal ones the first.
             Placement::Spread => by_room.iter().rev().map(|(_, Reverse(host))| *host).find(fits),

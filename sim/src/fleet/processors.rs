@@ -1,4 +1,5 @@
-//! The hosts' processors: migration threads and guests that want more than there is get it in proportion.
+//! The hosts' processors: migration threads and guests that want more than there is get it in
+//! proportion.
 
 use migsim_models::units::SimTime;
 
@@ -13,7 +14,8 @@ pub(super) struct Processors {
     wanted: Vec<(f64, SimTime)>,
     /// By host: processor seconds.
     pub(super) meter: Meter,
-    /// By migration: its hosts, how many processors it keeps busy at each, and what the guest has lost by now.
+    /// By migration: its hosts, how many processors it keeps busy at each, and what the guest has
+    /// lost by now.
     migrations: Vec<Option<Busy>>,
     /// By host: the migrations that leave it or arrive there.
     at: Vec<Vec<usize>>,
@@ -71,7 +73,8 @@ impl Processors {
         }
     }
 
-    /// A migration begins; it keeps a processor busy for every `full` bytes a second on the wire, and up to `most` of them.
+    /// A migration begins; it keeps a processor busy for every `full` bytes a second on the wire,
+    /// and up to `most` of them.
     pub(super) fn begin(
         &mut self,
         migration: usize,
@@ -80,7 +83,16 @@ impl Processors {
         world: &mut World<FlowMemory>,
     ) {
         let since = world.now();
-        self.migrations.push(Some(Busy { hosts, full, most, threads: 0.0, cpu: 1.0, guest: 1.0, since, lost_s: 0.0 }));
+        self.migrations.push(Some(Busy {
+            hosts,
+            full,
+            most,
+            threads: 0.0,
+            cpu: 1.0,
+            guest: 1.0,
+            since,
+            lost_s: 0.0,
+        }));
         for host in hosts {
             self.at[host].push(migration);
         }
@@ -105,7 +117,13 @@ impl Processors {
     }
 
     /// Returns what the guest has lost by short processors, in seconds of its service.
-    pub(super) fn end(&mut self, migration: usize, cpu: f64, moved: bool, world: &mut World<FlowMemory>) -> f64 {
+    pub(super) fn end(
+        &mut self,
+        migration: usize,
+        cpu: f64,
+        moved: bool,
+        world: &mut World<FlowMemory>,
+    ) -> f64 {
         let Some(busy) = self.migrations[migration].take() else { return 0.0 };
         let [from, to] = busy.hosts;
         for host in busy.hosts {
@@ -127,7 +145,8 @@ impl Processors {
                 let migration = self.at[host][place];
                 let Some(busy) = self.migrations[migration] else { continue };
                 let [from, to] = busy.hosts.map(|host| self.share(host));
-                let (guest, cpu) = (if world.is_over_there(migration) { to } else { from }, from.min(to));
+                let (guest, cpu) =
+                    (if world.is_over_there(migration) { to } else { from }, from.min(to));
                 if (guest, cpu) == (busy.guest, busy.cpu) {
                     continue;
                 }

@@ -1,4 +1,5 @@
-//! The same fleet moved many times, each with other luck, for what is likely instead of what is expected.
+//! The same fleet moved many times, each with other luck, for what is likely instead of what is
+//! expected.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -43,9 +44,11 @@ pub struct LikelyMove {
 }
 
 impl Replicated {
-    /// The percentiles of one of the totals over the replications in which some guest arrived; `None`: there are not two, which have no interval.
+    /// The percentiles of one of the totals over the replications in which some guest arrived;
+    /// `None`: there are not two, which have no interval.
     pub fn likely(&self, of: impl Fn(&Totals) -> f64) -> Option<Likely> {
-        let values: Vec<f64> = self.totals.iter().filter(|totals| totals.arrived > 0).map(of).collect();
+        let values: Vec<f64> =
+            self.totals.iter().filter(|totals| totals.arrived > 0).map(of).collect();
         (values.len() > 1).then(|| percentiles(values))
     }
 
@@ -62,8 +65,8 @@ fn percentiles(values: Vec<f64>) -> Likely {
     PERCENTILES.map(|p| data.quantile(p))
 }
 
-/// Moves a fleet `wanted` times, on all processors; the same seed gives the same on any number of them. `progress` is told of each that is
-/// made. Interrupted, it returns those that were made.
+/// Moves a fleet `wanted` times, on all processors; the same seed gives the same on any number of
+/// them. `progress` is told of each that is made. Interrupted, it returns those that were made.
 pub fn replicate(
     fleet: &Fleet,
     profile: &Profile,
@@ -85,7 +88,10 @@ pub fn replicate(
         })
         .collect();
     let (totals, by_replication): (Vec<Totals>, Vec<_>) = made.into_iter().unzip();
-    let moves = (0..fleet.moves.len()).into_par_iter().map(|index| likely(&by_replication, index)).collect();
+    let moves = (0..fleet.moves.len())
+        .into_par_iter()
+        .map(|index| likely(&by_replication, index))
+        .collect();
     Replicated { wanted, totals, moves }
 }
 
@@ -94,7 +100,8 @@ fn moves(fleet: &Fleet, found: &FleetOutcome) -> Vec<Option<[f32; 3]>> {
     let mut by_move = vec![None; fleet.moves.len()];
     for one in &found.moves {
         if let (Some(tmt), Some(down)) = (one.outcome.tmt(), one.outcome.downtime()) {
-            by_move[one.index] = Some([one.began, tmt, down].map(|time: SimTime| time.as_secs_f64() as f32));
+            by_move[one.index] =
+                Some([one.began, tmt, down].map(|time: SimTime| time.as_secs_f64() as f32));
         }
     }
     by_move
@@ -105,7 +112,9 @@ fn likely(by_replication: &[Vec<Option<[f32; 3]>>], index: usize) -> Option<Like
     if arrived.len() < 2 {
         return None;
     }
-    let of = |which: usize| percentiles(arrived.iter().map(|figures| f64::from(figures[which])).collect());
+    let of = |which: usize| {
+        percentiles(arrived.iter().map(|figures| f64::from(figures[which])).collect())
+    };
     Some(LikelyMove {
         began_s: of(0),
         tmt_s: of(1),

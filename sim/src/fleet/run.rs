@@ -1,4 +1,5 @@
-//! Moving a fleet: moves start as slots and memory come free, and share links and processors while they last.
+//! Moving a fleet: moves start as slots and memory come free, and share links and processors while
+//! they last.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -14,10 +15,13 @@ use super::cluster::Link;
 use super::meter::Meter;
 use super::processors::Processors;
 use super::task::Fleet;
-use crate::engine::{Bottleneck, FlowMemory, LinkId, Outcome, Question, RateChange, World, headroom};
+use crate::engine::{
+    Bottleneck, FlowMemory, LinkId, Outcome, Question, RateChange, World, headroom,
+};
 use crate::input::Case;
 
-/// Lines and processors answer to each other so often in one moment; where both are short they come ever closer.
+/// Lines and processors answer to each other so often in one moment; where both are short they come
+/// ever closer.
 const MOST_ANSWERS: usize = 12;
 
 /// What came of one move.
@@ -33,7 +37,8 @@ pub struct MoveOutcome {
     pub began: SimTime,
     /// What it was, by its own clock; without its iterations.
     pub outcome: Outcome,
-    /// What the guest lost of its service: seconds of standing still, of throttling, of faults, and of short processors.
+    /// What the guest lost of its service: seconds of standing still, of throttling, of faults,
+    /// and of short processors.
     pub lost_s: f64,
     /// Why it did not arrive, if it did not.
     pub why_not: Option<String>,
@@ -97,7 +102,8 @@ struct Run<'a> {
     most_at_once: usize,
 }
 
-/// Moves a fleet, as it is expected to go or as `chance` has it. `progress` hears how many moves are over. `None`: interrupted.
+/// Moves a fleet, as it is expected to go or as `chance` has it. `progress` hears how many moves
+/// are over. `None`: interrupted.
 pub fn run(
     fleet: &Fleet,
     profile: &Profile,
@@ -139,12 +145,19 @@ pub fn run(
         let host = &fleet.cluster.hosts[one.to].name;
         let bytes = |bytes: i128| human_bytes(bytes as f64);
         if free < need {
-            format!("it never left: {host} has {} free until the end, and it needs {}", bytes(free), bytes(need))
+            format!(
+                "it never left: {host} has {} free until the end, and it needs {}",
+                bytes(free),
+                bytes(need)
+            )
         } else {
             "it never left: no slot came free".to_owned()
         }
     };
-    let never = (0..fleet.moves.len()).filter(|index| run.done[*index].is_none()).map(|i| (i, waited(i))).collect();
+    let never = (0..fleet.moves.len())
+        .filter(|index| run.done[*index].is_none())
+        .map(|i| (i, waited(i)))
+        .collect();
     Some(FleetOutcome {
         moves: run.done.into_iter().flatten().collect(),
         never,
@@ -219,14 +232,21 @@ impl<'a> Run<'a> {
         let (guest, mut profile, offset) = self.chance.of(index, &vm.guest, self.profile);
         let disks = [vm.host, one.to].map(|host| cluster.hosts[host].storage);
         if vm.policy.mode == Mode::Offline && disks != [None, None] {
-            let slower = |rate: &mut BitRate, disk: Option<BitRate>| *rate = disk.map_or(*rate, |disk| disk.min(*rate));
+            let slower = |rate: &mut BitRate, disk: Option<BitRate>| {
+                *rate = disk.map_or(*rate, |disk| disk.min(*rate))
+            };
             let offline = &mut profile.to_mut().offline;
             slower(&mut offline.write_rate.value, disks[0]);
             slower(&mut offline.copy_read_rate.value, disks[0]);
             slower(&mut offline.read_rate.value, disks[1]);
         }
-        let question =
-            Question { guest: &guest, path: &path, policy: &vm.policy, profile: &profile, dirty_log: vm.dirty_log };
+        let question = Question {
+            guest: &guest,
+            path: &path,
+            policy: &vm.policy,
+            profile: &profile,
+            dirty_log: vm.dirty_log,
+        };
         let migration = question.flow(offset);
         self.world.add_migration(migration, &links);
         self.running.push(index);
@@ -236,7 +256,8 @@ impl<'a> Run<'a> {
         let full = if vm.policy.mode == Mode::Offline {
             f64::INFINITY
         } else {
-            profile.cpu.page_rate.value.pages_per_s() * NORMAL_PAGE_WIRE / profile.share(vm.transport)
+            profile.cpu.page_rate.value.pages_per_s() * NORMAL_PAGE_WIRE
+                / profile.share(vm.transport)
         };
         let threads = f64::from(vm.policy.multifd_channels.max(1));
         let migration = self.running.len() - 1;
@@ -284,12 +305,15 @@ impl<'a> Run<'a> {
         let one = self.fleet.moves[index];
         let vm = &self.fleet.cluster.vms[one.vm];
         let lost = outcome.lost_s();
-        let why_not = (!outcome.completed()).then(|| crate::answer::why_not(&self.alone(index, &outcome), &outcome));
+        let why_not = (!outcome.completed())
+            .then(|| crate::answer::why_not(&self.alone(index, &outcome), &outcome));
         outcome.iterations = Vec::new();
         let short = self.processors.end(migration, vm.cpu, outcome.completed(), &mut self.world);
         let down = outcome.downtime().map_or(0.0, SimTime::as_secs_f64);
-        // A write to a page whose log was cleared is a fault; who wants to write more than they let it loses the rest.
-        let kept = headroom(&vm.guest, self.profile, &vm.guest.workload.classes(vm.guest.memory)).min(1.0);
+        // A write to a page whose log was cleared is a fault; who wants to write more than they let
+        // it loses the rest.
+        let kept =
+            headroom(&vm.guest, self.profile, &vm.guest.workload.classes(vm.guest.memory)).min(1.0);
         let faulted = (1.0 - kept) * (outcome.ended_at.as_secs_f64() - down);
         self.done[index] = Some(MoveOutcome {
             index,
@@ -301,16 +325,22 @@ impl<'a> Run<'a> {
             outcome,
         });
         // It has left the one end or the other.
-        let left =
-            if self.done[index].as_ref().is_some_and(|moved| moved.outcome.completed()) { vm.host } else { one.to };
+        let left = if self.done[index].as_ref().is_some_and(|moved| moved.outcome.completed()) {
+            vm.host
+        } else {
+            one.to
+        };
         self.free[left] += vm.need();
         left
     }
 
     fn finish(&mut self, migration: usize, outcome: Outcome) {
         let left = self.record(migration, outcome);
-        let freed: Vec<usize> =
-            self.routes[migration].iter().map(|link| link.0).chain([self.slots.len() - 1]).collect();
+        let freed: Vec<usize> = self.routes[migration]
+            .iter()
+            .map(|link| link.0)
+            .chain([self.slots.len() - 1])
+            .collect();
         for slot in &freed {
             self.slots[*slot].held -= 1;
         }
@@ -321,8 +351,11 @@ impl<'a> Run<'a> {
                 self.start(next);
             }
         }
-        // All that wait for memory there try again, the first of the list first: a smaller one may fit where a larger one does not yet.
-        for Reverse(next) in std::mem::take(&mut self.crowded[left]).into_sorted_vec().into_iter().rev() {
+        // All that wait for memory there try again, the first of the list first: a smaller one may
+        // fit where a larger one does not yet.
+        for Reverse(next) in
+            std::mem::take(&mut self.crowded[left]).into_sorted_vec().into_iter().rev()
+        {
             self.start(next);
         }
     }
@@ -335,7 +368,8 @@ pub fn alone(fleet: &Fleet, index: usize, outcome: &Outcome) -> Case {
     let (route, rtt) = fleet.cluster.route(vm.host, one.to).unwrap_or_default();
     let mut path = fleet.cluster.path(vm, &route, rtt);
     if let Some(bound) = outcome.bound_of_iterations.filter(|bound| bound.by == Bottleneck::Link) {
-        path.capacity = path.capacity.min(BitRate((bound.bytes_per_s * 8.0) as u64)).max(BitRate(1));
+        path.capacity =
+            path.capacity.min(BitRate((bound.bytes_per_s * 8.0) as u64)).max(BitRate(1));
     }
     Case { guest: vm.guest.clone(), path, policy: vm.policy.clone(), dirty_log: vm.dirty_log }
 }
@@ -344,7 +378,9 @@ pub fn alone(fleet: &Fleet, index: usize, outcome: &Outcome) -> Case {
 fn busy(fleet: &Fleet, links: &BTreeMap<Link, LinkId>, world: &mut World<FlowMemory>) {
     let mut changes: BTreeMap<Link, BTreeMap<SimTime, i128>> = BTreeMap::new();
     for traffic in &fleet.traffic {
-        let Some((route, _)) = fleet.cluster.route(traffic.route[0], traffic.route[1]) else { continue };
+        let Some((route, _)) = fleet.cluster.route(traffic.route[0], traffic.route[1]) else {
+            continue;
+        };
         for link in route {
             let times = changes.entry(link).or_default();
             *times.entry(traffic.during.start).or_default() += i128::from(traffic.rate.0);

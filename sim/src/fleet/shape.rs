@@ -247,7 +247,8 @@ impl MoveShape {
     #[doc(hidden)]
     pub fn full(replicated: bool) -> MoveShape {
         let spread = Spread::from([0.0; 3]);
-        let quantiles = MoveQuantiles { began_s: spread, tmt_s: spread, downtime_s: spread, p_arrives: 0.0 };
+        let quantiles =
+            MoveQuantiles { began_s: spread, tmt_s: spread, downtime_s: spread, p_arrives: 0.0 };
         MoveShape {
             name: String::new(),
             from: String::new(),
@@ -334,7 +335,10 @@ impl Findings<'_> {
             dirty_syncs: Some(one.outcome.dirty_syncs),
             lost_s: Some(one.lost_s),
             remedy: self.missing_of(one.index).and_then(|missing| missing.remedy.clone()),
-            quantiles: self.likely.and_then(|likely| likely.moves[one.index]).map(MoveQuantiles::from),
+            quantiles: self
+                .likely
+                .and_then(|likely| likely.moves[one.index])
+                .map(MoveQuantiles::from),
         }
     }
 
@@ -353,7 +357,11 @@ impl Findings<'_> {
     /// Every move, in the order of the list; those that never began follow.
     pub fn moves(&self) -> impl Iterator<Item = MoveShape> + '_ {
         let never = self.missing.iter().filter(|one| one.ending == "never-left");
-        self.found.moves.iter().map(|one| self.moved(one)).chain(never.map(|one| self.never_left(one)))
+        self.found
+            .moves
+            .iter()
+            .map(|one| self.moved(one))
+            .chain(never.map(|one| self.never_left(one)))
     }
 
     /// All of it.
@@ -382,7 +390,10 @@ impl Findings<'_> {
             profile: self.hosts.profile.name.clone(),
             profile_given: self.hosts.given,
             totals: totals(self.found),
-            replications: self.likely.filter(|likely| !likely.totals.is_empty()).map(Replications::from),
+            replications: self
+                .likely
+                .filter(|likely| !likely.totals.is_empty())
+                .map(Replications::from),
             warnings: self.cluster.notes(),
             not_arrived_guests: self.missing.iter().map(missing).collect(),
             moves: self.found.moves.iter().map(|one| self.moved(one)).collect(),

@@ -18,8 +18,8 @@ pub struct Fleet {
     pub limits: Limits,
     /// What else uses the lines.
     pub traffic: Vec<Traffic>,
-    /// Of very many migrations that share a link, one need not know at once that its share has changed by less than this, as a share of it;
-    /// 0: all are exact.
+    /// Of very many migrations that share a link, one need not know at once that its share has
+    /// changed by less than this, as a share of it; 0: all are exact.
     pub tolerance: f64,
     /// The file of the guests, where there is one.
     pub inventory: Option<std::path::PathBuf>,

@@ -35,17 +35,24 @@ pub struct Totals {
     pub downtime_s: f64,
     /// The longest of them, s.
     pub worst_downtime_s: f64,
-    /// Migration times of guests that arrived together, s: what one by one would take if nothing were shared.
+    /// Migration times of guests that arrived together, s: what one by one would take if nothing
+    /// were shared.
     pub migration_s: f64,
-    /// Seconds of service that guests lost: standing still, throttled, in faults, on short processors.
+    /// Seconds of service that guests lost: standing still, throttled, in faults, on short
+    /// processors.
     pub lost_s: f64,
 }
 
 /// Sums up.
 pub fn totals(found: &FleetOutcome) -> Totals {
-    let mut totals = Totals { never_left: found.never.len(), most_at_once: found.most_at_once, ..Totals::default() };
+    let mut totals = Totals {
+        never_left: found.never.len(),
+        most_at_once: found.most_at_once,
+        ..Totals::default()
+    };
     for one in &found.moves {
-        let (down, ended) = (one.outcome.downtime().map_or(0.0, SimTime::as_secs_f64), one.ended().as_secs_f64());
+        let (down, ended) =
+            (one.outcome.downtime().map_or(0.0, SimTime::as_secs_f64), one.ended().as_secs_f64());
         totals.all_over_s = totals.all_over_s.max(ended);
         if one.outcome.completed() {
             totals.arrived += 1;
@@ -60,6 +67,7 @@ pub fn totals(found: &FleetOutcome) -> Totals {
         totals.lost_s += one.lost_s;
     }
     totals.not_arrived = totals.gave_up + totals.never_left;
-    (totals.moved, totals.failed, totals.never) = (totals.arrived, totals.gave_up, totals.never_left);
+    (totals.moved, totals.failed, totals.never) =
+        (totals.arrived, totals.gave_up, totals.never_left);
     totals
 }

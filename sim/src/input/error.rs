@@ -32,7 +32,12 @@ impl InputError {
     }
 
     /// An error at a place of a text, which starts a line.
-    pub(crate) fn at(file: &FilePath, text: &str, offset: usize, message: impl ToString) -> InputError {
+    pub(crate) fn at(
+        file: &FilePath,
+        text: &str,
+        offset: usize,
+        message: impl ToString,
+    ) -> InputError {
         let line = text[..offset.min(text.len())].matches('\n').count() + 1;
         InputError::new(format!("{}:{line}", shown(&file.display().to_string())), message)
     }
@@ -41,14 +46,16 @@ impl InputError {
 pub(super) fn toml_error(file: &FilePath, text: &str, error: &toml::de::Error) -> InputError {
     let offset = error.span().map_or(0, |span| span.start);
     // The message repeats the line, which may be as long as the file.
-    let lines: Vec<String> = error.to_string().trim_end().lines().map(|line| clipped(line, MOST_LINE)).collect();
+    let lines: Vec<String> =
+        error.to_string().trim_end().lines().map(|line| clipped(line, MOST_LINE)).collect();
     InputError::at(file, text, offset, lines.join("\n"))
 }
 
 /// The most characters of a line of somebody's file that a message repeats.
 const MOST_LINE: usize = 200;
 
-/// Where a table lies: its span may be its header alone, and it goes on until the next table begins.
+/// Where a table lies: its span may be its header alone, and it goes on until the next table
+/// begins.
 pub(crate) fn whole_table(text: &str, span: Range<usize>) -> Range<usize> {
     span.start..text[span.end..].find("\n[").map_or(text.len(), |at| span.end + at)
 }

@@ -16,13 +16,15 @@ pub struct JsonQuestion {
 }
 
 impl JsonQuestion {
-    /// Reads an object like `{"memory": "4GiB", "link": "1Gbit/s"}`: keys as flags are called, or in the tables `guest`, `link` and
-    /// `migration` of a scenario. Values are written as in a scenario; `id` may be anything.
+    /// Reads an object like `{"memory": "4GiB", "link": "1Gbit/s"}`: keys as flags are called, or
+    /// in the tables `guest`, `link` and `migration` of a scenario. Values are written as in a
+    /// scenario; `id` may be anything.
     ///
     /// # Errors
     /// What is wrong, and what is accepted.
     pub fn parse(text: &str) -> Result<JsonQuestion, String> {
-        let object: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let object: Map<String, Value> =
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
         let mut question = JsonQuestion::default();
         for (name, value) in object {
             question.put(&name, value).map_err(|why| format!("`{}`: {why}", quoted(&name)))?;
@@ -42,14 +44,22 @@ impl JsonQuestion {
             ("migration", Value::Object(_)) => *migration = migration.over(&table(value)?),
             _ => {
                 let plain = name.replace('-', "_");
-                let named = |key: &&Key| key.kind != Kind::Table && (key.name() == plain || key.key == plain);
+                let named = |key: &&Key| {
+                    key.kind != Kind::Table && (key.name() == plain || key.key == plain)
+                };
                 let key = Key::all().find(named).ok_or_else(|| {
-                    let known: Vec<&str> = Key::all().filter(|key| key.flag.is_some()).map(Key::name).collect();
-                    format!("unknown key; it takes id, guest, link, migration, {}", known.join(", "))
+                    let known: Vec<&str> =
+                        Key::all().filter(|key| key.flag.is_some()).map(Key::name).collect();
+                    format!(
+                        "unknown key; it takes id, guest, link, migration, {}",
+                        known.join(", ")
+                    )
                 })?;
                 match &value {
                     Value::String(text) => key.set(&mut self.keys, text)?,
-                    Value::Number(_) | Value::Bool(_) => key.set(&mut self.keys, &value.to_string())?,
+                    Value::Number(_) | Value::Bool(_) => {
+                        key.set(&mut self.keys, &value.to_string())?
+                    }
                     Value::Null => {}
                     _ => return Err("it takes a text, a number or true or false".to_owned()),
                 }
@@ -71,8 +81,7 @@ mod tests {
 
     #[test]
     fn a_question_is_flat_or_in_tables_and_both_are_the_same() {
-        let flat =
-            r#"{"memory": "4GiB", "link": "1Gbit/s", "vcpus": 2, "auto-converge": true, "downtime_limit": "1s"}"#;
+        let flat = r#"{"memory": "4GiB", "link": "1Gbit/s", "vcpus": 2, "auto-converge": true, "downtime_limit": "1s"}"#;
         let tables = r#"{"guest": {"memory": "4GiB", "vcpus": 2}, "link": {"capacity": "1Gbit/s"},
             "migration": {"auto_converge": true, "downtime_limit": "1s"}}"#;
         assert_eq!(built(flat).unwrap(), built(tables).unwrap());
@@ -82,7 +91,10 @@ mod tests {
     fn mistakes_are_named_by_their_key() {
         for (text, message) in [
             ("[]", "invalid type: sequence, expected a map"),
-            (r#"{"memry": "4GiB"}"#, "`memry`: unknown key; it takes id, guest, link, migration, name, memory"),
+            (
+                r#"{"memry": "4GiB"}"#,
+                "`memry`: unknown key; it takes id, guest, link, migration, name, memory",
+            ),
             (r#"{"memory": 4}"#, "`memory`: `4` has no unit; a size is written like"),
             (r#"{"vcpus": 1.5}"#, "`vcpus`: `1.5`: it takes a whole number"),
             (r#"{"guest": {"memry": 1}}"#, "`guest`: unknown field `memry`"),

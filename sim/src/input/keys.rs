@@ -1,8 +1,8 @@
 //! The keys of a scenario: one table of them all.
 //!
-//! Each key exists once, with its type, its flag and what it means. From the table come the TOML keys, the flags of the
-//! programs, the quantities that a sweep varies, and the columns that they get. A guest's own keys go over the file's, and
-//! flags over both.
+//! Each key exists once, with its type, its flag and what it means. From the table come the TOML
+//! keys, the flags of the programs, the quantities that a sweep varies, and the columns that they
+//! get. A guest's own keys go over the file's, and flags over both.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -138,10 +138,12 @@ impl Key {
         Key::all().filter(|key| !matches!(key.kind, Kind::Name | Kind::Table))
     }
 
-    /// The one that can be varied of that name, alone or behind its table's; the link's capacity also by the name of its flag.
+    /// The one that can be varied of that name, alone or behind its table's; the link's capacity
+    /// also by the name of its flag.
     pub fn find(name: &str) -> Option<&'static Key> {
         let name = name.strip_prefix("guest.").or(name.strip_prefix("migration.")).unwrap_or(name);
-        let name = if name == "link" { "capacity" } else { name.strip_prefix("link.").unwrap_or(name) };
+        let name =
+            if name == "link" { "capacity" } else { name.strip_prefix("link.").unwrap_or(name) };
         Key::varied().find(|key| key.key == name)
     }
 

@@ -7,8 +7,8 @@ use migsim_models::profile::{Profile, ProfileError};
 use super::error::{InputError, line_of_key, toml_error};
 use super::text::read_file;
 
-/// The profile of a file or of the name of a shipped one, or where none is given the embedded one; beside it the keys that a file lacks,
-/// which have the values of its base.
+/// The profile of a file or of the name of a shipped one, or where none is given the embedded one;
+/// beside it the keys that a file lacks, which have the values of its base.
 ///
 /// # Errors
 /// Names the file, the line and what is accepted.

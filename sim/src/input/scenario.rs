@@ -45,7 +45,10 @@ impl Case {
         let l = &keys.link;
         let guest = Case::guest(&keys.guest)?;
         let capacity = l.capacity.ok_or_else(|| {
-            missing("capacity", "the link lacks its capacity, like `capacity = \"1Gbit/s\"` or `--link 1Gbit/s`")
+            missing(
+                "capacity",
+                "the link lacks its capacity, like `capacity = \"1Gbit/s\"` or `--link 1Gbit/s`",
+            )
         })?;
         let plain = Path::of(capacity);
         let path = Path {
@@ -67,7 +70,10 @@ impl Case {
     /// It lacks its memory.
     pub(crate) fn guest(g: &GuestKeys) -> Result<Guest, SpecError> {
         let memory = g.memory.ok_or_else(|| {
-            missing("memory", "the guest lacks `memory`, like `memory = \"4GiB\"` or `--memory 4GiB`")
+            missing(
+                "memory",
+                "the guest lacks `memory`, like `memory = \"4GiB\"` or `--memory 4GiB`",
+            )
         })?;
         let plain = Guest::of(memory);
         Ok(Guest {
@@ -101,7 +107,8 @@ impl Case {
                 let least = qemu::LEAST_LOG_CHUNK.0.max(guest.memory.0.div_ceil(MOST_LOG_CHUNKS));
                 if pages < least {
                     let (least, memory) = (Pages(least).bytes(), guest.memory.bytes());
-                    let message = format!("log_chunk takes 0B, or {least} or more for a guest of {memory}");
+                    let message =
+                        format!("log_chunk takes 0B, or {least} or more for a guest of {memory}");
                     return Err(SpecError { key: "log_chunk", message });
                 }
                 DirtyLog::Chunked { pages }
@@ -126,7 +133,10 @@ impl Case {
                 max: throttle.max.unwrap_or(rule.max),
                 trigger: throttle.trigger.unwrap_or(rule.trigger),
             }),
-            xbzrle: m.xbzrle.unwrap_or(false).then_some(m.xbzrle_cache.unwrap_or(Policy::DEFAULT_XBZRLE)),
+            xbzrle: m
+                .xbzrle
+                .unwrap_or(false)
+                .then_some(m.xbzrle_cache.unwrap_or(Policy::DEFAULT_XBZRLE)),
             multifd_channels: m.multifd_channels.unwrap_or(0),
             switch: match (m.postcopy_after, m.postcopy_after_passes) {
                 (Some(at), _) => Switch::AfterTime(at),
@@ -144,16 +154,27 @@ impl Case {
     /// # Errors
     /// The line, what is wrong there and what is accepted; there are several guests.
     pub fn from_toml(text: &str) -> Result<Case, InputError> {
-        let mut cases = Scenario::parse(FilePath::new("scenario"), text.to_owned(), &Keys::default())?.cases()?;
+        let mut cases =
+            Scenario::parse(FilePath::new("scenario"), text.to_owned(), &Keys::default())?
+                .cases()?;
         match (cases.pop(), cases.len()) {
             (Some(case), 0) => Ok(case),
-            (_, others) => Err(InputError::new("scenario", format!("has {} guests; one is asked for", others + 1))),
+            (_, others) => Err(InputError::new(
+                "scenario",
+                format!("has {} guests; one is asked for", others + 1),
+            )),
         }
     }
 
     /// The question that it asks of a pair of hosts.
     pub fn question<'a>(&'a self, profile: &'a Profile) -> Question<'a> {
-        Question { guest: &self.guest, path: &self.path, policy: &self.policy, profile, dirty_log: self.dirty_log }
+        Question {
+            guest: &self.guest,
+            path: &self.path,
+            policy: &self.policy,
+            profile,
+            dirty_log: self.dirty_log,
+        }
     }
 }
 
@@ -197,7 +218,10 @@ impl Scenario {
     pub fn parse(file: &FilePath, text: String, flags: &Keys) -> Result<Scenario, InputError> {
         let parsed: File = toml::from_str(&text).map_err(|e| toml_error(file, &text, &e))?;
         if parsed.guest.is_empty() {
-            return Err(InputError::new(file.display().to_string(), "has no [[guest]]; it takes one or more"));
+            return Err(InputError::new(
+                file.display().to_string(),
+                "has no [[guest]]; it takes one or more",
+            ));
         }
         let link_span = parsed.link.as_ref().map(Spanned::span);
         let migration_span = parsed.migration.as_ref().map(Spanned::span);
@@ -240,7 +264,10 @@ impl Scenario {
     /// # Errors
     /// Names the file, the line and what is accepted.
     pub fn cases(&self) -> Result<Vec<Case>, InputError> {
-        self.guests.iter().map(|(keys, spans)| Case::build(keys).map_err(|error| self.place(&error, spans))).collect()
+        self.guests
+            .iter()
+            .map(|(keys, spans)| Case::build(keys).map_err(|error| self.place(&error, spans)))
+            .collect()
     }
 
     /// Points at the line of the key at fault, in the guest's own table or in the file's.
@@ -280,23 +307,33 @@ mod tests {
                 "[[guest]]\nmemory = \"4GiB\"\n",
                 "rack.toml:1: the link lacks its capacity, like `capacity = \"1Gbit/s\"`",
             ),
-            ("[link]\ncapacity = \"1Gbit/s\"\n[[guest]]\n", "rack.toml:3: the guest lacks `memory`"),
+            (
+                "[link]\ncapacity = \"1Gbit/s\"\n[[guest]]\n",
+                "rack.toml:3: the guest lacks `memory`",
+            ),
             (
                 "[link]\ncapacity = \"1Gbit/s\"\n\n[[guest]]\nmemory = \"4GiB\"\ntouched = \"5GiB\"\n",
                 "rack.toml:6: touched is 5GiB, more than the memory of 4GiB",
             ),
             ("[[guest]]\nmemory = 4096\n", "rack.toml:2: TOML parse error"),
             ("[[guest]]\nmemry = \"4GiB\"\n", "rack.toml:2: TOML parse error"),
-            ("[[guest]]\nmemory = \"1GiB\"\n[link]\ncapacity = \"0bit/s\"\n", "rack.toml:4: the link's capacity is 0"),
+            (
+                "[[guest]]\nmemory = \"1GiB\"\n[link]\ncapacity = \"0bit/s\"\n",
+                "rack.toml:4: the link's capacity is 0",
+            ),
             ("guest = []", "rack.toml: has no [[guest]]"),
             ("not toml at all", "rack.toml:1: TOML parse error"),
         ] {
             let got = error(text);
             assert!(got.starts_with(message), "{got}\nnot {message}");
         }
-        assert!(error("[[guest]]\nmemory = 4096\n").contains("`4096` has no unit; a size is written like"));
         assert!(
-            error("[[guest]]\nmemry = \"4GiB\"\n").contains("unknown field `memry`, expected one of `name`, `memory`")
+            error("[[guest]]\nmemory = 4096\n")
+                .contains("`4096` has no unit; a size is written like")
+        );
+        assert!(
+            error("[[guest]]\nmemry = \"4GiB\"\n")
+                .contains("unknown field `memry`, expected one of `name`, `memory`")
         );
     }
 

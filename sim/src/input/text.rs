@@ -1,4 +1,5 @@
-//! Files that are read whole, and tables that are read row by row, neither longer than fits into memory.
+//! Files that are read whole, and tables that are read row by row, neither longer than fits into
+//! memory.
 
 use std::cell::Cell;
 use std::io::Read;
@@ -19,7 +20,10 @@ pub fn read_file(file: &FilePath) -> Result<String, InputError> {
     let input = std::fs::File::open(file).map_err(|e| error(&e))?;
     let read = input.take(MOST_TEXT + 1).read_to_string(&mut text).map_err(|e| error(&e))?;
     if read as u64 > MOST_TEXT {
-        return Err(error(&format!("is longer than {} MiB, the most that is read", MOST_TEXT >> 20)));
+        return Err(error(&format!(
+            "is longer than {} MiB, the most that is read",
+            MOST_TEXT >> 20
+        )));
     }
     Ok(text)
 }

@@ -62,8 +62,8 @@ pub struct BatchReport {
 /// The longest line, in bytes.
 const MOST_LINE: u64 = 16 << 20;
 
-/// Answers every line of `input` on `output`, in order: what has arrived is answered together, on all processors, and nothing waits for
-/// more. `progress` hears how many lines are done.
+/// Answers every line of `input` on `output`, in order: what has arrived is answered together, on
+/// all processors, and nothing waits for more. `progress` hears how many lines are done.
 ///
 /// # Errors
 /// The input cannot be read, or the output cannot be written.
@@ -117,7 +117,8 @@ pub fn predict_batch(
 fn answer(job: &Job, line: u64, text: &str, draws: Option<&Draws>) -> (bool, String) {
     let question = JsonQuestion::parse(text);
     let id = question.as_ref().ok().and_then(|question| question.id.clone());
-    let case = question.and_then(|question| Case::build(&question.keys).map_err(|error| error.to_string()));
+    let case = question
+        .and_then(|question| Case::build(&question.keys).map_err(|error| error.to_string()));
     let found = case.and_then(|case| {
         job.fidelity.check(&case.guest)?;
         let (outcome, offsets) = median_run(&case, job.profile, job.fidelity);

@@ -1,6 +1,8 @@
-//! Run records: files of real migrations, one a row, predicted in their order and compared with what was measured.
+//! Run records: files of real migrations, one a row, predicted in their order and compared with
+//! what was measured.
 //!
-//! The schema is the project's interchange format (docs/run-record.md). Columns may stand in any order; unknown ones are kept.
+//! The schema is the project's interchange format (docs/run-record.md). Columns may stand in any
+//! order; unknown ones are kept.
 
 mod batch;
 
@@ -50,7 +52,8 @@ pub const PREDICTED: [&str; 15] = [
     "pred_p_converge",
 ];
 
-/// Rows read, predicted in parallel and written at a time: memory stays flat, however long the file.
+/// Rows read, predicted in parallel and written at a time: memory stays flat, however long the
+/// file.
 const BATCH: usize = 4096;
 /// Of longer files the summary takes a random sample of so many rows.
 const SAMPLE: usize = 20_000;
@@ -86,10 +89,14 @@ impl Columns {
         for (index, name) in header.iter().enumerate() {
             let name = name.trim();
             if !name.is_empty() && columns.insert(name.to_owned(), index).is_some() {
-                return Err(InputError::new(format!("{file}:1"), format!("column `{name}` stands there twice")));
+                return Err(InputError::new(
+                    format!("{file}:1"),
+                    format!("column `{name}` stands there twice"),
+                ));
             }
         }
-        let missing: Vec<&str> = NEEDED.into_iter().filter(|name| !columns.contains_key(*name)).collect();
+        let missing: Vec<&str> =
+            NEEDED.into_iter().filter(|name| !columns.contains_key(*name)).collect();
         if !missing.is_empty() {
             return Err(InputError::new(
                 format!("{file}:1"),
@@ -109,14 +116,23 @@ impl Columns {
         (!text.is_empty()).then_some(text)
     }
 
-    fn parse<T: FromStr>(&self, row: &StringRecord, column: &str, accepted: &str) -> Result<Option<T>, Fault>
+    fn parse<T: FromStr>(
+        &self,
+        row: &StringRecord,
+        column: &str,
+        accepted: &str,
+    ) -> Result<Option<T>, Fault>
     where
         T::Err: Display,
     {
         self.text(row, column)
             .map(|text| {
                 text.parse().map_err(|e: T::Err| {
-                    let accepted = if accepted.is_empty() { String::new() } else { format!("; it takes {accepted}") };
+                    let accepted = if accepted.is_empty() {
+                        String::new()
+                    } else {
+                        format!("; it takes {accepted}")
+                    };
                     (column.to_owned(), format!("`{}`: {e}{accepted}", quoted(text)))
                 })
             })
@@ -154,7 +170,9 @@ impl Columns {
                 None => Ok(None),
                 Some("0") => Ok(Some(false)),
                 Some("1") => Ok(Some(true)),
-                Some(text) => Err((column.to_owned(), format!("`{}`: it takes 0 or 1", quoted(text)))),
+                Some(text) => {
+                    Err((column.to_owned(), format!("`{}`: it takes 0 or 1", quoted(text))))
+                }
             }
         };
         let whole = "a whole number";
@@ -166,7 +184,8 @@ impl Columns {
         g.touched = self.parse::<u64>(row, "touched_pages", whole)?.map(Pages);
         g.workload = Some(self.needed("workload", self.parse::<Workload>(row, "workload", "")?)?);
         g.vcpus = self.parse(row, "vcpus", whole)?;
-        // A record's guest is the lab's, which touches its memory from the front; a column of its own may say otherwise.
+        // A record's guest is the lab's, which touches its memory from the front; a column of its
+        // own may say otherwise.
         g.layout = Some(self.parse(row, "layout", "")?.unwrap_or(Layout::Front));
         g.zero_head = self.parse::<u64>(row, "zero_head_pages", whole)?.map(Pages);
         g.phase_offset = ms("phase_offset_ms")?;
@@ -174,8 +193,10 @@ impl Columns {
         let mbit = self.needed("link_mbit", self.number(row, "link_mbit")?)?;
         l.capacity = Some(BitRate((mbit * 1e6) as u64));
         l.rtt = self.number(row, "rtt_us")?.map(|us| SimTime::from_secs_f64(us / 1e6));
-        l.send_buffer =
-            self.number(row, "send_buffer_bytes")?.filter(|bytes| *bytes > 0.0).map(|bytes| Bytes(bytes as u64));
+        l.send_buffer = self
+            .number(row, "send_buffer_bytes")?
+            .filter(|bytes| *bytes > 0.0)
+            .map(|bytes| Bytes(bytes as u64));
         l.transport = self.parse(row, "transport", "")?;
         m.mode = Some(self.needed("mode", self.parse::<Mode>(row, "mode", "")?)?);
         m.qemu = self.parse(row, "qemu", "")?;
@@ -207,7 +228,12 @@ impl Columns {
             None | Some("kvm") => mib("log_chunk_mib")?,
             // Without KVM there is no log to be cleared lazily.
             Some("tcg") => Some(Bytes(0)),
-            Some(other) => return Err(("engine".to_owned(), format!("`{}`: it takes kvm or tcg", quoted(other)))),
+            Some(other) => {
+                return Err((
+                    "engine".to_owned(),
+                    format!("`{}`: it takes kvm or tcg", quoted(other)),
+                ));
+            }
         };
         Case::build(&keys).map_err(|error| {
             let column = match error.key {
@@ -263,7 +289,11 @@ impl RowPrediction {
     }
 
     /// Predicts a case; beside it the run that stands for the others.
-    pub fn with_run(case: &Case, profile: &Profile, fidelity: Fidelity) -> (RowPrediction, Outcome) {
+    pub fn with_run(
+        case: &Case,
+        profile: &Profile,
+        fidelity: Fidelity,
+    ) -> (RowPrediction, Outcome) {
         let runs = commoner(runs(case, profile, fidelity));
         (RowPrediction::mean(&runs), median(runs))
     }
@@ -271,12 +301,14 @@ impl RowPrediction {
     /// The mean over runs that end alike.
     fn mean(runs: &[Outcome]) -> RowPrediction {
         let completed = runs.iter().all(Outcome::completed);
-        let mean = |of: &dyn Fn(&Outcome) -> f64| runs.iter().map(of).sum::<f64>() / runs.len() as f64;
+        let mean =
+            |of: &dyn Fn(&Outcome) -> f64| runs.iter().map(of).sum::<f64>() / runs.len() as f64;
         let offline = runs.iter().all(|run| run.mode == Mode::Offline);
         RowPrediction {
             completed,
             elapsed_ms: mean(&|run| run.ended_at.as_millis_f64()),
-            downtime_ms: completed.then(|| mean(&|run| run.reported_downtime().map_or(0.0, SimTime::as_millis_f64))),
+            downtime_ms: completed
+                .then(|| mean(&|run| run.reported_downtime().map_or(0.0, SimTime::as_millis_f64))),
             wire_bytes: mean(&|run| run.wire_bytes as f64),
             normal_pages: mean(&|run| run.normal_pages as f64),
             zero_pages: mean(&|run| run.zero_pages as f64),
@@ -373,17 +405,20 @@ pub struct Observation {
     pub offline_ms: Option<[f64; 3]>,
     /// From the call to QEMU's start of the migration, ms.
     pub prepare_ms: Option<f64>,
-    /// Whether something else kept the host from its work: by [`Disturbance::default`], unless a caller has judged by another.
+    /// Whether something else kept the host from its work: by [`Disturbance::default`], unless a
+    /// caller has judged by another.
     pub disturbed: bool,
     /// Processors' worth of unrelated work.
     pub background_cpu: Option<f64>,
-    /// Processors' worth of time that a hypervisor below the host took away, which is part of the unrelated work.
+    /// Processors' worth of time that a hypervisor below the host took away, which is part of the
+    /// unrelated work.
     pub steal_cpu: Option<f64>,
     /// Processors that the host has.
     pub host_cpus: Option<f64>,
     /// Share of the run in which some task waited for a processor, 0 to 1.
     pub cpu_pressure: Option<f64>,
-    /// Of guests moved at the same time over the same link: what they share, and when this one was asked for.
+    /// Of guests moved at the same time over the same link: what they share, and when this one was
+    /// asked for.
     pub together: Option<(String, SimTime)>,
 }
 
@@ -403,14 +438,16 @@ impl Default for Disturbance {
 
 /// Why a run does not count, where [`Observation::disturbed`].
 pub const DISTURBED: &str = "disturbed by other work on the machine";
-/// Where so little of the time some task waits for a processor, there are enough for everyone, however busy they are.
+/// Where so little of the time some task waits for a processor, there are enough for everyone,
+/// however busy they are.
 const AT_EASE: f64 = 0.05;
 /// Processors of the hosts of records that do not say it.
 const PROCESSORS: f64 = 2.0;
 
 impl Disturbance {
-    /// Whether something else kept the host from its work: unrelated work, unless the kernel says that hardly anything waited for a
-    /// processor; or a hypervisor below that took processors away, of which the kernel's account of waiting does not know.
+    /// Whether something else kept the host from its work: unrelated work, unless the kernel says
+    /// that hardly anything waited for a processor; or a hypervisor below that took processors
+    /// away, of which the kernel's account of waiting does not know.
     pub fn is_in(&self, run: &Observation) -> bool {
         let most = self.above * run.host_cpus.unwrap_or(PROCESSORS);
         let at_ease = run.cpu_pressure.is_some_and(|pressure| pressure < AT_EASE);
@@ -423,7 +460,10 @@ impl Disturbance {
 ///
 /// # Errors
 /// The file cannot be used at all.
-pub fn observations(file: &str, input: impl Read) -> Result<(Vec<Observation>, Vec<RowError>), InputError> {
+pub fn observations(
+    file: &str,
+    input: impl Read,
+) -> Result<(Vec<Observation>, Vec<RowError>), InputError> {
     let unusable = |e: &dyn Display| InputError::new(file, e);
     let (mut reader, taken) = Rows::reader(input);
     let header = reader.headers().map_err(|e| unusable(&e))?.clone();
@@ -435,7 +475,9 @@ pub fn observations(file: &str, input: impl Read) -> Result<(Vec<Observation>, V
         let line = row.position().map_or(0, csv::Position::line);
         match observation(&columns, &row, line, header.len()) {
             Ok(observation) => found.push(observation),
-            Err((column, reason)) => errors.push(RowError { file: file.to_owned(), line, column, reason }),
+            Err((column, reason)) => {
+                errors.push(RowError { file: file.to_owned(), line, column, reason })
+            }
         }
     }
     if found.is_empty() && errors.is_empty() {
@@ -457,7 +499,12 @@ fn whole(row: &StringRecord, width: usize) -> Result<(), Fault> {
     Err(("(all)".to_owned(), format!("the row has {} fields, the header {width}", row.len())))
 }
 
-fn observation(columns: &Columns, row: &StringRecord, line: u64, width: usize) -> Result<Observation, Fault> {
+fn observation(
+    columns: &Columns,
+    row: &StringRecord,
+    line: u64,
+    width: usize,
+) -> Result<Observation, Fault> {
     whole(row, width)?;
     let number = |column: &str| columns.number(row, column);
     let completed = match columns.text(row, "outcome") {
@@ -559,7 +606,13 @@ pub struct Summary {
 }
 
 impl Summary {
-    fn add(&mut self, columns: &Columns, row: &StringRecord, asked: &Policy, prediction: &RowPrediction) {
+    fn add(
+        &mut self,
+        columns: &Columns,
+        row: &StringRecord,
+        asked: &Policy,
+        prediction: &RowPrediction,
+    ) {
         self.predicted += 1;
         self.versions.insert(asked.qemu);
         let measured = |column: &str| columns.number(row, column).ok().flatten();
@@ -614,7 +667,11 @@ impl Display for Summary {
                 both + early + late + neither,
                 both + neither
             )?;
-            let line = |f: &mut fmt::Formatter<'_>, name: &str, s: &Sample, scale: f64, unit: &str| {
+            let line = |f: &mut fmt::Formatter<'_>,
+                        name: &str,
+                        s: &Sample,
+                        scale: f64,
+                        unit: &str| {
                 if s.values.is_empty() {
                     return Ok(());
                 }
@@ -665,7 +722,8 @@ pub struct Job<'a> {
 
 /// Predicts every row of `input` and writes it with its predictions to `output`, in order.
 ///
-/// Rows that cannot be read are reported to `complain` and left out. `progress` hears how many bytes of the input are done.
+/// Rows that cannot be read are reported to `complain` and left out. `progress` hears how many
+/// bytes of the input are done.
 ///
 /// # Errors
 /// The input cannot be used at all, or the output cannot be written.
@@ -708,15 +766,19 @@ pub fn predict_records(
             writer.write_record(names).map_err(write)?;
             wrote_header = true;
         }
-        let answers: Vec<Result<(Policy, RowPrediction), RowError>> =
-            batch.par_iter().map(|row| answer(job, &columns, header.len(), row, draws.as_ref())).collect();
+        let answers: Vec<Result<(Policy, RowPrediction), RowError>> = batch
+            .par_iter()
+            .map(|row| answer(job, &columns, header.len(), row, draws.as_ref()))
+            .collect();
         for (row, answer) in batch.iter().zip(answers) {
             match answer {
                 Ok((asked, prediction)) => {
                     summary.add(&columns, row, &asked, &prediction);
                     let fields = prediction.fields();
                     let fields = row.iter().chain(fields.iter().map(String::as_str));
-                    writer.write_record(fields.map(|cell| harmless(&crate::input::shown(cell)))).map_err(write)?;
+                    writer
+                        .write_record(fields.map(|cell| harmless(&crate::input::shown(cell))))
+                        .map_err(write)?;
                 }
                 Err(error) => {
                     summary.failed += 1;
@@ -741,7 +803,8 @@ fn answer(
     draws: Option<&Draws>,
 ) -> Result<(Policy, RowPrediction), RowError> {
     let line = row.position().map_or(0, csv::Position::line);
-    let place = |(column, reason): Fault| RowError { file: job.file.to_owned(), line, column, reason };
+    let place =
+        |(column, reason): Fault| RowError { file: job.file.to_owned(), line, column, reason };
     whole(row, width).map_err(place)?;
     let case = columns.case(row).map_err(place)?;
     job.fidelity.check(&case.guest).map_err(|why| place(("memory_mib".to_owned(), why)))?;

@@ -1,7 +1,8 @@
 //! The simulator as a WebAssembly module: one thread, no imports, questions and answers as JSON.
 //!
-//! A page calls `alloc`, writes a question, calls `ask`, reads the answer where the result says, and gives both back to
-//! `free`. `build` makes the module; `compare` holds its answers to those of the same code built for this machine, byte for byte.
+//! A page calls `alloc`, writes a question, calls `ask`, reads the answer where the result says,
+//! and gives both back to `free`. `build` makes the module; `compare` holds its answers to those of
+//! the same code built for this machine, byte for byte.
 
 use std::sync::LazyLock;
 
@@ -54,7 +55,8 @@ mod exports {
         drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(pointer, length)) });
     }
 
-    /// Answers the question of so many bytes there. Returns pointer and length of the answer, the pointer in the upper half.
+    /// Answers the question of so many bytes there. Returns pointer and length of the answer, the
+    /// pointer in the upper half.
     ///
     /// # Safety
     /// The pointer and the length are those that `alloc` gave.
@@ -63,7 +65,8 @@ mod exports {
     unsafe extern "C" fn ask(pointer: *const u8, length: usize) -> u64 {
         // SAFETY: `alloc` gave that many bytes, and they are initialised.
         let question = unsafe { std::slice::from_raw_parts(pointer, length) };
-        let answer = super::answer(&String::from_utf8_lossy(question)).into_bytes().into_boxed_slice();
+        let answer =
+            super::answer(&String::from_utf8_lossy(question)).into_bytes().into_boxed_slice();
         let length = answer.len() as u64;
         let pointer = Box::into_raw(answer).cast::<u8>() as usize as u64;
         pointer << 32 | length

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, Subcommand};
 use migsim::answer::Hosts;
 use migsim::fleet::shape::Findings;
-use migsim::fleet::{Chance, Fleet, FleetOutcome, Shape, TOLERANCE, generate, missing, read, replicate, run, totals};
+use migsim::fleet::{
+    Chance, Fleet, FleetOutcome, Shape, TOLERANCE, generate, missing, read, replicate, run, totals,
+};
 use migsim::input::InputError;
 use migsim_models::profile::Profile;
 use migsim_report::file::{Care, Output, PictureOutput};
@@ -31,7 +33,8 @@ pub(super) struct FleetArgs {
     /// All of it as one page that needs no network
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// Move it so many times, each with other luck in dirtying, links and start times, and say what is likely
+    /// Move it so many times, each with other luck in dirtying, links and start times, and say
+    /// what is likely
     #[arg(long, value_name = "N", default_value_t = 0)]
     replications: usize,
     /// Seed of the replications
@@ -40,7 +43,8 @@ pub(super) struct FleetArgs {
     /// Compare so many migrations at once, like 1,2,4,8
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with_all = ["report", "replications"])]
     at_once: Vec<usize>,
-    /// Of very many migrations on a link, one need not know at once that its share has changed by so much; 0: all are exact
+    /// Of very many migrations on a link, one need not know at once that its share has changed by
+    /// so much; 0: all are exact
     #[arg(long, value_name = "SHARE", default_value_t = TOLERANCE, value_parser = tolerance)]
     tolerance: f64,
     /// Parameters of the hosts [default: the embedded profile]
@@ -105,7 +109,8 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     let inputs = inputs(args, &fleet);
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     let care = Care { inputs: &inputs, ..Care::default() };
-    let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
+    let picture =
+        args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     let prepared = args.outputs.prepare(care)?;
     if !args.at_once.is_empty() {
         return compare(args, fleet, &profile, (picture, prepared), &interrupted);
@@ -113,7 +118,9 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     let page = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let expected = || -> Option<FleetOutcome> {
         let bar = terminal::progress(fleet.moves.len() as u64, "{bar:40} {pos}/{len} moves over");
-        let found = run(&fleet, &profile, Chance::none(), &interrupted, |over| bar.set_position(over as u64));
+        let found = run(&fleet, &profile, Chance::none(), &interrupted, |over| {
+            bar.set_position(over as u64)
+        });
         bar.finish_and_clear();
         found
     };
@@ -122,19 +129,31 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let likely = (args.replications > 0).then(|| {
-        let bar = terminal::progress(args.replications as u64, "{bar:40} {pos}/{len} replications, {eta} left");
-        let likely = replicate(&fleet, &profile, args.seed, args.replications, &interrupted, || bar.inc(1));
+        let bar = terminal::progress(
+            args.replications as u64,
+            "{bar:40} {pos}/{len} replications, {eta} left",
+        );
+        let likely =
+            replicate(&fleet, &profile, args.seed, args.replications, &interrupted, || bar.inc(1));
         bar.finish_and_clear();
         likely
     });
     let lost = found.moves.iter().filter(|one| !one.outcome.completed()).count();
-    let bar = terminal::progress(lost as u64, "{bar:40} {pos}/{len} guests that do not arrive: what would help");
+    let bar = terminal::progress(
+        lost as u64,
+        "{bar:40} {pos}/{len} guests that do not arrive: what would help",
+    );
     let missing = missing(&fleet, &profile, &found, &interrupted, || bar.inc(1));
     bar.finish_and_clear();
     terminal::finishing();
     let hosts = Hosts { profile: &profile, given: args.profile.is_some() };
-    let report =
-        Report(Findings { cluster: &fleet.cluster, hosts, found: &found, missing: &missing, likely: likely.as_ref() });
+    let report = Report(Findings {
+        cluster: &fleet.cluster,
+        hosts,
+        found: &found,
+        missing: &missing,
+        likely: likely.as_ref(),
+    });
     prepared.write(&report)?;
     if let Some(picture) = picture {
         picture.write(&report.picture())?;
@@ -163,7 +182,9 @@ fn compare(
     let bar = terminal::progress(args.at_once.len() as u64, "{bar:40} {pos}/{len}");
     for &most in &args.at_once {
         if most == 0 {
-            return Err(InputError::new("--at-once", "0 at once move nothing; it takes 1 or more").into());
+            return Err(
+                InputError::new("--at-once", "0 at once move nothing; it takes 1 or more").into()
+            );
         }
         fleet.limits.at_once = Some(most);
         let Some(moved) = run(&fleet, profile, Chance::none(), interrupted, |_| {}) else { break };
@@ -186,14 +207,20 @@ pub(super) fn inventory(command: &InventoryCommand) -> anyhow::Result<ExitCode> 
         InventoryCommand::Check { file, outputs } => {
             let fleet = read(file)?;
             let (file, moves) = (file.display().to_string(), fleet.moves.len());
-            outputs.prepare(Care::default())?.write(&Checked { file, cluster: &fleet.cluster, moves })?;
+            outputs.prepare(Care::default())?.write(&Checked {
+                file,
+                cluster: &fleet.cluster,
+                moves,
+            })?;
         }
         InventoryCommand::Generate { shape, hosts, guests, seed, out, force } => {
             let place = |ending: &str| out.join(format!("{shape}.{ending}"));
-            let [file, inventory] = generate(*shape, *hosts, *guests, *seed, &format!("{shape}.csv"))
-                .map_err(|why| InputError::new("--guests", why))?;
+            let [file, inventory] =
+                generate(*shape, *hosts, *guests, *seed, &format!("{shape}.csv"))
+                    .map_err(|why| InputError::new("--guests", why))?;
             let care = Care { edited: true, force: *force, ..Care::default() };
-            let (first, second) = (Output::create(&place("toml"), care)?, Output::create(&place("csv"), care)?);
+            let (first, second) =
+                (Output::create(&place("toml"), care)?, Output::create(&place("csv"), care)?);
             second.write(inventory.as_bytes())?;
             first.write(file.as_bytes())?;
             terminal::print(&format!(

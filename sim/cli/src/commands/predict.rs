@@ -68,7 +68,8 @@ impl PredictArgs {
         Ok(())
     }
 
-    /// Lets `go` write to the file that was asked for, which is whole or not there, or to standard output.
+    /// Lets `go` write to the file that was asked for, which is whole or not there, or to standard
+    /// output.
     fn written<R>(
         &self,
         go: impl FnOnce(&mut dyn Write) -> Result<R, InputError>,
@@ -102,7 +103,10 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         return batch(args, file, &profile);
     }
     if args.out.is_some() || args.intervals {
-        bail!(InputError::new("--out and --intervals", "go with --records or --batch; a single answer has --export"));
+        bail!(InputError::new(
+            "--out and --intervals",
+            "go with --records or --batch; a single answer has --export"
+        ));
     }
     let models = models(&args.model)?;
     let scenario = match &args.file {
@@ -111,7 +115,10 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     };
     let cases = scenario.cases()?;
     for case in &cases {
-        args.manner.fidelity().check(&case.guest).map_err(|why| InputError::new("--fidelity", why))?;
+        args.manner
+            .fidelity()
+            .check(&case.guest)
+            .map_err(|why| InputError::new("--fidelity", why))?;
     }
     if args.explain && !args.outputs.is_table() {
         bail!(InputError::new(
@@ -122,9 +129,14 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     let prepared = args.outputs.prepare(Care { inputs: &args.inputs(), ..Care::default() })?;
     let picture = match &args.plot {
         Some(_) if cases.len() > 1 => {
-            bail!(InputError::new("--plot", format!("the file has {} guests; a plot shows one", cases.len())))
+            bail!(InputError::new(
+                "--plot",
+                format!("the file has {} guests; a plot shows one", cases.len())
+            ))
         }
-        Some(file) => Some(PictureOutput::create(file, Care { inputs: &args.inputs(), ..Care::default() })?),
+        Some(file) => {
+            Some(PictureOutput::create(file, Care { inputs: &args.inputs(), ..Care::default() })?)
+        }
         None => None,
     };
     let hosts = Hosts { profile: &profile, given: args.manner.profile.is_some() };
@@ -135,7 +147,8 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         .zip(&keys)
         .map(|(case, keys)| {
             let understood = Understood::of(keys, &case, hosts);
-            let mut answer = Answer::new(case, &profile, draws.as_ref(), args.manner.fidelity(), understood);
+            let mut answer =
+                Answer::new(case, &profile, draws.as_ref(), args.manner.fidelity(), understood);
             answer.ask(&models, &profile);
             answer
         })
@@ -171,8 +184,11 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
     let input = File::open(file).map_err(|e| InputError::new(&name, e))?;
     let length = input.metadata().map_or(0, |m| m.len());
     let interrupted = interruptible()?;
-    let bar = terminal::progress(length, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
-    let complain = |error: &migsim::record::RowError| bar.suspend(|| terminal::complain(&format!("error: {error}")));
+    let bar =
+        terminal::progress(length, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
+    let complain = |error: &migsim::record::RowError| {
+        bar.suspend(|| terminal::complain(&format!("error: {error}")))
+    };
     let job = Job {
         file: &name,
         profile,
@@ -181,7 +197,9 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
         interrupted: &interrupted,
     };
     let go = |out: &mut dyn Write| {
-        predict_records(&job, std::io::BufReader::new(&input), out, complain, |bytes| bar.set_position(bytes))
+        predict_records(&job, std::io::BufReader::new(&input), out, complain, |bytes| {
+            bar.set_position(bytes)
+        })
     };
     let report = args.written(go, |report: &Report| report.interrupted)?;
     bar.finish_and_clear();

@@ -24,8 +24,9 @@ pub(super) struct SweepArgs {
     /// A scenario of one guest; flags go over what it says
     #[arg(value_name = "FILE.toml")]
     file: Option<PathBuf>,
-    /// What is varied: KEY=FROM..TO:N, with :log for steps of equal ratio, or KEY=A,B,C; any key of a scenario or a profile, `wss`, or
-    /// `rate` (all terms' writes together; of a curve, those of the classes that fit it)
+    /// What is varied: KEY=FROM..TO:N, with :log for steps of equal ratio, or KEY=A,B,C; any key
+    /// of a scenario or a profile, `wss`, or `rate` (all terms' writes together; of a curve,
+    /// those of the classes that fit it)
     #[arg(long, required = true, value_name = "KEY=FROM..TO:N")]
     vary: Vec<Range>,
     #[command(flatten)]
@@ -47,7 +48,10 @@ pub(super) struct SweepArgs {
 
 pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
     if args.vary.len() > 2 && args.plot.is_some() {
-        bail!(InputError::new("--plot", "three ranges and more cannot be drawn; it takes one or two"));
+        bail!(InputError::new(
+            "--plot",
+            "three ranges and more cannot be drawn; it takes one or two"
+        ));
     }
     let profile = args.manner.profile()?;
     let scenario = match &args.file {
@@ -57,7 +61,8 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
     let inputs: Vec<&std::path::Path> =
         [&args.file, &args.manner.profile].into_iter().filter_map(|file| file.as_deref()).collect();
     let care = Care { inputs: &inputs, ..Care::default() };
-    let picture = args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
+    let picture =
+        args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     let prepared = args.outputs.prepare(care)?;
     let manner = Manner {
         profile: &profile,
@@ -90,7 +95,10 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     terminal::finishing();
     if interrupted.load(Ordering::Relaxed) {
-        terminal::complain(&format!("interrupted: nothing is printed of {} points of {count}", points.len()));
+        terminal::complain(&format!(
+            "interrupted: nothing is printed of {} points of {count}",
+            points.len()
+        ));
         return Ok(ExitCode::from(INTERRUPTED));
     }
     prepared.write(&Swept { points: &points, ranges: &args.vary })?;
@@ -128,7 +136,10 @@ fn stream(
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(Some(error)) => Err(error),
         Err(None) => {
-            terminal::complain(&format!("interrupted: {done} of {} points were printed", sweep.count()));
+            terminal::complain(&format!(
+                "interrupted: {done} of {} points were printed",
+                sweep.count()
+            ));
             Ok(ExitCode::from(INTERRUPTED))
         }
     }

@@ -36,7 +36,8 @@ struct Table {
 
 impl Table {
     fn new(columns: Vec<String>) -> Table {
-        let pointers = columns.iter().map(|column| format!("/{}", column.replace('.', "/"))).collect();
+        let pointers =
+            columns.iter().map(|column| format!("/{}", column.replace('.', "/"))).collect();
         Table { columns, pointers }
     }
 }

@@ -46,14 +46,23 @@ pub struct Told {
 }
 
 impl Told {
-    /// Of something whose rows are objects. Its version goes before the whole; of a list it is made the `results`.
-    pub fn new<T: Serialize>(document: Document, whole: impl Serialize, rows: impl IntoIterator<Item = T>) -> Told {
+    /// Of something whose rows are objects. Its version goes before the whole; of a list it is made
+    /// the `results`.
+    pub fn new<T: Serialize>(
+        document: Document,
+        whole: impl Serialize,
+        rows: impl IntoIterator<Item = T>,
+    ) -> Told {
         let mut versioned = Map::from_iter([("schema".to_owned(), SCHEMA.into())]);
         match value(whole) {
             Value::Object(map) => versioned.extend(map),
             list => _ = versioned.insert("results".to_owned(), list),
         }
-        Told { document, value: Value::Object(versioned), rows: rows.into_iter().map(value).collect() }
+        Told {
+            document,
+            value: Value::Object(versioned),
+            rows: rows.into_iter().map(value).collect(),
+        }
     }
 }
 
@@ -98,7 +107,8 @@ pub trait Format: Sync {
     /// `out` cannot be written.
     fn write(&self, answer: &dyn Answered, out: &mut dyn Write) -> anyhow::Result<()>;
 
-    /// How it writes one row after the other, for answers too long to be kept; `None`: it needs all of them.
+    /// How it writes one row after the other, for answers too long to be kept; `None`: it needs all
+    /// of them.
     fn rows(&self, columns: Vec<String>) -> Option<Box<dyn Rows>> {
         _ = columns;
         None
@@ -127,7 +137,8 @@ fn write_rows(rows: &dyn Rows, answer: &dyn Answered, out: &mut dyn Write) -> an
 }
 
 /// All formats; the first is what people read in a terminal.
-pub static FORMATS: [&dyn Format; 5] = [&table::Table, &json::Json, &jsonl::Jsonl, &csv::Csv, &markdown::Markdown];
+pub static FORMATS: [&dyn Format; 5] =
+    [&table::Table, &json::Json, &jsonl::Jsonl, &csv::Csv, &markdown::Markdown];
 
 /// The format of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Format> {
@@ -140,11 +151,18 @@ pub fn by_name(name: &str) -> Option<&'static dyn Format> {
 /// None has that ending; those that there are.
 pub fn by_ending(place: &Path) -> Result<&'static dyn Format, InputError> {
     let ending = place.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-    let has = |format: &&dyn Format| format.endings().iter().any(|one| Some(*one) == ending.as_deref());
+    let has =
+        |format: &&dyn Format| format.endings().iter().any(|one| Some(*one) == ending.as_deref());
     FORMATS.into_iter().find(has).ok_or_else(|| {
-        let endings: Vec<String> =
-            FORMATS.iter().flat_map(|format| format.endings()).map(|ending| format!(".{ending}")).collect();
-        InputError::new(shown(&place.display().to_string()), format!("its ending is none of {}", endings.join(", ")))
+        let endings: Vec<String> = FORMATS
+            .iter()
+            .flat_map(|format| format.endings())
+            .map(|ending| format!(".{ending}"))
+            .collect();
+        InputError::new(
+            shown(&place.display().to_string()),
+            format!("its ending is none of {}", endings.join(", ")),
+        )
     })
 }
 
@@ -170,7 +188,11 @@ pub(crate) fn places(of: &Value) -> Vec<String> {
         match of {
             Value::Object(map) => {
                 for (key, value) in map {
-                    walk(value, &if at.is_empty() { key.clone() } else { format!("{at}.{key}") }, found);
+                    walk(
+                        value,
+                        &if at.is_empty() { key.clone() } else { format!("{at}.{key}") },
+                        found,
+                    );
                 }
             }
             Value::Array(list) if list.iter().any(Value::is_object) => {}

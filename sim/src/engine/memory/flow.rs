@@ -1,8 +1,10 @@
 //! Expected counts: memory as a few dozen segments of like pages.
 //!
-//! Within a segment every page is as likely to be dirty as any other, so a segment is a handful of numbers, and an iteration costs one
-//! or two exponentials for each segment that is written. For random writers this is exact in the mean, since a Poisson process forgets: a
-//! page clean at a sync counts from there, whatever came before. A sweeping writer is no chance at all and is kept exactly, as intervals.
+//! Within a segment every page is as likely to be dirty as any other, so a segment is a handful of
+//! numbers, and an iteration costs one or two exponentials for each segment that is written. For
+//! random writers this is exact in the mean, since a Poisson process forgets: a page clean at a
+//! sync counts from there, whatever came before. A sweeping writer is no chance at all and is kept
+//! exactly, as intervals.
 
 use migsim_models::units::SimTime;
 use migsim_models::workload::{CatchUp, Order, WriterClock};
@@ -17,20 +19,25 @@ const NOTHING: f64 = 1e-6;
 const MOST_CUTS: u64 = 64;
 /// Post-copy is followed in so many steps.
 const POSTCOPY_STEPS: f64 = 64.0;
-/// And an iteration with XBZRLE: what is still as it was sent becomes less while the iteration goes on.
+/// And an iteration with XBZRLE: what is still as it was sent becomes less while the iteration goes
+/// on.
 const XBZRLE_STEPS: f64 = 16.0;
-/// And a first iteration over zero pages that the guest writes to meanwhile: written before they are sent, they are zero no more.
+/// And a first iteration over zero pages that the guest writes to meanwhile: written before they
+/// are sent, they are zero no more.
 const ZERO_STEPS: f64 = 64.0;
 
-/// The work that fits between faults is found from this share of what is wanted on, in so many steps, to about a thousandth.
+/// The work that fits between faults is found from this share of what is wanted on, in so many
+/// steps, to about a thousandth.
 const FIRST_SHARE: f64 = 1e-6;
 const FAULT_STEPS: usize = 5;
 /// So many segments are looked at in the steps between two plans.
 const STEP_EFFORT: f64 = 20_000.0;
-/// What a segment costs in such a step, and to clear a chunk's log for each writer, see [`GuestMemory::take_effort`].
+/// What a segment costs in such a step, and to clear a chunk's log for each writer, see
+/// [`GuestMemory::take_effort`].
 const EFFORT_OF_STEP: u64 = 16;
 const EFFORT_OF_CLEAR: u64 = 5;
-/// Post-copy's steps are no smaller than such a part of the pages that are written to and still to be sent.
+/// Post-copy's steps are no smaller than such a part of the pages that are written to and still to
+/// be sent.
 const FAULT_PARTS: f64 = 8.0;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,7 +62,8 @@ struct Segment {
     zero: f64,
     /// In the migration bitmap.
     dirty: f64,
-    /// Of those, and of those sent since: how many were dirty at the last sync, so that their log bits wait to be cleared.
+    /// Of those, and of those sent since: how many were dirty at the last sync, so that their log
+    /// bits wait to be cleared.
     known: f64,
     /// In XBZRLE's cache.
     cached: f64,
@@ -139,8 +147,8 @@ impl Sweep {
     }
 }
 
-/// The share of a segment's pages that a writer leaves alone while it does `work` seconds of work; it writes `rate` seconds
-/// of that to each page, by chance or one after the other.
+/// The share of a segment's pages that a writer leaves alone while it does `work` seconds of work;
+/// it writes `rate` seconds of that to each page, by chance or one after the other.
 fn untouched(writer: Writer, rate: f64, work: f64) -> f64 {
     match writer {
         Writer::None => 1.0,
@@ -182,7 +190,8 @@ pub struct FlowMemory {
     cache: Option<Cache>,
     parted: bool,
     postcopy: bool,
-    /// Post-copy: the scan is somewhere among the pages of this segment, with so many dirty ones from there to its end.
+    /// Post-copy: the scan is somewhere among the pages of this segment, with so many dirty ones
+    /// from there to its end.
     scattered: Option<(usize, f64)>,
     /// Post-copy: faults since the scan was last moved to one.
     jumped: f64,
@@ -190,7 +199,8 @@ pub struct FlowMemory {
     step: f64,
     speed: f64,
     faults: Faults,
-    /// What clears and post-copy's steps have cost since it was last asked, see [`GuestMemory::take_effort`].
+    /// What clears and post-copy's steps have cost since it was last asked, see
+    /// [`GuestMemory::take_effort`].
     worked: u64,
 }
 
@@ -230,12 +240,14 @@ impl FlowMemory {
             let mut done = 0;
             while done < region.pages {
                 let room = chunk_pages - address % chunk_pages;
-                // Whether slots are contested is known behind the first of them all; a few more cuts make no difference.
+                // Whether slots are contested is known behind the first of them all; a few more
+                // cuts make no difference.
                 let cut = writer.is_some() && written / slots < MOST_CUTS;
                 let slots_left = if cut { slots - written % slots } else { u64::MAX };
                 let left = region.pages - done;
                 let pages = if writer.is_none() && room == chunk_pages && left > chunk_pages {
-                    // Whole chunks in which nobody writes: when each is cleared makes no difference.
+                    // Whole chunks in which nobody writes: when each is cleared makes no
+                    // difference.
                     left - left % chunk_pages
                 } else {
                     room.min(left).min(slots_left)
@@ -258,7 +270,10 @@ impl FlowMemory {
                         Some(class) if class.order == Order::Sequential => {
                             Writer::Sweep { sweep: sweeps.len() - 1, from: done as f64 }
                         }
-                        Some(class) => Writer::Random { term: class.term, rate: class.rate / class.pages as f64 },
+                        Some(class) => Writer::Random {
+                            term: class.term,
+                            rate: class.rate / class.pages as f64,
+                        },
                     },
                     at_sync: 0.0,
                     at_clear: 0.0,
@@ -283,7 +298,11 @@ impl FlowMemory {
             log: if place.chunk_pages.is_some() { Log::Chunked } else { Log::Eager },
             cleared: vec![false; chunk as usize + 1],
             cursor: 0,
-            cache: place.cache_pages.map(|pages| Cache { slots: pages as f64, free: pages as f64, active: false }),
+            cache: place.cache_pages.map(|pages| Cache {
+                slots: pages as f64,
+                free: pages as f64,
+                active: false,
+            }),
             parted: false,
             postcopy: false,
             scattered: None,
@@ -331,21 +350,35 @@ impl FlowMemory {
             // A zero page that the guest has written meanwhile is zero no more.
             let zero = match segment.writer {
                 Writer::None => segment.zero,
-                Writer::Random { term, rate } => segment.zero * libm::exp(-rate * self.clocks[term].progress()),
+                Writer::Random { term, rate } => {
+                    segment.zero * libm::exp(-rate * self.clocks[term].progress())
+                }
                 Writer::Sweep { sweep, .. } => {
                     let sweep = &self.sweeps[sweep];
                     segment.zero * (1.0 - (sweep.written / sweep.pages).min(1.0))
                 }
             };
             let zero = zero.min(segment.dirty);
-            return PageCount { normal: (segment.dirty - zero).max(0.0), zero, ..PageCount::default() };
+            return PageCount {
+                normal: (segment.dirty - zero).max(0.0),
+                zero,
+                ..PageCount::default()
+            };
         }
         let encoded = match self.cache {
-            Some(cache) if cache.active && segment.cached > 0.0 => segment.dirty * (segment.cached / segment.pages),
+            Some(cache) if cache.active && segment.cached > 0.0 => {
+                segment.dirty * (segment.cached / segment.pages)
+            }
             _ => 0.0,
         };
-        let unchanged = if encoded > 0.0 { self.still_unchanged(segment).min(encoded) } else { 0.0 };
-        PageCount { normal: (segment.dirty - encoded).max(0.0), zero: 0.0, encoded: encoded - unchanged, unchanged }
+        let unchanged =
+            if encoded > 0.0 { self.still_unchanged(segment).min(encoded) } else { 0.0 };
+        PageCount {
+            normal: (segment.dirty - encoded).max(0.0),
+            zero: 0.0,
+            encoded: encoded - unchanged,
+            unchanged,
+        }
     }
 
     /// Of the pages that were unchanged at the last sync, those that nobody has written since.
@@ -366,8 +399,9 @@ impl FlowMemory {
         }
     }
 
-    /// Before a sync: how many of the pages that it will find dirty are what they were when they were sent. Written between
-    /// the clearing of their log and their sending, they are marked dirty for nothing.
+    /// Before a sync: how many of the pages that it will find dirty are what they were when they
+    /// were sent. Written between the clearing of their log and their sending, they are marked
+    /// dirty for nothing.
     fn find_unchanged(&mut self) {
         let eager = self.log == Log::Eager;
         for index in 0..self.segments.len() {
@@ -383,7 +417,8 @@ impl FlowMemory {
         }
     }
 
-    /// Cuts a segment where the scan stopped, `share` of its dirty pages sent, of which the cache has `kept`, `inserted` of them new.
+    /// Cuts a segment where the scan stopped, `share` of its dirty pages sent, of which the cache
+    /// has `kept`, `inserted` of them new.
     fn part(&mut self, index: usize, share: f64, inserted: f64, kept: f64) {
         let segment = self.segments[index];
         let (cut, behind) = match segment.writer {
@@ -453,7 +488,8 @@ impl FlowMemory {
         }
     }
 
-    /// How many of `pages` of a segment find a slot in XBZRLE's cache: a slot that another page has used lately stays its own.
+    /// How many of `pages` of a segment find a slot in XBZRLE's cache: a slot that another page has
+    /// used lately stays its own.
     fn insert(&mut self, index: usize, pages: f64) -> f64 {
         let Some(cache) = self.cache.as_mut().filter(|cache| cache.active) else {
             return 0.0;
@@ -478,14 +514,16 @@ impl FlowMemory {
         if self.cache.is_some() {
             self.advance(SimTime(from.0 + until.since(from).0 / 2));
             let pace = self.pace(self.segments[index].writer);
-            self.segments[index].at_sent = pace.map_or(0.0, |(term, _)| self.clocks[term].progress());
+            self.segments[index].at_sent =
+                pace.map_or(0.0, |(term, _)| self.clocks[term].progress());
         }
         let sent = self.count(&self.segments[index]).scaled(share);
         let inserted = if self.postcopy { 0.0 } else { self.insert(index, sent.normal) };
         let kept = inserted + sent.encoded + sent.unchanged;
         self.pending -= sent.total();
         if share < 1.0 && self.postcopy {
-            // No page is dirtied again: which of them are left makes no difference to what is counted.
+            // No page is dirtied again: which of them are left makes no difference to what is
+            // counted.
             let segment = &mut self.segments[index];
             let dirty = segment.dirty * share;
             segment.dirty -= dirty;
@@ -546,8 +584,9 @@ impl FlowMemory {
         (self.cursor..count).chain(0..self.cursor).find(|i| self.segments[*i].dirty > NOTHING)
     }
 
-    /// Post-copy: sends `pages`, faults first, and lets the writer work in between. The scan goes on from each faulted page
-    /// (`migration/ram.c`, `get_queued_page`), so it follows the writer about.
+    /// Post-copy: sends `pages`, faults first, and lets the writer work in between. The scan goes
+    /// on from each faulted page (`migration/ram.c`, `get_queued_page`), so it follows the
+    /// writer about.
     fn send_postcopy(&mut self, pages: f64, sending: &Sending) -> PageCount {
         let mut sent = PageCount::default();
         let mut left = pages.min(self.pending);
@@ -557,9 +596,14 @@ impl FlowMemory {
         // Fewer steps where each is a lot of work.
         let most = (STEP_EFFORT / self.segments.len() as f64).clamp(4.0, POSTCOPY_STEPS);
         while left > NOTHING && self.pending > 0.0 {
-            let written: f64 = self.segments.iter().filter(|s| s.writer != Writer::None).map(|s| s.dirty).sum();
-            // No further than a fault takes, or than changes how likely the next one is: at least an eighth of what is written to.
-            let step = (sending.fault_s / page_s + 1.0).max(written / FAULT_PARTS).max(pages / most).min(left);
+            let written: f64 =
+                self.segments.iter().filter(|s| s.writer != Writer::None).map(|s| s.dirty).sum();
+            // No further than a fault takes, or than changes how likely the next one is: at least
+            // an eighth of what is written to.
+            let step = (sending.fault_s / page_s + 1.0)
+                .max(written / FAULT_PARTS)
+                .max(pages / most)
+                .min(left);
             at += step * page_s;
             let until = sending.from + SimTime::from_secs_f64(at);
             sent.add(&self.follow(step, step * page_s, until.min(sending.until), sending));
@@ -587,28 +631,39 @@ impl FlowMemory {
         if self.speed == 0.0 || seconds <= 0.0 {
             return self.send_in_order(pages, sending);
         }
-        let headroom = self.clocks.first().map_or(f64::INFINITY, WriterClock::headroom) * self.speed;
+        let headroom =
+            self.clocks.first().map_or(f64::INFINITY, WriterClock::headroom) * self.speed;
         for work in &mut wanted {
             *work = work.min(headroom * seconds);
         }
         let mut sent = PageCount::default();
         let mut swept = 0.0;
         for sweep in 0..self.sweeps.len() {
-            let (faults, work) = self.meet(sweep, wanted[self.sweeps[sweep].term], pages, seconds, sending, &mut sent);
+            let (faults, work) = self.meet(
+                sweep,
+                wanted[self.sweeps[sweep].term],
+                pages,
+                seconds,
+                sending,
+                &mut sent,
+            );
             swept += faults * sending.fault_s;
             let term = self.sweeps[sweep].term;
             wanted[term] = wanted[term].min(work);
         }
         let faults_of = |segment: &Segment, share: f64| -> f64 {
             match segment.writer {
-                Writer::Random { term, rate } => segment.dirty * -libm::expm1(-rate * wanted[term] * share),
+                Writer::Random { term, rate } => {
+                    segment.dirty * -libm::expm1(-rate * wanted[term] * share)
+                }
                 _ => 0.0,
             }
         };
         let (most, free) = ((pages - sent.total()).max(0.0), (seconds - swept).max(0.0));
         let busiest = wanted.iter().copied().fold(0.0, f64::max) / headroom;
-        // Working and waiting fit into the time, and faults cannot come faster than pages are sent. Faults rise ever more slowly with the work
-        // done, so stretching it in proportion comes closer each time and never too far.
+        // Working and waiting fit into the time, and faults cannot come faster than pages are sent.
+        // Faults rise ever more slowly with the work done, so stretching it in proportion
+        // comes closer each time and never too far.
         let mut share = FIRST_SHARE;
         for _ in 0..FAULT_STEPS {
             let faults: f64 = self.segments.iter().map(|s| faults_of(s, share)).sum();
@@ -635,15 +690,21 @@ impl FlowMemory {
         }
         let random: f64 = by_segment.iter().map(|(_, faults)| faults).sum();
         self.count_faults(random, sending);
-        // What is sent beside the faulted pages goes on from where the scan was, and from each fault: as far as that is from the next.
+        // What is sent beside the faulted pages goes on from where the scan was, and from each
+        // fault: as far as that is from the next.
         let stretch = (pages - sent.total()).max(0.0) / (random + 1.0);
         self.jumped += random;
         let (before, jump) = (self.cursor, self.jumped >= 1.0);
         let mut to_its_end = Vec::with_capacity(by_segment.len());
         for (index, faults) in &by_segment {
-            // From a page anywhere among the dirty ones to the end of the segment, and on behind it.
+            // From a page anywhere among the dirty ones to the end of the segment, and on behind
+            // it.
             let dirty = self.segments[*index].dirty;
-            let within = if stretch < dirty { stretch - stretch * stretch / (2.0 * dirty) } else { dirty / 2.0 };
+            let within = if stretch < dirty {
+                stretch - stretch * stretch / (2.0 * dirty)
+            } else {
+                dirty / 2.0
+            };
             to_its_end.push(dirty / 2.0 - within);
             let taken = (faults * within).min(dirty);
             sent.add(&self.take(*index, taken));
@@ -661,7 +722,8 @@ impl FlowMemory {
         sent
     }
 
-    /// Lets the scan go on from where it is: from somewhere among the pages of a segment to its end, then in order.
+    /// Lets the scan go on from where it is: from somewhere among the pages of a segment to its
+    /// end, then in order.
     fn go_on(&mut self, mut pages: f64, sending: &Sending) -> PageCount {
         let mut sent = PageCount::default();
         if let Some((index, to_its_end)) = self.scattered {
@@ -698,11 +760,12 @@ impl FlowMemory {
         self.faults.stalled_s += faults * sending.fault_s;
     }
 
-    /// A sweeping writer that would do `work` within a step of `pages` sent in `seconds`: the faults that it meets, and the work that they
-    /// leave it time for.
+    /// A sweeping writer that would do `work` within a step of `pages` sent in `seconds`: the
+    /// faults that it meets, and the work that they leave it time for.
     ///
-    /// It meets the first dirty page in its way, and the scan goes on from there, ahead of it. A writer slower than the link never
-    /// meets it again in that stretch; a faster one does each time that it has run through what was sent while it waited.
+    /// It meets the first dirty page in its way, and the scan goes on from there, ahead of it. A
+    /// writer slower than the link never meets it again in that stretch; a faster one does each
+    /// time that it has run through what was sent while it waited.
     fn meet(
         &mut self,
         sweep: usize,
@@ -719,7 +782,9 @@ impl FlowMemory {
         }
         let head = libm::fmod(written, region);
         let next = self.sweeps[sweep].bitmap.first_within(head, region).map(|at| at - head);
-        let next = next.or_else(|| self.sweeps[sweep].bitmap.first_within(0.0, head).map(|at| region - head + at));
+        let next = next.or_else(|| {
+            self.sweeps[sweep].bitmap.first_within(0.0, head).map(|at| region - head + at)
+        });
         let Some(free) = next.filter(|free| *free < reach) else { return (0.0, work) };
         let at = libm::fmod(head + free, region);
         let mut faults = 0.0;
@@ -757,7 +822,9 @@ impl FlowMemory {
     /// Cuts a sweep's segment in two at a place of its region. Returns which segment begins there.
     fn split(&mut self, sweep: usize, at: f64) -> Option<usize> {
         let holds = |segment: &Segment| match segment.writer {
-            Writer::Sweep { sweep: other, from } => other == sweep && from <= at && at < from + segment.pages,
+            Writer::Sweep { sweep: other, from } => {
+                other == sweep && from <= at && at < from + segment.pages
+            }
             _ => false,
         };
         let index = self.segments.iter().position(holds)?;
@@ -803,7 +870,8 @@ impl GuestMemory for FlowMemory {
                 sweep.log.clear();
             }
         }
-        if self.segments.iter().any(|segment| segment.zero > 0.0 && segment.writer != Writer::None) {
+        if self.segments.iter().any(|segment| segment.zero > 0.0 && segment.writer != Writer::None)
+        {
             self.step = (self.pending / ZERO_STEPS).max(1.0);
         }
     }
@@ -844,23 +912,33 @@ impl GuestMemory for FlowMemory {
     fn send(&mut self, run: &Run, share: f64, sending: Sending) -> PageCount {
         if self.postcopy {
             let sent = self.send_postcopy(run.pages.total() * share, &sending);
-            debug_assert!(self.adds_up(), "{} pages are pending, not those of the segments", self.pending);
+            debug_assert!(
+                self.adds_up(),
+                "{} pages are pending, not those of the segments",
+                self.pending
+            );
             self.forget_dust();
             return sent;
         }
         if self.step < f64::INFINITY {
             let sent = self.send_in_order(run.pages.total() * share, &sending);
             self.advance(sending.until);
-            // A whole stretch counts as the pages that it was named for; of one that was cut short, those in front have been sent.
+            // A whole stretch counts as the pages that it was named for; of one that was cut short,
+            // those in front have been sent.
             return if share < 1.0 { sent } else { run.pages };
         }
-        // Parting a segment shifts those behind it by one; the stretch asked about is then the cursor's.
+        // Parting a segment shifts those behind it by one; the stretch asked about is then the
+        // cursor's.
         let index = self.next_dirty().unwrap_or(run.key as usize);
         self.send_segment(index, share, &sending)
     }
 
     fn sync(&mut self, now: SimTime) -> f64 {
-        debug_assert!(self.adds_up(), "{} pages are pending, not those of the segments", self.pending);
+        debug_assert!(
+            self.adds_up(),
+            "{} pages are pending, not those of the segments",
+            self.pending
+        );
         self.advance(now);
         if self.cache.is_some() {
             self.find_unchanged();
@@ -887,12 +965,14 @@ impl GuestMemory for FlowMemory {
                     let hit = |since: f64| -libm::expm1(-rate * (progress - since));
                     let since_sync = hit(segment.at_sync);
                     let sent = segment.known - segment.dirty;
-                    let since_clear = if segment.at_clear == segment.at_sync || eager || sent <= 0.0 {
+                    let since_clear = if segment.at_clear == segment.at_sync || eager || sent <= 0.0
+                    {
                         since_sync
                     } else {
                         hit(segment.at_clear)
                     };
-                    segment.dirty += (segment.pages - segment.known) * since_sync + sent * since_clear;
+                    segment.dirty +=
+                        (segment.pages - segment.known) * since_sync + sent * since_clear;
                     segment.at_sync = progress;
                     segment.at_clear = progress;
                 }
@@ -938,7 +1018,8 @@ impl GuestMemory for FlowMemory {
     }
 
     fn take_effort(&mut self) -> u64 {
-        let intervals: usize = self.sweeps.iter().map(|sweep| sweep.log.len() + sweep.bitmap.len()).sum();
+        let intervals: usize =
+            self.sweeps.iter().map(|sweep| sweep.log.len() + sweep.bitmap.len()).sum();
         (4 * self.segments.len() + 8 * intervals + 500) as u64 + std::mem::take(&mut self.worked)
     }
 }

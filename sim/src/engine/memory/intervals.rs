@@ -1,4 +1,5 @@
-//! Sets of addresses as disjoint intervals: what a sweeping writer dirties is a few of them, exactly.
+//! Sets of addresses as disjoint intervals: what a sweeping writer dirties is a few of them,
+//! exactly.
 
 /// Half-open intervals, disjoint and in order.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -38,7 +39,8 @@ impl Intervals {
         }
         let first = self.0.partition_point(|(_, b)| *b < from);
         let last = self.0.partition_point(|(a, _)| *a <= to);
-        let merged = self.0[first..last].iter().fold((from, to), |(a, b), (c, d)| (a.min(*c), b.max(*d)));
+        let merged =
+            self.0[first..last].iter().fold((from, to), |(a, b), (c, d)| (a.min(*c), b.max(*d)));
         self.0.splice(first..last, [merged]);
     }
 

@@ -36,8 +36,8 @@ pub struct Workplace {
     pub cache_pages: Option<u64>,
 }
 
-/// How many times its rate a guest can write while its memory is logged; below 1 its processors hold it back. One that writes nothing
-/// is not held back: infinite.
+/// How many times its rate a guest can write while its memory is logged; below 1 its processors
+/// hold it back. One that writes nothing is not held back: infinite.
 pub fn headroom(guest: &Guest, profile: &Profile, classes: &[Class]) -> f64 {
     // From zero on: the sum of nothing is -0.
     let rate = classes.iter().fold(0.0, |sum, class| sum + class.rate);
@@ -47,8 +47,9 @@ pub fn headroom(guest: &Guest, profile: &Profile, classes: &[Class]) -> f64 {
 impl Workplace {
     /// Lays out a guest. `offset` is how far into its first phase the workload is.
     ///
-    /// Working sets come first within what is touched, in the order of their terms; what they do not touch yet is zero. The pages of
-    /// a measured curve are applications' and lie all over a guest that has been up for a while, the often written among the others.
+    /// Working sets come first within what is touched, in the order of their terms; what they do
+    /// not touch yet is zero. The pages of a measured curve are applications' and lie all over
+    /// a guest that has been up for a while, the often written among the others.
     pub fn new(
         guest: &Guest,
         policy: &Policy,
@@ -57,7 +58,8 @@ impl Workplace {
         offset: SimTime,
     ) -> Workplace {
         let scattered = |class: &Class| {
-            guest.layout == Layout::Mixed && matches!(guest.workload.terms[class.term].pattern, Pattern::Curve { .. })
+            guest.layout == Layout::Mixed
+                && matches!(guest.workload.terms[class.term].pattern, Pattern::Curve { .. })
         };
         let (curve, mut classes): (Vec<Class>, Vec<Class>) =
             guest.workload.classes(guest.memory).into_iter().partition(scattered);
@@ -79,11 +81,18 @@ impl Workplace {
             let nonzero = class.pages.min(touched);
             touched -= nonzero;
             written += class.pages;
-            regions.push(Region { pages: class.pages, nonzero, class: Some(index), firmware: false });
+            regions.push(Region {
+                pages: class.pages,
+                nonzero,
+                class: Some(index),
+                firmware: false,
+            });
         }
-        let quiet = |pages: u64, nonzero: u64| Region { pages, nonzero, class: None, firmware: false };
+        let quiet =
+            |pages: u64, nonzero: u64| Region { pages, nonzero, class: None, firmware: false };
         let rest = guest.memory.0 - written;
-        // A curve may be fitted with more pages than were called touched: then nothing of that is left for the rest.
+        // A curve may be fitted with more pages than were called touched: then nothing of that is
+        // left for the rest.
         let touched = touched.min(rest);
         let head = guest.zero_head.0.min(rest - touched);
         let rest = rest - head;
@@ -93,8 +102,9 @@ impl Workplace {
                 for (strip, end) in (0..strips).zip(&ends) {
                     // Touched pages as evenly as the pages are: none where there is no page.
                     let pages = part(rest, strip);
-                    let touched_by =
-                        |pages: u64| (u128::from(pages) * u128::from(touched) / u128::from(rest.max(1))) as u64;
+                    let touched_by = |pages: u64| {
+                        (u128::from(pages) * u128::from(touched) / u128::from(rest.max(1))) as u64
+                    };
                     let nonzero = touched_by(before + pages) - touched_by(before);
                     before += pages;
                     // What was put behind earlier strips has moved this one's end.
@@ -109,17 +119,26 @@ impl Workplace {
         }
         regions.insert(0, quiet(head, 0));
         let (normal, zero) = profile.guest.firmware();
-        regions
-            .extend([Region { firmware: true, ..quiet(normal, normal) }, Region { firmware: true, ..quiet(zero, 0) }]);
+        regions.extend([
+            Region { firmware: true, ..quiet(normal, normal) },
+            Region { firmware: true, ..quiet(zero, 0) },
+        ]);
         regions.retain(|region| region.pages > 0);
         let headroom = headroom(guest, profile, &classes);
         Workplace {
             regions,
-            clocks: guest.workload.terms.iter().map(|term| WriterClock::new(term, offset, headroom)).collect(),
+            clocks: guest
+                .workload
+                .terms
+                .iter()
+                .map(|term| WriterClock::new(term, offset, headroom))
+                .collect(),
             classes,
             chunk_pages,
             // More slots than pages are as many.
-            cache_pages: policy.xbzrle.map(|cache| (cache.0 / PAGE_BYTES).clamp(1, guest.memory.0 + normal + zero)),
+            cache_pages: policy
+                .xbzrle
+                .map(|cache| (cache.0 / PAGE_BYTES).clamp(1, guest.memory.0 + normal + zero)),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The guest's memory as a migration sees it: one trait, two memories.
 //!
-//! [`FlowMemory`] keeps expected counts of pages and is what predictions use; [`PageMemory`] keeps every page in a bitmap, replays
-//! the guest's writes one by one, and is the reference that the first is tested against. The hypervisor's algorithm is written once, over
-//! [`GuestMemory`].
+//! [`FlowMemory`] keeps expected counts of pages and is what predictions use; [`PageMemory`] keeps
+//! every page in a bitmap, replays the guest's writes one by one, and is the reference that the
+//! first is tested against. The hypervisor's algorithm is written once, over [`GuestMemory`].
 //!
 //! Both carry the two bitmaps of a real migration and the way that they interact:
 //!
@@ -12,9 +12,11 @@
 //!                     └──(clear, a chunk at a time)────────────┘
 //! ```
 //!
-//! A sync copies the log into the migration bitmap, but the log's bits are cleared later, a chunk at a time, just before the first page of
-//! that chunk is sent (`migration/ram.c`, `migration_clear_memory_region_dirty_bitmap`). What is written to a page that was dirty at
-//! the sync counts only from that clearing on; what is written to a clean page counts from the sync.
+//! A sync copies the log into the migration bitmap, but the log's bits are cleared later, a chunk
+//! at a time, just before the first page of that chunk is sent (`migration/ram.c`,
+//! `migration_clear_memory_region_dirty_bitmap`). What is written to a page that was dirty at
+//! the sync counts only from that clearing on; what is written to a clean page counts from the
+//! sync.
 
 mod flow;
 mod intervals;
@@ -45,8 +47,9 @@ pub struct PageCount {
     pub zero: f64,
     /// In XBZRLE's cache: the difference is sent.
     pub encoded: f64,
-    /// In XBZRLE's cache and unchanged since they were sent: written between a sync and their sending, they are marked dirty
-    /// again for nothing. Found so, they cost no bytes (`migration/ram.c`, `save_xbzrle_page`).
+    /// In XBZRLE's cache and unchanged since they were sent: written between a sync and their
+    /// sending, they are marked dirty again for nothing. Found so, they cost no bytes
+    /// (`migration/ram.c`, `save_xbzrle_page`).
     pub unchanged: f64,
 }
 
@@ -107,11 +110,12 @@ pub trait GuestMemory {
     /// Pages in the migration bitmap.
     fn pending(&self) -> f64;
 
-    /// The next stretches in the order of the scan. All of them, or as many as the memory wants to be asked about at a time; none if nothing
-    /// is pending.
+    /// The next stretches in the order of the scan. All of them, or as many as the memory wants to
+    /// be asked about at a time; none if nothing is pending.
     fn upcoming(&self, out: &mut Vec<Run>);
 
-    /// Sends `share` (above 0, up to 1) of a stretch that [`GuestMemory::upcoming`] named next. Returns what was sent.
+    /// Sends `share` (above 0, up to 1) of a stretch that [`GuestMemory::upcoming`] named next.
+    /// Returns what was sent.
     fn send(&mut self, run: &Run, share: f64, sending: Sending) -> PageCount;
 
     /// Moves the log into the migration bitmap. Returns the pages newly dirty there.
@@ -120,16 +124,19 @@ pub trait GuestMemory {
     /// Sets the share of the processor that the writers get from now on; 0 stops them.
     fn set_speed(&mut self, now: SimTime, speed: f64);
 
-    /// Lets time pass until `to` in which all goes on as it does: the writers are then where they are now.
+    /// Lets time pass until `to` in which all goes on as it does: the writers are then where they
+    /// are now.
     fn skip(&mut self, to: SimTime);
 
-    /// From now on the guest runs at the destination: pages are pulled by its faults as well as pushed in order, and none twice.
+    /// From now on the guest runs at the destination: pages are pulled by its faults as well as
+    /// pushed in order, and none twice.
     fn start_postcopy(&mut self, now: SimTime);
 
     /// What post-copy's faults have cost so far.
     fn faults(&self) -> Faults;
 
-    /// How much work the iteration over it was that has just ended, in units of some ten nanoseconds.
+    /// How much work the iteration over it was that has just ended, in units of some ten
+    /// nanoseconds.
     fn take_effort(&mut self) -> u64;
 
     /// Writes that have been replayed one by one.
@@ -137,7 +144,8 @@ pub trait GuestMemory {
         0
     }
 
-    /// Whether more would have to be replayed than a person waits for; what comes then is no answer.
+    /// Whether more would have to be replayed than a person waits for; what comes then is no
+    /// answer.
     fn is_exhausted(&self) -> bool {
         false
     }

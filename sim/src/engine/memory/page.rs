@@ -1,4 +1,5 @@
-//! Every page in a bitmap, every write replayed: the reference for the expected counts, and what a student can watch.
+//! Every page in a bitmap, every write replayed: the reference for the expected counts, and what a
+//! student can watch.
 
 use migsim_models::units::SimTime;
 use migsim_models::workload::{Order, Own, Pattern, Term, WriterClock};
@@ -10,7 +11,8 @@ use super::layout::Workplace;
 use super::{Faults, GuestMemory, PageCount, Run, Sending};
 use migsim_models::qemu::XBZRLE_LIFETIME;
 
-/// Pages that are planned at a time before post-copy; within a chunk the order of writes and pages does not matter.
+/// Pages that are planned at a time before post-copy; within a chunk the order of writes and pages
+/// does not matter.
 const BATCH: u64 = 2048;
 /// And in post-copy, where the writer's faults steer what comes next.
 const POSTCOPY_BATCH: u64 = 64;
@@ -143,7 +145,8 @@ pub struct PageMemory {
     nonzero: Bitmap,
     /// Written since it was last sent.
     changed: Bitmap,
-    /// Chunks whose log has been cleared since the last sync; empty where all are cleared at the sync.
+    /// Chunks whose log has been cleared since the last sync; empty where all are cleared at the
+    /// sync.
     cleared: Vec<bool>,
     chunk_pages: u64,
     /// Where the block of firmware starts, with chunks of its own.
@@ -183,7 +186,9 @@ impl PageMemory {
             } else {
                 // Evenly spread: page i is the k-th that is not zero when i r / n passes k.
                 let (r, n) = (u128::from(region.nonzero), u128::from(region.pages));
-                (0..n).filter(|i| (i + 1) * r / n > i * r / n).for_each(|i| nonzero.set(start + i as u64));
+                (0..n)
+                    .filter(|i| (i + 1) * r / n > i * r / n)
+                    .for_each(|i| nonzero.set(start + i as u64));
             }
             start += region.pages;
         }
@@ -201,7 +206,11 @@ impl PageMemory {
             copied: Bitmap::new(pages),
             nonzero,
             changed: Bitmap::new(pages),
-            cleared: if place.chunk_pages.is_some() { vec![false; chunks as usize] } else { Vec::new() },
+            cleared: if place.chunk_pages.is_some() {
+                vec![false; chunks as usize]
+            } else {
+                Vec::new()
+            },
             chunk_pages,
             firmware,
             cursor: 0,
@@ -247,8 +256,12 @@ impl PageMemory {
                         .collect(),
                 )
             }
-            Pattern::Own { writes, .. } => Source::Own { start: first, pages, writes: writes.clone() },
-            _ if mine().any(|(class, _)| class.order == Order::Sequential) => Source::Sweep { start: first, pages },
+            Pattern::Own { writes, .. } => {
+                Source::Own { start: first, pages, writes: writes.clone() }
+            }
+            _ if mine().any(|(class, _)| class.order == Order::Sequential) => {
+                Source::Sweep { start: first, pages }
+            }
             _ => Source::Uniform { start: first, pages },
         };
         Writer { source, rate, written: 0, clock }
@@ -270,7 +283,8 @@ impl PageMemory {
         }
     }
 
-    /// The chunk of a page and the pages it spans. RAM and firmware are blocks with chunks of their own.
+    /// The chunk of a page and the pages it spans. RAM and firmware are blocks with chunks of their
+    /// own.
     fn chunk(&self, page: u64) -> (u64, std::ops::Range<u64>) {
         let (block, block_end, chunks_before) = if page < self.firmware {
             (0, self.firmware, 0)
@@ -297,7 +311,9 @@ impl PageMemory {
     }
 
     fn next_dirty(&self) -> Option<u64> {
-        self.bitmap.next(self.cursor, self.bitmap.pages).or_else(|| self.bitmap.next(0, self.cursor))
+        self.bitmap
+            .next(self.cursor, self.bitmap.pages)
+            .or_else(|| self.bitmap.next(0, self.cursor))
     }
 
     /// How a page would be sent now.
@@ -331,10 +347,13 @@ impl PageMemory {
             && self.cache_active
             && kind.zero == 0.0
         {
-            // `migration/page_cache.c`, `cache_insert`: a slot used lately is not given to another page.
+            // `migration/page_cache.c`, `cache_insert`: a slot used lately is not given to another
+            // page.
             let count = cache.len() as u64;
             let slot = &mut cache[(page % count) as usize];
-            let fresh = |(cached, age): &(u64, u64)| *cached != page && age + XBZRLE_LIFETIME > self.iteration;
+            let fresh = |(cached, age): &(u64, u64)| {
+                *cached != page && age + XBZRLE_LIFETIME > self.iteration
+            };
             if !slot.as_ref().is_some_and(fresh) {
                 *slot = Some((page, self.iteration));
             }
@@ -364,12 +383,16 @@ impl PageMemory {
         }
         for index in 0..self.writers.len() {
             if self.blocked.is_some() {
-                // What an open writer misses meanwhile it makes up for afterwards, as fast as its processor writes.
+                // What an open writer misses meanwhile it makes up for afterwards, as fast as its
+                // processor writes.
                 self.writers[index].clock.hold(now);
                 continue;
             }
             self.writers[index].clock.advance(now);
-            while self.blocked.is_none() && self.writers[index].written < self.writers[index].due() && self.budget > 0 {
+            while self.blocked.is_none()
+                && self.writers[index].written < self.writers[index].due()
+                && self.budget > 0
+            {
                 self.budget -= 1;
                 let page = self.writers[index].page(&mut self.rng);
                 if self.bitmap.has(page) {
@@ -388,7 +411,9 @@ impl PageMemory {
         let span = sending.until.since(sending.from).0;
         let fault = SimTime::from_secs_f64(sending.fault_s);
         for i in 0..pages {
-            let now = SimTime(sending.from.0 + (u128::from(span) * u128::from(i) / u128::from(pages)) as u64);
+            let now = SimTime(
+                sending.from.0 + (u128::from(span) * u128::from(i) / u128::from(pages)) as u64,
+            );
             if let Some(Blocked { until: Some(until), requested, page }) = self.blocked
                 && until <= now
             {
@@ -456,7 +481,10 @@ impl GuestMemory for PageMemory {
             self.clear(page, sending.from);
             if self.cache_active {
                 // Whether it has been written since it was last sent is asked when it is sent.
-                self.write_until(sending.from + SimTime((u128::from(span) * u128::from(i) / u128::from(pages)) as u64));
+                self.write_until(
+                    sending.from
+                        + SimTime((u128::from(span) * u128::from(i) / u128::from(pages)) as u64),
+                );
             }
             sent.add(&self.send_page(page));
         }

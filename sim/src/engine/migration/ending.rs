@@ -12,7 +12,8 @@ use crate::engine::{GuestMemory, PageCount};
 const EFFORT_OF_WRITE: u64 = 8;
 
 impl<M: GuestMemory> Migration<M> {
-    /// It is complete: `total` when all is there and runs, `resumed` when the guest runs, `source_free` when the source has nothing left.
+    /// It is complete: `total` when all is there and runs, `resumed` when the guest runs,
+    /// `source_free` when the source has nothing left.
     pub(super) fn finish(&mut self, total: SimTime, resumed: SimTime, source_free: SimTime) {
         if total >= SimTime::HORIZON {
             return self.give_up(SimTime::HORIZON, Ending::GaveUp(Patience::Time));
@@ -79,27 +80,37 @@ impl<M: GuestMemory> Migration<M> {
         o.dirty_syncs = self.syncs;
         o.throttle_percent = self.throttle.percent;
         o.faults = self.memory.faults();
-        o.effort = self.effort + self.memory.take_effort() + EFFORT_OF_WRITE * self.memory.replayed();
+        o.effort =
+            self.effort + self.memory.take_effort() + EFFORT_OF_WRITE * self.memory.replayed();
         if whole.total() > 0.0 && self.settings.policy.mode != Mode::Offline {
             let iterations = self.bound();
             let speeds = self.settings.speeds.slowed(self.cpu);
             let sent_s = speeds.wire(&whole) / iterations.bytes_per_s;
             self.outcome.bound_of_iterations = Some(iterations);
-            // Zero pages go first. They may have taken longer than all others, and under a cap that post-copy does not have.
+            // Zero pages go first. They may have taken longer than all others, and under a cap that
+            // post-copy does not have.
             let scanned_s = whole.zero * speeds.zero_s;
             let zero_wire = whole.zero * qemu::ZERO_PAGE_WIRE;
-            let capped_s = if zero_wire <= self.wire_at_stop { zero_wire / self.settings.speeds.cap } else { 0.0 };
+            let capped_s = if zero_wire <= self.wire_at_stop {
+                zero_wire / self.settings.speeds.cap
+            } else {
+                0.0
+            };
             self.outcome.bound = Some(if scanned_s.max(capped_s) <= sent_s {
                 iterations
             } else if scanned_s > capped_s {
-                Bound { by: Bottleneck::ZeroPageScan, bytes_per_s: whole.zero * PAGE_BYTES as f64 / scanned_s }
+                Bound {
+                    by: Bottleneck::ZeroPageScan,
+                    bytes_per_s: whole.zero * PAGE_BYTES as f64 / scanned_s,
+                }
             } else {
                 Bound { by: Bottleneck::Cap, bytes_per_s: self.settings.speeds.cap }
             });
         }
     }
 
-    /// What holds back the pages that are sent whole: the link, if it gives less than could be used, or what says how much could be.
+    /// What holds back the pages that are sent whole: the link, if it gives less than could be
+    /// used, or what says how much could be.
     pub(super) fn bound(&self) -> Bound {
         let s = &self.settings;
         // Once the guest has stopped here there is no cap, or that of post-copy.
@@ -108,11 +119,15 @@ impl<M: GuestMemory> Migration<M> {
             Some(_) => s.postcopy_cap,
             None => f64::INFINITY,
         };
-        let thread = Bound { by: Bottleneck::SendingThread, bytes_per_s: s.speeds.slowed(self.cpu).buffer_rate() };
+        let thread = Bound {
+            by: Bottleneck::SendingThread,
+            bytes_per_s: s.speeds.slowed(self.cpu).buffer_rate(),
+        };
         let cap = Bound { by: Bottleneck::Cap, bytes_per_s: most_by_cap };
         let window = Bound { by: Bottleneck::TcpWindow, bytes_per_s: s.window_rate };
         let link = Bound { by: Bottleneck::Link, bytes_per_s: self.last_rate };
-        let least = |a: Bound, b: Bound| if b.bytes_per_s < a.bytes_per_s * (1.0 - 1e-9) { b } else { a };
+        let least =
+            |a: Bound, b: Bound| if b.bytes_per_s < a.bytes_per_s * (1.0 - 1e-9) { b } else { a };
         let (own, path) = (least(thread, cap), least(window, link));
         // What always fits into the socket waits for the path only at the end, if there is one.
         if self.waited_for_path { least(own, path) } else { own }

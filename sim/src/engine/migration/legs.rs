@@ -1,7 +1,8 @@
 //! What happens until the next decision, laid out as legs within which every rate is constant.
 //!
-//! QEMU fills the socket as fast as its processor finds pages; the link drains it. In between stand the socket's buffer and the network's
-//! own queue, so a stretch of pages passes through up to three legs:
+//! QEMU fills the socket as fast as its processor finds pages; the link drains it. In between stand
+//! the socket's buffer and the network's own queue, so a stretch of pages passes through up to
+//! three legs:
 //!
 //! ```text
 //!   queued  |      ________        full: QEMU is held back to the link's rate
@@ -11,8 +12,9 @@
 //!                time ->
 //! ```
 //!
-//! QEMU's bandwidth is what the socket *took* within a window of 100 ms, so it is high while the buffer fills and low while zero pages pass.
-//! Windows are not events: the threshold at a time is worked out from the leg that the time lies in.
+//! QEMU's bandwidth is what the socket *took* within a window of 100 ms, so it is high while the
+//! buffer fills and low while zero pages pass. Windows are not events: the threshold at a time is
+//! worked out from the leg that the time lies in.
 
 use std::cell::Cell;
 
@@ -22,7 +24,8 @@ use migsim_models::units::{PAGE_BYTES, SimTime};
 use crate::engine::{PageCount, Run};
 
 const PAGE: f64 = PAGE_BYTES as f64;
-/// What rounding may do to a time in windows, as a share of the time: some ten units in the last place of a double.
+/// What rounding may do to a time in windows, as a share of the time: some ten units in the last
+/// place of a double.
 const ROUNDING: f64 = 1e-14;
 
 /// What pages cost: wire bytes and seconds of the sending processor.
@@ -56,7 +59,9 @@ impl Speeds {
 
     #[inline]
     pub(super) fn wire(&self, pages: &PageCount) -> f64 {
-        pages.normal * self.normal_wire + pages.zero * qemu::ZERO_PAGE_WIRE + pages.encoded * self.encoded_wire
+        pages.normal * self.normal_wire
+            + pages.zero * qemu::ZERO_PAGE_WIRE
+            + pages.encoded * self.encoded_wire
     }
 
     #[inline]
@@ -68,10 +73,11 @@ impl Speeds {
     }
 }
 
-/// The state of the stream at a time: QEMU's bandwidth window, and what stands between QEMU and the far end.
+/// The state of the stream at a time: QEMU's bandwidth window, and what stands between QEMU and the
+/// far end.
 ///
-/// Spans are seconds from that time on or back, never times since the start: a float that has to tell days has no room left for the
-/// picoseconds in which a fast processor fills a socket.
+/// Spans are seconds from that time on or back, never times since the start: a float that has to
+/// tell days has no room left for the picoseconds in which a fast processor fills a socket.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Window {
     /// The time that it is the state at.
@@ -88,9 +94,11 @@ pub(super) struct Window {
     pub(super) queued: f64,
     /// For so long QEMU is still busy with other things.
     idle: f64,
-    /// For so long the current iteration has been sending: its iterations are counted from there. Below zero before it does.
+    /// For so long the current iteration has been sending: its iterations are counted from there.
+    /// Below zero before it does.
     pub(super) sending: f64,
-    /// How long an iteration of its loop takes while a full socket lets it sleep; zero before the first.
+    /// How long an iteration of its loop takes while a full socket lets it sleep; zero before the
+    /// first.
     slice: f64,
     /// QEMU has little enough left, and will find so when it looks after so long.
     look_in: Option<f64>,
@@ -131,15 +139,17 @@ impl Window {
         self.idle = time.as_secs_f64();
     }
 
-    /// A new iteration begins to send after the sync, with which QEMU is busy for so long from `now` on.
+    /// A new iteration begins to send after the sync, with which QEMU is busy for so long from
+    /// `now` on.
     pub(super) fn begin_iteration(&mut self, now: SimTime, sync: SimTime) {
         self.busy(now, sync);
         self.sending = -self.idle;
         self.look_in = None;
     }
 
-    /// From now on an iteration of QEMU's loop takes so long. Where it stands in the one under way stays as it is: what it would be, were
-    /// all iterations of the iteration as long, changes by many of them with each small change of the rate.
+    /// From now on an iteration of QEMU's loop takes so long. Where it stands in the one under way
+    /// stays as it is: what it would be, were all slices of the iteration as long, changes
+    /// by many of them with each small change of the rate.
     fn keep_phase(&mut self, slice: f64) {
         let before = std::mem::replace(&mut self.slice, slice);
         if before > 0.0 && before != slice && self.sending > 0.0 {
@@ -147,7 +157,8 @@ impl Window {
         }
     }
 
-    /// Lets the queue drain for a while at `rate`, with nothing coming in. Returns how much has drained.
+    /// Lets the queue drain for a while at `rate`, with nothing coming in. Returns how much has
+    /// drained.
     pub(super) fn drain(&mut self, rate: f64, time: SimTime) -> f64 {
         let drained = self.queued.min(rate * time.as_secs_f64());
         self.queued -= drained;
@@ -175,7 +186,8 @@ impl Window {
         let sent = self.sent;
         let sent_by = |time: f64| sent + leg.input * time.max(0.0);
         let age = self.age + seconds;
-        // A cast rounds down; a window that ends here by a rounding error has ended. Of several only the last one counts.
+        // A cast rounds down; a window that ends here by a rounding error has ended. Of several
+        // only the last one counts.
         let ended = (age / window + 1e-9 + age * ROUNDING) as u64;
         if ended > 0 {
             let end = ended as f64 * window - self.age;
@@ -207,7 +219,8 @@ struct Leg {
     /// Bytes per second into the socket, and out at the far end.
     input: f64,
     rate: f64,
-    /// What is queued at its end, where it lasts until then: exact, where a sum of products would be nearly so.
+    /// What is queued at its end, where it lasts until then: exact, where a sum of products would
+    /// be nearly so.
     queued_at_end: Option<f64>,
 }
 
@@ -236,7 +249,8 @@ pub(super) struct Request {
     pub(super) cap: f64,
     /// The most bytes that stand in the queue at this rate.
     pub(super) queue_bytes: f64,
-    /// Bytes that drain from a full socket before QEMU wakes and goes on; zero: it is not put to sleep by a socket of TCP.
+    /// Bytes that drain from a full socket before QEMU wakes and goes on; zero: it is not put to
+    /// sleep by a socket of TCP.
     pub(super) wake_bytes: f64,
     pub(super) downtime_limit: SimTime,
     /// Pages pending, more than are in the stretches if those are only the first.
@@ -272,9 +286,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// A plan of nothing, in the room that an earlier one of this thread has left, or with room for a guest of a few segments.
+    /// A plan of nothing, in the room that an earlier one of this thread has left, or with room for
+    /// a guest of a few segments.
     pub(super) fn empty() -> Plan {
-        let (runs, legs) = SPARE.take().unwrap_or_else(|| (Vec::with_capacity(16), Vec::with_capacity(32)));
+        let (runs, legs) =
+            SPARE.take().unwrap_or_else(|| (Vec::with_capacity(16), Vec::with_capacity(32)));
         Plan {
             start: SimTime::ZERO,
             end: SimTime::ZERO,
@@ -308,7 +324,13 @@ impl Plan {
     }
 
     /// Lays out `self.runs` from `now` on.
-    pub(super) fn lay_out(&mut self, now: SimTime, window: &Window, speeds: &Speeds, request: &Request) {
+    pub(super) fn lay_out(
+        &mut self,
+        now: SimTime,
+        window: &Window,
+        speeds: &Speeds,
+        request: &Request,
+    ) {
         self.legs.clear();
         self.start = now;
         self.crossed = false;
@@ -332,18 +354,29 @@ impl Plan {
         self.last = last;
         self.held_back = layout.held_back;
         self.crossed = end == End::Crossed;
-        self.end = if end == End::Never { SimTime::MAX } else { now + SimTime::from_secs_f64(elapsed) };
+        self.end =
+            if end == End::Never { SimTime::MAX } else { now + SimTime::from_secs_f64(elapsed) };
     }
 
     /// Lays out the same from the same time on, at another rate.
     pub(super) fn lay_out_again(&mut self, rate: f64, queue_bytes: f64, wake_bytes: f64) {
         let Some((speeds, request)) = self.from else { return };
         let (start, window) = (self.start, self.first);
-        self.lay_out(start, &window, &speeds, &Request { rate, queue_bytes, wake_bytes, ..request });
+        self.lay_out(
+            start,
+            &window,
+            &speeds,
+            &Request { rate, queue_bytes, wake_bytes, ..request },
+        );
     }
 
-    /// What happened by `now`: calls `send` for each stretch of which something was sent, with its share, first and last moment.
-    pub(super) fn happen(&self, now: SimTime, mut send: impl FnMut(&Run, f64, SimTime, SimTime)) -> Window {
+    /// What happened by `now`: calls `send` for each stretch of which something was sent, with its
+    /// share, first and last moment.
+    pub(super) fn happen(
+        &self,
+        now: SimTime,
+        mut send: impl FnMut(&Run, f64, SimTime, SimTime),
+    ) -> Window {
         let whole = now >= self.end;
         let elapsed = if whole { f64::INFINITY } else { now.since(self.start).as_secs_f64() };
         let mut window = if whole { self.last } else { self.first };
@@ -364,7 +397,8 @@ impl Plan {
                 since = leg.from;
             }
             share += leg.share_rate * seconds;
-            let last = !finished || leg.ends_run || std::ptr::eq(leg, self.legs.last().unwrap_or(leg));
+            let last =
+                !finished || leg.ends_run || std::ptr::eq(leg, self.legs.last().unwrap_or(leg));
             if last && share > 0.0 {
                 let share = if finished && leg.ends_run { 1.0 } else { share.min(1.0) };
                 send(&self.runs[run as usize], share, time(since), time(leg.from + seconds));
@@ -388,7 +422,8 @@ enum End {
     Never,
 }
 
-/// A plan being laid out: the time since its start, the stream and what is pending at its end so far.
+/// A plan being laid out: the time since its start, the stream and what is pending at its end so
+/// far.
 struct Layout<'a> {
     legs: &'a mut Vec<Leg>,
     request: &'a Request,
@@ -449,8 +484,9 @@ impl Layout<'_> {
         self.legs.push(leg);
     }
 
-    /// Lays out one stretch of pages, leg by leg: at most one until the queue has drained to its bound, one until it is full, and one
-    /// for the rest. Returns how the plan ends if it ends within.
+    /// Lays out one stretch of pages, leg by leg: at most one until the queue has drained to its
+    /// bound, one until it is full, and one for the rest. Returns how the plan ends if it ends
+    /// within.
     #[inline]
     fn run(&mut self, index: u32, run: &Run, speeds: &Speeds) -> Option<End> {
         let request = self.request;
@@ -462,7 +498,8 @@ impl Layout<'_> {
         let mut left = total;
         loop {
             let room = request.queue_bytes - self.window.queued;
-            // Bytes per second into the socket, and for how long at most before the queue says otherwise.
+            // Bytes per second into the socket, and for how long at most before the queue says
+            // otherwise.
             let (input, at_most) = if room < -1.0 {
                 (0.0, -room / request.rate)
             } else if supply <= request.rate {
@@ -509,18 +546,21 @@ impl Layout<'_> {
         }
     }
 
-    /// Whether what is pending at the end of the leg is above every threshold that may hold within: most legs need no closer look.
+    /// Whether what is pending at the end of the leg is above every threshold that may hold within:
+    /// most legs need no closer look.
     #[inline]
     fn cannot_cross(&self, leg: &Leg, page_rate: f64) -> bool {
         let window = WINDOW.as_secs_f64();
         let most = (self.window.sent - self.window.sent_at_start) / window + leg.input;
-        let threshold = qemu::threshold(most, self.request.downtime_limit).max(self.window.threshold);
+        let threshold =
+            qemu::threshold(most, self.request.downtime_limit).max(self.window.threshold);
         self.window.look_in.is_none() && (self.pending - page_rate * leg.seconds) * PAGE > threshold
     }
 
     /// How far into the leg QEMU looks and finds little enough left, if it does.
     ///
-    /// It looks at the end of each iteration (see [`qemu::iteration_seconds`]); the threshold at that time is that of the last whole window.
+    /// It looks at the end of each iteration (see [`qemu::iteration_seconds`]); the threshold at
+    /// that time is that of the last whole window.
     #[inline]
     fn look(&mut self, leg: &Leg, page_rate: f64) -> Option<f64> {
         if let Some(look) = self.request.look_in {
@@ -538,7 +578,11 @@ impl Layout<'_> {
             // At the link's own rate the socket is full, and QEMU asleep most of the time.
             let full = leg.input >= self.request.rate && self.request.rate > 0.0;
             let asleep = if full { self.request.wake_bytes / self.request.rate } else { 0.0 };
-            qemu::iteration_seconds(if asleep > 0.0 { asleep } else { qemu::MAX_WAIT_PAGES / page_rate })
+            qemu::iteration_seconds(if asleep > 0.0 {
+                asleep
+            } else {
+                qemu::MAX_WAIT_PAGES / page_rate
+            })
         };
         let mut window = self.window;
         let (mut at, mut pending) = (0.0, self.pending);
@@ -561,7 +605,8 @@ impl Layout<'_> {
             let over = pending - window.threshold / PAGE;
             let met = if over < 0.0 { at } else { at + over / page_rate };
             let renewed = at + (WINDOW.as_secs_f64() - window.age).max(0.0);
-            // Two whole windows into a leg the bandwidth is its input, and the threshold no longer changes.
+            // Two whole windows into a leg the bandwidth is its input, and the threshold no longer
+            // changes.
             let steady = at - window.age >= WINDOW.as_secs_f64();
             if met <= leg.seconds && (met < renewed || steady) {
                 let sending = self.window.sending;

@@ -1,6 +1,8 @@
-//! One migration as a state machine over the guest's memory: every mode and lever, for both memories.
+//! One migration as a state machine over the guest's memory: every mode and lever, for both
+//! memories.
 //!
-//! The machine does no I/O and owns no clock. Whoever drives it ([`World`](super::World)) does, at each step:
+//! The machine does no I/O and owns no clock. Whoever drives it ([`World`](super::World)) does, at
+//! each step:
 //!
 //! ```text
 //!   wake(now)            its own time has come: what was planned until now has happened, and the machine takes its next decision
@@ -10,8 +12,8 @@
 //!   demand()             what it could use of the link
 //! ```
 //!
-//! Between two decisions everything is piecewise linear, so a plan is a handful of legs and an iteration costs one event, however
-//! long it takes.
+//! Between two decisions everything is piecewise linear, so a plan is a handful of legs and an
+//! iteration costs one event, however long it takes.
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -111,7 +113,8 @@ pub struct Migration<M> {
     best_at: SimTime,
     /// It gets nowhere, and waits for its timeout or its switch to post-copy.
     waiting: Option<Waiting>,
-    /// It is watched for so many iterations at least: more each time that they were found to be unlike.
+    /// It is watched for so many iterations at least: more each time that they were found to be
+    /// unlike.
     watched_iterations: u64,
     suspended_at: Option<SimTime>,
     stopped_at: SimTime,
@@ -134,7 +137,13 @@ pub struct Migration<M> {
 
 impl<M: GuestMemory> Migration<M> {
     /// A migration that starts at time zero.
-    pub fn new(guest: &Guest, path: &Path, policy: &Policy, profile: &Profile, memory: M) -> Migration<M> {
+    pub fn new(
+        guest: &Guest,
+        path: &Path,
+        policy: &Policy,
+        profile: &Profile,
+        memory: M,
+    ) -> Migration<M> {
         let settings = Settings::new(guest, path, policy, profile);
         let offline = policy.mode == Mode::Offline;
         let mut migration = Migration {
@@ -192,10 +201,13 @@ impl<M: GuestMemory> Migration<M> {
         migration
     }
 
-    /// The same with an own rule of when to stop the guest, in pre-copy instead of QEMU's: asked at the end of each iteration, which
-    /// goes through all pages then.
+    /// The same with an own rule of when to stop the guest, in pre-copy instead of QEMU's: asked at
+    /// the end of each iteration, which goes through all pages then.
     #[must_use]
-    pub fn stopping_when(mut self, rule: impl FnMut(&Look) -> bool + Send + 'static) -> Migration<M> {
+    pub fn stopping_when(
+        mut self,
+        rule: impl FnMut(&Look) -> bool + Send + 'static,
+    ) -> Migration<M> {
         self.own_rule = Some(OwnRule(Box::new(rule)));
         self
     }
@@ -214,7 +226,9 @@ impl<M: GuestMemory> Migration<M> {
     pub fn demand(&self) -> Option<f64> {
         let s = &self.settings;
         let payload = match self.stage {
-            Stage::Setup | Stage::Suspending | Stage::Finishing | Stage::Resuming | Stage::Over => return None,
+            Stage::Setup | Stage::Suspending | Stage::Finishing | Stage::Resuming | Stage::Over => {
+                return None;
+            }
             Stage::Copying => s.window_rate.min(s.offline.copy_cap),
             // No more than its processor fills.
             stage => {
@@ -247,7 +261,8 @@ impl<M: GuestMemory> Migration<M> {
         (wake < SimTime::HORIZON).then_some(wake)
     }
 
-    /// Its share of the link, in bytes per second on the wire, changes; what was planned until now has happened.
+    /// Its share of the link, in bytes per second on the wire, changes; what was planned until now
+    /// has happened.
     pub fn set_rate(&mut self, now: SimTime, rate: f64) {
         self.commit(now);
         // What was watched so far was watched at another rate.
@@ -258,13 +273,14 @@ impl<M: GuestMemory> Migration<M> {
         }
     }
 
-    /// It is planned with a share of the link of so many bytes per second on the wire, a little more than it has.
+    /// It is planned with a share of the link of so many bytes per second on the wire, a little
+    /// more than it has.
     pub(in crate::engine) fn expect(&mut self, rate: f64) {
         self.rate = rate * self.settings.share;
     }
 
-    /// Since it was planned it has really got so many bytes per second on the wire, on average: what was planned is laid out anew from
-    /// there. What would end in a moment ends now.
+    /// Since it was planned it has really got so many bytes per second on the wire, on average:
+    /// what was planned is laid out anew from there. What would end in a moment ends now.
     pub(in crate::engine) fn amend(&mut self, now: SimTime, average: f64) {
         let rate = average * self.settings.share;
         if self.plan.is_empty() || rate == self.rate {
@@ -274,15 +290,16 @@ impl<M: GuestMemory> Migration<M> {
         if rate > 0.0 && self.stage != Stage::Copying {
             self.last_rate = rate;
         }
-        let queue_bytes = if self.stage == Stage::Copying { f64::INFINITY } else { self.settings.queue(rate) };
+        let queue_bytes =
+            if self.stage == Stage::Copying { f64::INFINITY } else { self.settings.queue(rate) };
         self.plan.lay_out_again(rate, queue_bytes, queue_bytes * self.settings.wake);
         if self.plan.end.since(now) <= MOMENT {
             self.plan.end = self.plan.end.min(now);
         }
     }
 
-    /// What the hosts' processors leave changes: of the migration's own speed, and of the guest's where it runs; what was
-    /// planned until now has happened.
+    /// What the hosts' processors leave changes: of the migration's own speed, and of the guest's
+    /// where it runs; what was planned until now has happened.
     pub fn set_cpu(&mut self, now: SimTime, migration: f64, guest: f64) {
         self.commit(now);
         self.cpu = migration;
@@ -391,7 +408,11 @@ impl<M: GuestMemory> Migration<M> {
     pub fn plan(&mut self, now: SimTime) {
         let goal = match self.stage {
             Stage::Iterating => Goal::Threshold,
-            Stage::RestOfRam | Stage::DeviceState | Stage::SwitchOver | Stage::Postcopy | Stage::Copying => Goal::Drain,
+            Stage::RestOfRam
+            | Stage::DeviceState
+            | Stage::SwitchOver
+            | Stage::Postcopy
+            | Stage::Copying => Goal::Drain,
             _ => {
                 self.plan.clear(now);
                 return;
@@ -427,7 +448,11 @@ impl<M: GuestMemory> Migration<M> {
             queue_bytes,
             wake_bytes: queue_bytes * s.wake,
             // An own rule is asked when all is sent.
-            downtime_limit: if self.own_rule.is_some() { SimTime::ZERO } else { s.policy.downtime_limit },
+            downtime_limit: if self.own_rule.is_some() {
+                SimTime::ZERO
+            } else {
+                s.policy.downtime_limit
+            },
             pending: if pages { self.memory.pending() } else { 0.0 },
             complete,
             look_in: s
@@ -464,7 +489,8 @@ impl<M: GuestMemory> Migration<M> {
         self.window = self.plan.happen(now, |run, share, from, until| {
             sent.add(&memory.send(run, share, crate::engine::Sending { from, until, fault_s }));
         });
-        // Faults pull other pages than those whose turn it was; what they have more in bytes stands in the queue.
+        // Faults pull other pages than those whose turn it was; what they have more in bytes stands
+        // in the queue.
         self.window.correct(&before, self.settings.speeds.wire(&sent));
         self.arrived += self.window.arrived() - before.arrived();
         self.plan.clear(now);

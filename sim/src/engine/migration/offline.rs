@@ -28,6 +28,7 @@ impl<M: GuestMemory> Migration<M> {
         self.sent = self.settings.offline.pages;
         self.finish(now, now, self.parts.suspend + self.parts.copy);
         self.outcome.wire_bytes =
-            libm::round(self.settings.offline.image_bytes + self.settings.offline.files_bytes) as u64;
+            libm::round(self.settings.offline.image_bytes + self.settings.offline.files_bytes)
+                as u64;
     }
 }

@@ -13,7 +13,8 @@ pub enum Ending {
     Completed,
     /// Its timeout came first, and it was given up.
     TimedOut,
-    /// Iterations no longer made progress, and there was no timeout to wait for: it does not converge.
+    /// Iterations no longer made progress, and there was no timeout to wait for: it does not
+    /// converge.
     #[default]
     NoProgress,
     /// The path carries nothing any more.
@@ -80,9 +81,11 @@ pub enum Decision {
 /// One iteration: from a sync to the next; of very many, several in one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Iteration {
-    /// The number of its last iteration, counted from 1. The last one is sent with the guest stopped, or behind it.
+    /// The number of its last iteration, counted from 1. The last one is sent with the guest
+    /// stopped, or behind it.
     pub n: u64,
-    /// How many iterations it stands for: one, but where there were so many that the list was thinned.
+    /// How many iterations it stands for: one, but where there were so many that the list was
+    /// thinned.
     pub stands_for: u64,
     /// The sync that began it.
     pub start: SimTime,
@@ -94,7 +97,8 @@ pub struct Iteration {
     pub wire_bytes: f64,
     /// Pages that were still to be sent when it ended: QEMU looks before an iteration is through.
     pub unsent_pages: f64,
-    /// Pages to be sent after the sync that ended it: what was left over and what had become dirty.
+    /// Pages to be sent after the sync that ended it: what was left over and what had become
+    /// dirty.
     pub dirty_pages_at_end: f64,
     /// How much the vCPUs were throttled, in percent.
     pub throttle_percent: u32,
@@ -165,13 +169,15 @@ pub struct Outcome {
     pub faults: Faults,
     /// What held the stream of pages back for most of the time; `None`: no page was sent.
     pub bound: Option<Bound>,
-    /// What held back the pages that a guest writes again and again; as [`Outcome::bound`], but never the scan for zero pages.
+    /// What held back the pages that a guest writes again and again; as [`Outcome::bound`], but
+    /// never the scan for zero pages.
     pub bound_of_iterations: Option<Bound>,
     /// Every iteration, or where there were very many, several in one.
     pub iterations: Vec<Iteration>,
     /// How many iterations there were.
     pub iteration_count: u64,
-    /// How much work it was to find out, in units of some ten nanoseconds; the same on every machine.
+    /// How much work it was to find out, in units of some ten nanoseconds; the same on every
+    /// machine.
     pub effort: u64,
 }
 
@@ -222,7 +228,10 @@ impl Outcome {
     pub fn left_over_time(&self) -> Vec<(f64, f64)> {
         let ends = self.iterations.iter().map(|iteration| {
             let pending = iteration.pages.total() + iteration.unsent_pages;
-            [(iteration.start.as_secs_f64(), pending), (iteration.end.as_secs_f64(), iteration.unsent_pages)]
+            [
+                (iteration.start.as_secs_f64(), pending),
+                (iteration.end.as_secs_f64(), iteration.unsent_pages),
+            ]
         });
         ends.flatten().collect()
     }
@@ -230,12 +239,13 @@ impl Outcome {
     /// Seconds of the guest's service that throttling took.
     pub fn throttled_s(&self) -> f64 {
         let share = |iteration: &Iteration| f64::from(iteration.throttle_percent) / 100.0;
-        self.iterations
-            .iter()
-            .fold(0.0, |sum, iteration| sum + share(iteration) * (iteration.end - iteration.start).as_secs_f64())
+        self.iterations.iter().fold(0.0, |sum, iteration| {
+            sum + share(iteration) * (iteration.end - iteration.start).as_secs_f64()
+        })
     }
 
-    /// Seconds of its service that the guest lost to the migration itself: down, throttled, in post-copy's faults.
+    /// Seconds of its service that the guest lost to the migration itself: down, throttled, in
+    /// post-copy's faults.
     pub fn lost_s(&self) -> f64 {
         let down = self.downtime().map_or(0.0, SimTime::as_secs_f64);
         down + self.throttled_s() + self.faults.stalled_s
@@ -251,8 +261,9 @@ impl Outcome {
         self.completed().then(|| self.terms.tmt())
     }
 
-    /// The downtime that QEMU and libvirt report. In post-copy that is the source's part alone: until the state has been
-    /// handed to the socket (`migration/migration.c`, `postcopy_start`), not until it has arrived and the guest runs.
+    /// The downtime that QEMU and libvirt report. In post-copy that is the source's part alone:
+    /// until the state has been handed to the socket (`migration/migration.c`,
+    /// `postcopy_start`), not until it has arrived and the guest runs.
     pub fn reported_downtime(&self) -> Option<SimTime> {
         let parts = &self.downtime_parts;
         let source = parts.stop + parts.flush + parts.sync + self.state_saved_in;

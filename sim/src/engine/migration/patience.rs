@@ -1,4 +1,5 @@
-//! Migrations that get nowhere: given up, or not followed iteration by iteration until what they wait for.
+//! Migrations that get nowhere: given up, or not followed iteration by iteration until what they
+//! wait for.
 
 use migsim_models::spec::Mode;
 use migsim_models::units::{PAGE_BYTES, SimTime};
@@ -6,13 +7,15 @@ use migsim_models::units::{PAGE_BYTES, SimTime};
 use super::{Decision, Ending, Migration, Patience};
 use crate::engine::{GuestMemory, PageCount};
 
-/// A migration gets nowhere when so many iterations in a row left no less than an earlier one did ...
+/// A migration gets nowhere when so many iterations in a row left no less than an earlier one did
+/// ...
 pub(super) const STUCK_ITERATIONS: u64 = 40;
 /// ... by more than this share. Without a timeout it is given up then.
 const STUCK_PROGRESS: f64 = 0.995;
 /// The simulator follows so many iterations at most ...
 const MOST_ITERATIONS: u64 = 50_000;
-/// ... and fewer of a memory whose iterations are costly: so much effort in all, some tenths of a second.
+/// ... and fewer of a memory whose iterations are costly: so much effort in all, some tenths of a
+/// second.
 const MOST_EFFORT: u64 = 12_000_000;
 /// Iterations go on as they do when so little of what they send stays in the socket.
 const STEADY: f64 = 0.01;
@@ -37,7 +40,8 @@ impl<M: GuestMemory> Migration<M> {
         self.waiting.as_ref().and_then(|waiting| waiting.skips)
     }
 
-    /// A migration that gets nowhere is given up, so that there is an answer, or is not followed further until what it waits for.
+    /// A migration that gets nowhere is given up, so that there is an answer, or is not followed
+    /// further until what it waits for.
     pub(super) fn judge_progress(&mut self, now: SimTime) {
         // Before 1.3 the threshold may be most of the memory: what counts is how much is above it.
         let own_buffer = self.settings.policy.qemu.measures_its_own_buffer();
@@ -56,7 +60,9 @@ impl<M: GuestMemory> Migration<M> {
         }
         if self.awaited().is_some() {
             self.watch(now, self.settings.longest_phase);
-        } else if self.settings.policy.mode != Mode::Postcopy && self.settings.policy.timeout.is_none() {
+        } else if self.settings.policy.mode != Mode::Postcopy
+            && self.settings.policy.timeout.is_none()
+        {
             return self.give_up(now, Ending::NoProgress);
         }
         self.run_out_of_patience(now);
@@ -73,14 +79,18 @@ impl<M: GuestMemory> Migration<M> {
         if skips || self.looks < MOST_ITERATIONS && self.effort < MOST_EFFORT {
             return;
         }
-        if self.awaited().is_some() && self.looks < 2 * MOST_ITERATIONS && self.effort < 2 * MOST_EFFORT {
+        if self.awaited().is_some()
+            && self.looks < 2 * MOST_ITERATIONS
+            && self.effort < 2 * MOST_EFFORT
+        {
             self.watch(now, SimTime::ZERO);
         } else {
             self.give_up(now, Ending::GaveUp(Patience::Iterations));
         }
     }
 
-    /// Watches some iterations, and so long; what follows until shortly before the end that it waits for is taken to be alike.
+    /// Watches some iterations, and so long; what follows until shortly before the end that it
+    /// waits for is taken to be alike.
     pub(super) fn watch(&mut self, now: SimTime, least: SimTime) {
         let Some(awaited) = self.awaited() else { return };
         let waiting = *self.waiting.get_or_insert(Waiting {
@@ -96,7 +106,8 @@ impl<M: GuestMemory> Migration<M> {
         let (watched, iterations) = (now - waiting.since, self.looks - waiting.looks);
         if iterations >= self.watched_iterations && watched >= least && watched > SimTime::ZERO {
             let until = awaited - watched;
-            let wire = self.settings.speeds.wire(&self.sent) - self.settings.speeds.wire(&waiting.sent);
+            let wire =
+                self.settings.speeds.wire(&self.sent) - self.settings.speeds.wire(&waiting.sent);
             // While the socket fills, iterations are not yet as they will be.
             if (self.window.queued - waiting.queued).abs() > STEADY * wire {
                 self.waiting = None;

@@ -31,7 +31,8 @@ impl<M: GuestMemory> Migration<M> {
         self.parts.control = s.postcopy_control;
         let resume = now + s.device_state + s.destination_load + s.postcopy_control;
         self.terms.vs = resume - self.stopped_at;
-        // A timeout may have suspended it before: that standstill is its own, not one of the named parts.
+        // A timeout may have suspended it before: that standstill is its own, not one of the named
+        // parts.
         self.parts.rest_of_ram = self.terms.vs.since(self.parts.total());
         self.outcome.state_saved_in = s.device_state;
         self.outcome.resumed_at = Some(resume);
@@ -40,7 +41,8 @@ impl<M: GuestMemory> Migration<M> {
     }
 
     pub(super) fn finish_postcopy(&mut self, now: SimTime) {
-        // Only the stretch that was planned may be done; and what faults have pulled beside it may still be under way.
+        // Only the stretch that was planned may be done; and what faults have pulled beside it may
+        // still be under way.
         if self.memory.pending() > 0.0 || self.window.queued > 0.5 {
             return;
         }

@@ -1,4 +1,5 @@
-//! Pre-copy: iterations until little enough is left, then the stop, the rest of RAM and the devices' state.
+//! Pre-copy: iterations until little enough is left, then the stop, the rest of RAM and the
+//! devices' state.
 
 use migsim_models::qemu;
 use migsim_models::spec::{Mode, Switch};
@@ -9,7 +10,8 @@ use super::rule::{Look, OwnRule};
 use super::{Decision, Iteration, Migration, Stage};
 use crate::engine::{GuestMemory, PageCount};
 
-/// Before 1.3 an iteration is but one quota of the rate limit. Where so many lie before QEMU could stop, one look stands for several.
+/// Before 1.3 an iteration is but one quota of the rate limit. Where so many lie before QEMU could
+/// stop, one look stands for several.
 const QUOTAS_AHEAD: f64 = 1024.0;
 
 impl<M: GuestMemory> Migration<M> {
@@ -32,7 +34,8 @@ impl<M: GuestMemory> Migration<M> {
         let qemu = self.settings.policy.qemu;
         if qemu.measures_its_own_buffer() {
             let s = &self.settings;
-            self.window.threshold = qemu::threshold(s.speeds.buffer_rate(), s.policy.downtime_limit);
+            self.window.threshold =
+                qemu::threshold(s.speeds.buffer_rate(), s.policy.downtime_limit);
             // The quotas that were filled since the last look had a sync each.
             let quotas = libm::round(self.window.sending / self.quota_s()).max(1.0) as u64;
             self.syncs += quotas - 1;
@@ -42,7 +45,8 @@ impl<M: GuestMemory> Migration<M> {
         if self.own_rule.is_some() {
             return self.ask_own_rule(now);
         }
-        // `ram_save_pending` syncs below the threshold, which is 0 in the first 100 ms; from 8.0 on also at it.
+        // `ram_save_pending` syncs below the threshold, which is 0 in the first 100 ms; from 8.0 on
+        // also at it.
         let threshold = self.window.threshold;
         if threshold == 0.0 && qemu.major < 8 {
             self.iteration.unsent_pages = self.memory.pending();
@@ -57,7 +61,8 @@ impl<M: GuestMemory> Migration<M> {
         }
         self.iterate(now);
         if self.settings.policy.mode == Mode::Postcopy
-            && self.settings.policy.switch == Switch::AfterIterations(u32::try_from(self.syncs - 1).unwrap_or(u32::MAX))
+            && self.settings.policy.switch
+                == Switch::AfterIterations(u32::try_from(self.syncs - 1).unwrap_or(u32::MAX))
         {
             self.switch_at = Some(now + self.settings.switch_delay);
         }
@@ -94,13 +99,15 @@ impl<M: GuestMemory> Migration<M> {
         self.memory.pending() * PAGE_BYTES as f64
     }
 
-    /// How long it takes QEMU before 1.3 to fill one quota of its rate limit, or the link to take it.
+    /// How long it takes QEMU before 1.3 to fill one quota of its rate limit, or the link to take
+    /// it.
     pub(super) fn quota_s(&self) -> f64 {
         let quota = self.settings.speeds.cap.min(f64::MAX) * qemu::WINDOW.as_secs_f64();
         (quota / self.rate.max(1.0)).clamp(qemu::WINDOW.as_secs_f64(), 1.0)
     }
 
-    /// After how many quotas QEMU before 1.3 is to look: after each, but where it is far from what would let it stop.
+    /// After how many quotas QEMU before 1.3 is to look: after each, but where it is far from what
+    /// would let it stop.
     pub(super) fn quotas_ahead(&self) -> f64 {
         let s = &self.settings;
         let threshold = qemu::threshold(s.speeds.buffer_rate(), s.policy.downtime_limit);
@@ -108,7 +115,8 @@ impl<M: GuestMemory> Migration<M> {
         libm::floor((self.pending_bytes() - threshold) / quota / QUOTAS_AHEAD).max(1.0)
     }
 
-    /// A sync, with which an iteration ends, and which may throttle. Returns the pages newly dirty (`migration/ram.c`, `migration_bitmap_sync`).
+    /// A sync, with which an iteration ends, and which may throttle. Returns the pages newly dirty
+    /// (`migration/ram.c`, `migration_bitmap_sync`).
     fn sync(&mut self, now: SimTime) -> f64 {
         self.iteration.unsent_pages = self.memory.pending();
         self.iteration.threshold_bytes = self.window.threshold;
@@ -122,7 +130,8 @@ impl<M: GuestMemory> Migration<M> {
             if let Some(rule) = &self.settings.policy.auto_converge {
                 let dirtied = self.dirtied_since_decision * PAGE_BYTES as f64;
                 let sent = wire - self.wire_at_decision;
-                if self.throttle.decide(rule, self.settings.policy.qemu.throttling(), dirtied, sent) {
+                if self.throttle.decide(rule, self.settings.policy.qemu.throttling(), dirtied, sent)
+                {
                     if self.suspended_at.is_none() {
                         self.let_run(now, self.throttle.speed());
                     }
@@ -134,7 +143,8 @@ impl<M: GuestMemory> Migration<M> {
             self.dirtied_since_decision = 0.0;
             self.wire_at_decision = wire;
         }
-        if self.settings.policy.auto_converge.is_some() && self.settings.policy.qemu.forces_syncs() {
+        if self.settings.policy.auto_converge.is_some() && self.settings.policy.qemu.forces_syncs()
+        {
             self.forced_sync_at = Some(self.next_tick(now));
         }
         newly
@@ -169,7 +179,8 @@ impl<M: GuestMemory> Migration<M> {
         self.outcome.push(std::mem::replace(&mut self.iteration, next));
     }
 
-    /// From 9.2 on auto-converge looks every five seconds whether a sync has come, and makes one if not.
+    /// From 9.2 on auto-converge looks every five seconds whether a sync has come, and makes one if
+    /// not.
     pub(super) fn force_sync(&mut self, now: SimTime) {
         if now - self.last_sync >= qemu::FORCED_SYNC_PERIOD {
             self.sync(now);
@@ -196,7 +207,8 @@ impl<M: GuestMemory> Migration<M> {
         self.parts.setup = self.settings.first_page.since(self.stopped_at);
     }
 
-    /// Stops the guest and syncs a last time; both, and the flush of the disks, take until `overhead_end`.
+    /// Stops the guest and syncs a last time; both, and the flush of the disks, take until
+    /// `overhead_end`.
     pub(super) fn halt(&mut self, now: SimTime) {
         self.stopped_at = self.suspended_at.unwrap_or(now);
         self.wire_at_stop = self.iteration_wire;
@@ -209,7 +221,11 @@ impl<M: GuestMemory> Migration<M> {
         self.window.busy(now, self.overhead_end - now);
         let drained = self.rate * (self.overhead_end - now).as_secs_f64();
         let queued = (self.window.queued - drained).max(0.0);
-        self.queued_part = if self.rate > 0.0 { SimTime::from_secs_f64(queued / self.rate) } else { SimTime::ZERO };
+        self.queued_part = if self.rate > 0.0 {
+            SimTime::from_secs_f64(queued / self.rate)
+        } else {
+            SimTime::ZERO
+        };
     }
 
     pub(super) fn finish_precopy(&mut self, now: SimTime) {

@@ -1,4 +1,5 @@
-//! What a migration knows from the start, as plain numbers: guest, path, policy and host profile worked out once.
+//! What a migration knows from the start, as plain numbers: guest, path, policy and host profile
+//! worked out once.
 
 use migsim_models::profile::Profile;
 use migsim_models::qemu;
@@ -24,7 +25,8 @@ pub(super) struct Settings {
     pub(super) postcopy_control: SimTime,
     pub(super) switch_delay: SimTime,
     pub(super) fault_s: f64,
-    /// What stands between QEMU and the far end: so many bytes and the rate for so long, and at most so many.
+    /// What stands between QEMU and the far end: so many bytes and the rate for so long, and at
+    /// most so many.
     pub(super) queue_fixed: f64,
     pub(super) queue_s: f64,
     pub(super) queue_most: f64,
@@ -60,7 +62,9 @@ impl Settings {
         let (software, switchover, cpu) = (&profile.software, &profile.switchover, &profile.cpu);
         let (firmware_normal, firmware_zero) = profile.guest.firmware();
         let gib = guest.memory.gib();
-        let per_gib = |fixed: SimTime, each: SimTime| fixed + SimTime::from_secs_f64(each.as_secs_f64() * gib);
+        let per_gib = |fixed: SimTime, each: SimTime| {
+            fixed + SimTime::from_secs_f64(each.as_secs_f64() * gib)
+        };
         let multifd = policy.multifd_channels > 0;
         let threads = f64::from(policy.multifd_channels.max(1));
         let share = profile.share(path.transport);
@@ -70,10 +74,12 @@ impl Settings {
         let buffer = path.send_buffer.unwrap_or(network.queue_bytes.value).as_f64() * threads;
         let zero = (guest.memory.0 - guest.touched.0 + firmware_zero) as f64;
         let normal = (guest.touched.0 + firmware_normal) as f64;
-        let image_bytes = qemu::wire_bytes(normal, zero, false) + switchover.device_bytes.value.as_f64();
+        let image_bytes =
+            qemu::wire_bytes(normal, zero, false) + switchover.device_bytes.value.as_f64();
         let files_bytes = policy.offline_files.as_f64();
         let offline = &profile.offline;
-        let phase = |fixed: SimTime, bytes: f64, rate: f64| fixed + SimTime::from_secs_f64(bytes / rate);
+        let phase =
+            |fixed: SimTime, bytes: f64, rate: f64| fixed + SimTime::from_secs_f64(bytes / rate);
         let cached = image_bytes.min(offline.cache_bytes.value.as_f64());
         let suspend = phase(offline.suspend.value, cached, offline.cache_rate.value.bytes_per_s());
         Settings {
@@ -89,20 +95,23 @@ impl Settings {
                     .map_or(f64::INFINITY, BitRate::bytes_per_s),
             },
             postcopy_cap: policy.postcopy_bandwidth.map_or(f64::INFINITY, BitRate::bytes_per_s),
-            first_page: software.prepare.value + per_gib(software.qemu_setup.value, software.qemu_setup_per_gib.value),
+            first_page: software.prepare.value
+                + per_gib(software.qemu_setup.value, software.qemu_setup_per_gib.value),
             sync: per_gib(software.round.value, software.sync_per_gib.value),
             stop_and_flush: [switchover.stop.value, switchover.flush.value],
             device_bytes: switchover.device_bytes.value.as_f64(),
             device_state: switchover.device_state.value,
             destination_load: switchover.destination_load.value,
-            control: switchover.control.value + SimTime::from_secs_f64(rtt * switchover.control_round_trips.value),
+            control: switchover.control.value
+                + SimTime::from_secs_f64(rtt * switchover.control_round_trips.value),
             postcopy_control: profile.postcopy.control.value + path.rtt,
             switch_delay: profile.postcopy.switch_delay.value,
             fault_s: profile.postcopy.fault.value.as_secs_f64() + rtt,
             queue_most: buffer * network.queue_share.value,
             queue_fixed: network.queue_fixed.value.as_f64() * threads,
             queue_s: network.queue_time.value.as_secs_f64() * threads,
-            // Through the management layer it is a pipe that fills, and with multifd the channels' threads that sleep.
+            // Through the management layer it is a pipe that fills, and with multifd the channels'
+            // threads that sleep.
             wake: match path.transport {
                 Transport::Tcp | Transport::Tls if !multifd => qemu::SOCKET_WAKE,
                 _ => 0.0,
@@ -110,9 +119,17 @@ impl Settings {
             window_rate: if rtt > 0.0 { buffer / rtt } else { f64::INFINITY },
             share,
             offline: OfflineSettings {
-                suspend: phase(suspend, image_bytes - cached, offline.write_rate.value.bytes_per_s()),
+                suspend: phase(
+                    suspend,
+                    image_bytes - cached,
+                    offline.write_rate.value.bytes_per_s(),
+                ),
                 copy: offline.copy.value,
-                resume: phase(offline.resume.value, image_bytes, offline.read_rate.value.bytes_per_s()),
+                resume: phase(
+                    offline.resume.value,
+                    image_bytes,
+                    offline.read_rate.value.bytes_per_s(),
+                ),
                 image_bytes,
                 files_bytes,
                 copy_cap: offline.copy_read_rate.value.bytes_per_s(),
