@@ -318,7 +318,7 @@ impl Lab {
         let mut names: Vec<String> = Vec::new();
         match fs::read_dir(ROOT) {
             Ok(entries) => {
-                names.extend(entries.flatten().filter_map(|e| e.file_name().into_string().ok()))
+                names.extend(entries.flatten().filter_map(|e| e.file_name().into_string().ok()));
             }
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 bail!("labs are root's, and {ROOT} is closed to others; run it with sudo")

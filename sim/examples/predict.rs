@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let outcome = predict(&case, &Profile::default(), Fidelity::Flow);
     match (outcome.tmt(), outcome.downtime()) {
         (Some(total), Some(down)) => {
-            println!("total {total}, down for {down}, {} iterations", outcome.iteration_count)
+            println!("total {total}, down for {down}, {} iterations", outcome.iteration_count);
         }
         _ => println!("does not converge: {:?}", outcome.ending),
     }

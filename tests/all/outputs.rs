@@ -85,7 +85,7 @@ fn csv_and_json_lines_say_what_json_says() {
                         None | Some(Value::Null) => assert_eq!(cell, "", "{name} {column}"),
                         Some(Value::String(text)) => assert_eq!(cell, text, "{name} {column}"),
                         Some(Value::Array(list)) => {
-                            assert_eq!(cell.is_empty(), list.is_empty(), "{name} {column}")
+                            assert_eq!(cell.is_empty(), list.is_empty(), "{name} {column}");
                         }
                         Some(value) => assert_eq!(cell, value.to_string(), "{name} {column}"),
                     }

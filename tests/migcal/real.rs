@@ -405,7 +405,7 @@ fn what_a_killed_helper_left_is_put_back_by_the_next_command_or_told_with_what_m
         })
     };
     let write = |began: &str| {
-        std::fs::write(folder.path().join("journal"), journal(began).to_string()).unwrap()
+        std::fs::write(folder.path().join("journal"), journal(began).to_string()).unwrap();
     };
     write(&began);
     // In a mount namespace of its own: other tests look for journals as well.

@@ -75,7 +75,7 @@ pub fn make<'a>(
         let started_at = now();
         let result = if planned.group.is_empty() {
             one(hosts, &planned.plan, label(planned), interrupted, &mut Nobody, |text| {
-                listener.note(text)
+                listener.note(text);
             })
             .map(|run| vec![run])
         } else {

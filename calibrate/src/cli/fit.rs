@@ -63,7 +63,7 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<ExitCode> {
     let manner = Manner { seed: args.seed, ..Manner::default() };
     let files = args.runs.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
     let fitted = fit(&read.runs, &prior, manner, &interrupted, &|done| {
-        bar.set_position((done * 1000.0) as u64)
+        bar.set_position((done * 1000.0) as u64);
     })
     .with_context(|| files.clone())?;
     bar.finish_and_clear();

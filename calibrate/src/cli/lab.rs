@@ -102,7 +102,9 @@ pub(super) fn swept() {
             }
         }
         Err(error) => {
-            terminal::complain(&format!("a lab of a migcal that was killed does not go: {error:#}"))
+            terminal::complain(&format!(
+                "a lab of a migcal that was killed does not go: {error:#}"
+            ));
         }
     }
 }

@@ -305,7 +305,7 @@ mod tests {
                     match decide(&at[0], &at[1], images, false) {
                         Decision::Destroy(side) => at[side.index()] = Absent,
                         Decision::Resume(side) | Decision::Restore(side) => {
-                            at[side.index()] = Running
+                            at[side.index()] = Running;
                         }
                         Decision::RecoverPostcopy => at = [Absent, Running],
                         end => break end,

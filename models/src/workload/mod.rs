@@ -181,7 +181,7 @@ impl Pattern {
                 });
             }
             Pattern::Zipf { wss, rate, exponent } => {
-                zipf_classes(term, wss.0, rate.pages_per_s(), *exponent, out)
+                zipf_classes(term, wss.0, rate.pages_per_s(), *exponent, out);
             }
             Pattern::Curve { curve, pace } => {
                 out.extend(curve.classes(limit).into_iter().map(|(pages, rate)| Class {
@@ -197,7 +197,7 @@ impl Pattern {
                     pages: part.pages,
                     rate: part.rate * pace,
                     order: part.order,
-                }))
+                }));
             }
         }
     }

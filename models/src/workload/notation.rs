@@ -209,7 +209,7 @@ impl Display for Term {
             Pattern::Uniform { wss, rate } => write!(f, "uniform(wss={wss}, rate={rate}")?,
             Pattern::Sweep { wss, rate } => write!(f, "sweep(wss={wss}, rate={rate}")?,
             Pattern::Zipf { wss, rate, exponent } => {
-                write!(f, "zipf(wss={wss}, rate={rate}, s={exponent}")?
+                write!(f, "zipf(wss={wss}, rate={rate}, s={exponent}")?;
             }
             // Shown, though it cannot be read back.
             Pattern::Own { writes, .. } => write!(f, "own({:?}", writes.writes())?,

@@ -246,7 +246,7 @@ impl Report<'_> {
                     _ = writeln!(
                         out,
                         "  {of} {several}: an interval takes two or more with arrivals."
-                    )
+                    );
                 }
             }
             let _ = writeln!(

@@ -45,7 +45,7 @@ impl Understood {
         let (guest, path, policy) = (&case.guest, &case.path, &case.policy);
         let mut quantities = Vec::with_capacity(12);
         let mut say = |key: &'static str, given: bool, said: String| {
-            quantities.push(Quantity { key, said, given })
+            quantities.push(Quantity { key, said, given });
         };
         say("memory", true, size(guest.memory.bytes()));
         let touched = if guest.touched == guest.memory {

@@ -755,7 +755,7 @@ mod tests {
     fn a_crowd_gets_what_its_link_carries_and_each_of_it_nearly_its_share() {
         let mut exact: Vec<Vec<f64>> = Vec::new();
         come_and_go(7, 0.0, |network, flows, _, _| {
-            exact.push(flows.iter().map(|flow| network.rate(*flow)).collect())
+            exact.push(flows.iter().map(|flow| network.rate(*flow)).collect());
         });
         let (mut step, mut in_crowds) = (0, 0);
         come_and_go(7, 0.001, |network, flows, _, _| {

@@ -242,7 +242,7 @@ impl<M: GuestMemory> World<M> {
             match self.queue.pop() {
                 Some((_, Event::Wake(index))) => self.wake(index),
                 Some((_, Event::Capacity(link, capacity))) => {
-                    self.network.set_capacity(link, capacity)
+                    self.network.set_capacity(link, capacity);
                 }
                 None => {}
             }
@@ -325,7 +325,7 @@ impl<M: GuestMemory> World<M> {
                     self.queue.reschedule(id, at);
                 }
                 (Some(at), None) => {
-                    machine.wake = Some(self.queue.schedule(at, Event::Wake(index)))
+                    machine.wake = Some(self.queue.schedule(at, Event::Wake(index)));
                 }
                 (None, Some(id)) => {
                     self.queue.cancel(id);

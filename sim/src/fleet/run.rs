@@ -233,7 +233,7 @@ impl<'a> Run<'a> {
         let disks = [vm.host, one.to].map(|host| cluster.hosts[host].storage);
         if vm.policy.mode == Mode::Offline && disks != [None, None] {
             let slower = |rate: &mut BitRate, disk: Option<BitRate>| {
-                *rate = disk.map_or(*rate, |disk| disk.min(*rate))
+                *rate = disk.map_or(*rate, |disk| disk.min(*rate));
             };
             let offline = &mut profile.to_mut().offline;
             slower(&mut offline.write_rate.value, disks[0]);

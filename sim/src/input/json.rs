@@ -58,7 +58,7 @@ impl JsonQuestion {
                 match &value {
                     Value::String(text) => key.set(&mut self.keys, text)?,
                     Value::Number(_) | Value::Bool(_) => {
-                        key.set(&mut self.keys, &value.to_string())?
+                        key.set(&mut self.keys, &value.to_string())?;
                     }
                     Value::Null => {}
                     _ => return Err("it takes a text, a number or true or false".to_owned()),

@@ -476,7 +476,7 @@ pub fn observations(
         match observation(&columns, &row, line, header.len()) {
             Ok(observation) => found.push(observation),
             Err((column, reason)) => {
-                errors.push(RowError { file: file.to_owned(), line, column, reason })
+                errors.push(RowError { file: file.to_owned(), line, column, reason });
             }
         }
     }

@@ -119,7 +119,7 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     let expected = || -> Option<FleetOutcome> {
         let bar = terminal::progress(fleet.moves.len() as u64, "{bar:40} {pos}/{len} moves over");
         let found = run(&fleet, &profile, Chance::none(), &interrupted, |over| {
-            bar.set_position(over as u64)
+            bar.set_position(over as u64);
         });
         bar.finish_and_clear();
         found

@@ -187,7 +187,7 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
     let bar =
         terminal::progress(length, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
     let complain = |error: &migsim::record::RowError| {
-        bar.suspend(|| terminal::complain(&format!("error: {error}")))
+        bar.suspend(|| terminal::complain(&format!("error: {error}")));
     };
     let job = Job {
         file: &name,
@@ -198,7 +198,7 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
     };
     let go = |out: &mut dyn Write| {
         predict_records(&job, std::io::BufReader::new(&input), out, complain, |bytes| {
-            bar.set_position(bytes)
+            bar.set_position(bytes);
         })
     };
     let report = args.written(go, |report: &Report| report.interrupted)?;
