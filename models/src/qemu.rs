@@ -423,7 +423,7 @@ impl Throttle {
 /// `stretch` seconds (`migration/ram.c`, `ram_save_iterate`): once in [`MAX_WAIT_PAGES`], or when
 /// it wakes after the socket was full.
 #[inline]
-pub fn iteration_seconds(stretch: f64) -> f64 {
+pub fn slice_seconds(stretch: f64) -> f64 {
     let wait = MAX_WAIT.as_secs_f64();
     if stretch <= 0.0 {
         return wait;
@@ -522,7 +522,7 @@ mod tests {
     #[test]
     fn an_iteration_ends_at_the_first_clock_reading_after_its_time() {
         // 64 pages of 4104 bytes at 12.5 MB/s take 21 ms: the third reading is past 51 ms.
-        let got = iteration_seconds(MAX_WAIT_PAGES * 4104.0 / 12.5e6);
+        let got = slice_seconds(MAX_WAIT_PAGES * 4104.0 / 12.5e6);
         assert!((got - 0.0630).abs() < 1e-4, "{got}");
     }
 }

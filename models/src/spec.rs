@@ -574,7 +574,7 @@ impl Policy {
             return Err(SpecError::new(
                 "on_timeout",
                 format!(
-                    "on_timeout = \"{}\" is for live migrations; a guest that stands still takes \"abort\"",
+                    "on_timeout = \"{}\" is for live migrations; a guest that is stopped takes \"abort\"",
                     self.on_timeout
                 ),
             ));

@@ -47,7 +47,7 @@ enum Command {
         #[command(subcommand)]
         command: lab::LabCommand,
     },
-    /// Migrate a real guest once, and say how long it took and how long it stood still
+    /// Migrate a real guest once, and say how long it took and how long it was down
     #[cfg(feature = "libvirt")]
     Run(Box<run::RunArgs>),
     /// Make many runs by a plan, and write them down

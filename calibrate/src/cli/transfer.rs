@@ -82,9 +82,9 @@ fn describe(steps: &[Step]) -> Document {
     let header = [
         "runs of the new hosts",
         "predicted",
-        "total time: median 90 %",
-        "downtime, ms: median 90 %",
-        "learnt anew",
+        "total time: p50 p90",
+        "downtime, ms: p50 p90",
+        "fitted again",
     ];
     let mut table = Grid::new(&header, 1..);
     table.rows = rows;

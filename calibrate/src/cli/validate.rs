@@ -211,11 +211,11 @@ fn describe(found: &Report) -> Document {
     let header = [
         "",
         "runs",
-        "total time: median 90 % 95 % worst",
-        "downtime, ms: median 90 %",
-        "bytes: median 90 %",
-        "syncs: exact, within one",
-        "wrongly completed, not",
+        "total time: p50 p90 p95 max",
+        "downtime, ms: p50 p90",
+        "bytes: p50 p90",
+        "dirty syncs: exact, within one",
+        "false completed, false not-converged",
     ];
     let mut table = Grid::new(&header, 1..);
     let mut all = rows("plain pre-copy", &found.top);
@@ -230,7 +230,7 @@ fn describe(found: &Report) -> Document {
     let mut lines = Vec::new();
     if let Some((groups, span)) = found.makespan {
         lines.push(format!(
-            "Moved at the same time: {groups} groups; from the first start to the last end {} in the median, {} for nine of ten, {} at worst.",
+            "Moved at the same time: {groups} groups; error of the makespan: p50 {}, p90 {}, max {}.",
             percent(span.median_rel),
             percent(span.p90_rel),
             percent(span.max_rel)
@@ -257,12 +257,12 @@ fn describe(found: &Report) -> Document {
         );
     }
     let hold = |share: f64, [low, high]: [f64; 2]| {
-        format!("{} ({} to {} by chance)", percent(share), percent(low), percent(high))
+        format!("{} (95 % CI {:.1} to {})", percent(share), low * 100.0, percent(high))
     };
     for (width, coverage) in [("90 %", found.top.coverage90), ("50 %", found.top.coverage50)] {
         if let Some(c) = coverage {
             lines.push(format!(
-                "The {width} intervals hold for {} of total times and {} of downtimes.",
+                "{width} prediction intervals cover {} of total times and {} of downtimes.",
                 hold(c.elapsed, c.elapsed_by_chance),
                 hold(c.downtime, c.downtime_by_chance)
             ));

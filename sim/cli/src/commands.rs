@@ -39,7 +39,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say how long a migration takes, how long the guest stands still, whether it converges, and
+    /// Say how long a migration takes, how long the guest is down, whether it converges, and
     /// why
     Predict(Box<predict::PredictArgs>),
     /// Answer the same question over a range of one or two numbers

@@ -13,7 +13,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::answer::{WRITERS, drawn};
 
-/// One replication's luck. The same seed and number have the same, whatever else is drawn in
+/// One replication's random draws. The same seed and number have the same, whatever else is drawn in
 /// whatever order.
 #[derive(Debug, Clone)]
 pub struct Chance(Option<Luck>);
@@ -40,7 +40,7 @@ impl Chance {
         Chance(None)
     }
 
-    /// The luck of a replication.
+    /// The draws of a replication.
     pub fn of_replication(seed: u64, number: u64, profile: &Profile) -> Chance {
         let mut hosts = drawn(profile, &mut stream(seed, number, SHARED));
         // What it was fitted to is of no use here, and is not copied for each move.
@@ -62,16 +62,16 @@ impl Chance {
             let share = libm::fmod((index as f64 + 1.0) * GOLDEN, 1.0);
             SimTime((period.0 as f64 * share) as u64)
         });
-        let Some(luck) = &self.0 else {
+        let Some(draws) = &self.0 else {
             return (Cow::Borrowed(guest), spread(index, profile), known);
         };
-        let mut rng = stream(luck.seed, luck.number, index as u64);
+        let mut rng = stream(draws.seed, draws.number, index as u64);
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
         let mut guest = guest.clone();
         if let Some(workload) = guest.workload.scaled(libm::exp(WRITERS * normal())) {
             guest.workload = workload;
         }
-        let mut hosts = luck.hosts.clone();
+        let mut hosts = draws.hosts.clone();
         let noise = &profile.noise;
         let link = libm::exp(noise.elapsed_relative.value * normal());
         for share in hosts.network.share.values_mut() {

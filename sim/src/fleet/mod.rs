@@ -1,7 +1,7 @@
 //! Many migrations at once, which share links, hosts and processors.
 //!
 //! A [`Fleet`] is a [`Cluster`] and what is to be moved in it; [`read`] takes one from TOML and
-//! CSV, [`run()`] moves it, [`replicate()`] moves it many times, each with other luck.
+//! CSV, [`run()`] moves it, [`replicate()`] moves it many times, each with other random draws.
 
 mod chance;
 mod cluster;

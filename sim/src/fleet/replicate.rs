@@ -1,4 +1,4 @@
-//! The same fleet moved many times, each with other luck, for what is likely instead of what is
+//! The same fleet moved many times, each with other random draws, for what is likely instead of what is
 //! expected.
 
 use std::sync::atomic::{AtomicBool, Ordering};

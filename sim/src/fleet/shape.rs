@@ -206,7 +206,7 @@ pub struct Findings<'a> {
     pub found: &'a FleetOutcome,
     /// Who does not arrive.
     pub missing: &'a [Missing],
-    /// How it went with other luck, where that was asked.
+    /// How it went with other random draws, where that was asked.
     pub likely: Option<&'a Replicated>,
 }
 

@@ -339,7 +339,7 @@ impl Plan {
         self.downtime_limit = request.downtime_limit;
         self.from = Some((*speeds, *request));
         if request.wake_bytes > 0.0 && request.rate > 0.0 {
-            self.first.keep_phase(qemu::iteration_seconds(request.wake_bytes / request.rate));
+            self.first.keep_phase(qemu::slice_seconds(request.wake_bytes / request.rate));
         }
         let mut layout = Layout {
             legs: &mut self.legs,
@@ -559,7 +559,7 @@ impl Layout<'_> {
 
     /// How far into the leg QEMU looks and finds little enough left, if it does.
     ///
-    /// It looks at the end of each iteration (see [`qemu::iteration_seconds`]); the threshold at
+    /// It looks at the end of each iteration (see [`qemu::slice_seconds`]); the threshold at
     /// that time is that of the last whole window.
     #[inline]
     fn look(&mut self, leg: &Leg, page_rate: f64) -> Option<f64> {
@@ -578,7 +578,7 @@ impl Layout<'_> {
             // At the link's own rate the socket is full, and QEMU asleep most of the time.
             let full = leg.input >= self.request.rate && self.request.rate > 0.0;
             let asleep = if full { self.request.wake_bytes / self.request.rate } else { 0.0 };
-            qemu::iteration_seconds(if asleep > 0.0 {
+            qemu::slice_seconds(if asleep > 0.0 {
                 asleep
             } else {
                 qemu::MAX_WAIT_PAGES / page_rate
