@@ -7,8 +7,8 @@ use migsim::record::Observation;
 use migsim_models::profile::Profile;
 use serde::Serialize;
 
-use crate::fit::{FitError, Manner, fit};
-use crate::validate::{Figures, Judged, judge, report, shuffled};
+use crate::fit::{FitError, Manner, fit, shuffled};
+use crate::validate::{Figures, Judged, judge, report};
 
 /// Parts that the runs are dealt into; each is predicted by fits to runs of the others.
 const FOLDS: usize = 4;

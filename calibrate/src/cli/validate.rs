@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use migcal::fit::Manner;
+use migcal::fit::{Manner, Parts, cross_validate};
 use migcal::hosts::replay::Trace;
-use migcal::validate::{Figures, Parts, Report, cross_validate, judge, page, pictures, report};
+use migcal::validate::{Figures, Report, judge, page, pictures, report};
 use migsim::answer::shape::SCHEMA;
 use migsim_models::profile::Profile;
 use migsim_report::document::{Document, Grid};

@@ -1,8 +1,11 @@
 //! `migcal fit`: a profile from run records.
 
+mod cross;
 mod estimate;
 mod parameters;
 
+pub(crate) use cross::shuffled;
+pub use cross::{Parts, cross_validate};
 pub use estimate::{Figure, Residual};
 pub use parameters::{Parameter, parameters};
 
@@ -20,7 +23,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use statrs::statistics::{Data, OrderStatistics, Statistics};
 
-use crate::validate::{Judged, Parts, cross_validate, is_plain};
+use crate::validate::{Judged, is_plain};
 
 /// Fewer runs, or runs of fewer configurations, say nothing that could be told from chance.
 const FEWEST_RUNS: usize = 3;
