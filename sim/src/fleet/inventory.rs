@@ -9,7 +9,7 @@ use migsim_models::spec::{Path, SpecError};
 use migsim_models::units::Pages;
 
 use super::cluster::{MOST_GUESTS, Vm};
-use crate::input::{Case, InputError, Keys, LinkKeys, Mistakes, Rows, quoted, shown};
+use crate::input::{Case, Cells, InputError, Keys, LinkKeys, Mistakes, Rows, quoted, shown};
 
 /// Columns that every inventory has.
 const NEEDED: [&str; 3] = ["name", "host", "memory"];
@@ -105,7 +105,7 @@ pub fn parse(
             .into());
         }
         let line = row.position().map_or(0, csv::Position::line);
-        let row = Row { columns: &columns, row: &row };
+        let row = Row(Cells { columns: &columns, row: &row });
         if let Some(name) = row.text("name")
             && let Some(before) = lines.insert(name.to_owned(), line)
         {
@@ -130,34 +130,28 @@ pub fn parse(
     if mistakes.is_empty() { Ok(found) } else { Err(Mistakes(mistakes)) }
 }
 
-struct Row<'a> {
-    columns: &'a BTreeMap<String, usize>,
-    row: &'a csv::StringRecord,
-}
+struct Row<'a>(Cells<'a>);
 
 impl Row<'_> {
     fn text(&self, column: &str) -> Option<&str> {
-        let text = self.row.get(*self.columns.get(column)?)?.trim();
-        (!text.is_empty()).then_some(text)
+        self.0.text(column)
     }
 
     fn parse<T: FromStr>(&self, column: &str, problems: &mut Vec<String>) -> Option<T>
     where
         T::Err: std::fmt::Display,
     {
-        let text = self.text(column)?;
-        text.parse()
-            .map_err(|e| problems.push(format!("column `{column}`: `{}`: {e}", quoted(text))))
-            .ok()
+        let noted = |why| problems.push(format!("column `{column}`: {why}"));
+        self.0.parse(column).map_err(noted).ok().flatten()
     }
 
     fn vm(&self, defaults: &Keys, hosts: &BTreeMap<String, usize>) -> Result<Vm, Vec<String>> {
         let mut problems = Vec::new();
-        if self.row.len() != self.columns.len() {
+        if self.0.row.len() != self.0.columns.len() {
             return Err(vec![format!(
                 "the row has {} fields, the header {}",
-                self.row.len(),
-                self.columns.len()
+                self.0.row.len(),
+                self.0.columns.len()
             )]);
         }
         let mut keys = defaults.clone();

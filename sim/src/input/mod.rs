@@ -2,6 +2,7 @@
 //!
 //! Begin with [`Scenario::read`] for a file and [`Case::from_toml`] for a text.
 
+mod cells;
 mod error;
 mod json;
 mod keys;
@@ -9,6 +10,7 @@ mod profile;
 mod scenario;
 mod text;
 
+pub(crate) use cells::Cells;
 pub use error::{InputError, Mistakes};
 pub(crate) use error::{line_of_key, whole_table};
 pub use json::JsonQuestion;

@@ -27,7 +27,7 @@ use statrs::statistics::{Data, OrderStatistics};
 
 use crate::answer::{Draws, Quantiles, commoner, median, runs};
 use crate::engine::{Fidelity, Outcome};
-use crate::input::{Case, InputError, Keys, Rows, ThrottleKeys, quoted};
+use crate::input::{Case, Cells, InputError, Keys, Rows, ThrottleKeys, quoted};
 use migsim_models::text::harmless;
 
 /// Columns without which there is no question.
@@ -111,9 +111,12 @@ impl Columns {
         Ok(Columns(columns))
     }
 
-    fn text<'r>(&self, row: &'r StringRecord, column: &str) -> Option<&'r str> {
-        let text = row.get(*self.0.get(column)?)?.trim();
-        (!text.is_empty()).then_some(text)
+    fn cells<'a>(&'a self, row: &'a StringRecord) -> Cells<'a> {
+        Cells { columns: &self.0, row }
+    }
+
+    fn text<'a>(&'a self, row: &'a StringRecord, column: &str) -> Option<&'a str> {
+        self.cells(row).text(column)
     }
 
     fn parse<T: FromStr>(
@@ -125,18 +128,10 @@ impl Columns {
     where
         T::Err: Display,
     {
-        self.text(row, column)
-            .map(|text| {
-                text.parse().map_err(|e: T::Err| {
-                    let accepted = if accepted.is_empty() {
-                        String::new()
-                    } else {
-                        format!("; it takes {accepted}")
-                    };
-                    (column.to_owned(), format!("`{}`: {e}{accepted}", quoted(text)))
-                })
-            })
-            .transpose()
+        self.cells(row).parse(column).map_err(|why| {
+            let separator = if accepted.is_empty() { "" } else { "; it takes " };
+            (column.to_owned(), format!("{why}{separator}{accepted}"))
+        })
     }
 
     /// A finite number that is not negative.
