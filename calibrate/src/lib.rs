@@ -30,5 +30,6 @@ pub mod plan;
 pub mod reach;
 pub mod record;
 pub mod run;
+pub mod schema;
 pub mod transfer;
 pub mod validate;

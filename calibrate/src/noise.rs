@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use migsim::record::{DISTURBED, Observation};
 use migsim_report::document::{Document, Grid};
+use schemars::JsonSchema;
 use serde::Serialize;
 use statrs::statistics::Statistics;
 
 /// The scatter of the repeats of one configuration.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Spread {
     /// The configuration, by the id of its first run.
     pub first: String,
@@ -27,7 +28,7 @@ pub struct Spread {
 }
 
 /// What was found in a file.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Noise {
     /// Configurations of two repeats or more.
     pub spreads: Vec<Spread>,

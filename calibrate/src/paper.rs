@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use migsim_models::spec::Mode;
 use migsim_report::document::{Document, Grid};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::chart::{BLUE, ORANGE, Panel, Picture, draw};
@@ -88,7 +89,7 @@ pub fn pictures(runs: &[Judged]) -> Vec<(&'static str, Picture)> {
 }
 
 /// Means by memory size, measured and predicted, in seconds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Means {
     /// Memory of the guest.
     pub memory_bytes: u64,
@@ -107,7 +108,7 @@ pub struct Means {
 }
 
 /// A figure twice.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Pair {
     /// The mean of the repeats.
     pub measured: f64,

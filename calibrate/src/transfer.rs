@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use migsim::record::Observation;
 use migsim_models::profile::Profile;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::fit::{FitError, Manner, fit, shuffled};
@@ -16,7 +17,7 @@ const FOLDS: usize = 4;
 pub const ENOUGH: f64 = 1.5;
 
 /// What so many runs bring.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Step {
     /// Runs of the new hosts; `None`: all of them.
     pub runs: Option<usize>,

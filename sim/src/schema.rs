@@ -9,7 +9,7 @@ use crate::fleet::shape::{AtOnceAnswer, FleetAnswer, InventoryAnswer};
 use crate::record::BatchAnswer;
 
 /// A schema's name, what writes such a thing, and how it is made.
-type Named = (&'static str, &'static str, fn() -> Schema);
+pub type Named = (&'static str, &'static str, fn() -> Schema);
 
 /// All schemas.
 pub const SCHEMAS: [Named; 8] = [
@@ -24,6 +24,6 @@ pub const SCHEMAS: [Named; 8] = [
 ];
 
 /// The schema of what is written of a type.
-fn written<T: JsonSchema>() -> Schema {
+pub fn written<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
 }

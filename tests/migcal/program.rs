@@ -1,6 +1,6 @@
 //! The program on bad input: one clear error, exit status 2, nothing written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 pub(crate) fn migcal(arguments: &[&str]) -> Output {
@@ -386,4 +386,43 @@ fn runs_of_another_version_of_qemu_than_the_profiles_are_told() {
     assert!(error.contains("runs of QEMU 7.2, 10.0 are fitted together"), "{error}");
     let error = text(&migcal(&["validate", &file(&folder, "same.csv", of_7_2)]).stderr);
     assert!(!error.contains("note"), "{error}");
+}
+
+/// The schemas in docs/schema are those that the types have; `SCHEMAS=1` writes them anew.
+#[test]
+fn what_is_written_is_as_the_schemas_in_the_docs_say() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let data = workspace.join("calibrate/data");
+    let records = |name: &str| data.join(name).join("runs.csv").to_str().unwrap().to_owned();
+    let pictures = tempfile::tempdir().unwrap();
+    let out = pictures.path().to_str().unwrap();
+    let listed = text(&migcal(&["schema"]).stdout);
+    for name in listed.lines().map(|line| line.split_whitespace().next().unwrap()) {
+        let printed = text(&migcal(&["schema", name]).stdout);
+        let place = workspace.join(format!("docs/schema/migcal-{name}.json"));
+        if std::env::var_os("SCHEMAS").is_some() {
+            std::fs::write(&place, &printed).unwrap();
+        }
+        let kept = std::fs::read_to_string(&place).unwrap_or_default();
+        assert_eq!(kept, printed, "{name}: SCHEMAS=1 writes it");
+        let command = match name {
+            "validation" => vec!["validate".to_owned(), records("together")],
+            "noise" => vec!["noise".to_owned(), records("kvm-lab")],
+            "paper" => {
+                vec!["paper".to_owned(), records("paper"), "--out".to_owned(), out.to_owned()]
+            }
+            // Minutes of fits; the documented commands make them.
+            _ => continue,
+        };
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        let output = migcal(&[&command[..], &["--format", "json"]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let written: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let schema: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let faults: Vec<String> =
+            validator.iter_errors(&written).map(|error| error.to_string()).collect();
+        assert_eq!(faults, Vec::<String>::new(), "{name}");
+        assert!(!validator.is_valid(&serde_json::json!({ "schema": "one" })), "{name}");
+    }
 }

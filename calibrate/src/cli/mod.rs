@@ -21,8 +21,10 @@ mod validate;
 
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use migcal::schema::SCHEMAS;
 use migsim_report::{program, terminal};
 
 #[derive(Debug, Parser)]
@@ -66,6 +68,12 @@ enum Command {
     Noise(noise::NoiseArgs),
     /// Draw the study's figures from real runs, with the predictions beside them
     Paper(paper::PaperArgs),
+    /// Print the JSON Schema of what a command writes
+    Schema {
+        /// Which; without it, they are listed
+        #[arg(value_parser = PossibleValuesParser::new(SCHEMAS.map(|(name, ..)| name)))]
+        name: Option<String>,
+    },
     /// Print what a shell needs to complete commands: `source <(migcal completions bash)`
     Completions {
         /// The shell
@@ -99,6 +107,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Transfer(args) => transfer::run(&args),
         Command::Noise(args) => noise::run(&args),
         Command::Paper(args) => paper::run(&args),
+        Command::Schema { name } => {
+            program::schema(&SCHEMAS, name.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
         Command::Completions { shell } => {
             program::completions::<Cli>(shell).map(|()| ExitCode::SUCCESS)
         }

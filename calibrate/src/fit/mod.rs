@@ -20,6 +20,7 @@ use migsim_models::units::SimTime;
 use nalgebra::DVector;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::Serialize;
 use statrs::statistics::{Data, OrderStatistics, Statistics};
 
@@ -70,7 +71,7 @@ pub enum FitError {
 }
 
 /// An estimated parameter.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Estimated {
     /// Its key in the profile.
     pub key: &'static str,

@@ -2,6 +2,7 @@
 
 use migsim::record::Observation;
 use migsim_models::spec::Mode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use statrs::statistics::{Data, OrderStatistics};
 
@@ -30,7 +31,7 @@ pub struct Said {
 }
 
 /// Quantiles of relative errors, as shares.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Relative {
     /// Half of the runs are within.
     pub median_rel: f64,
@@ -43,7 +44,7 @@ pub struct Relative {
 }
 
 /// To which side total times are off.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Bias {
     /// Runs that took longer than was predicted.
     pub too_short: usize,
@@ -54,7 +55,7 @@ pub struct Bias {
 }
 
 /// Errors of downtime.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Downtime {
     /// Half of the runs are within, ms.
     pub median_abs_ms: f64,
@@ -67,7 +68,7 @@ pub struct Downtime {
 }
 
 /// Errors of bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Bytes {
     /// Half of the runs are within, as a share.
     pub median_rel: f64,
@@ -76,7 +77,7 @@ pub struct Bytes {
 }
 
 /// How often the dirty syncs are counted right.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Rounds {
     /// Exactly.
     pub exact_share: f64,
@@ -85,7 +86,7 @@ pub struct Rounds {
 }
 
 /// Verdicts: predicted against what came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct Outcomes {
     /// Completed, as predicted.
     pub true_completed: usize,
@@ -98,7 +99,7 @@ pub struct Outcomes {
 }
 
 /// The share of runs within their interval, with the interval of that share.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Coverage {
     /// Of total times.
     pub elapsed: f64,
@@ -111,7 +112,7 @@ pub struct Coverage {
 }
 
 /// The scatter of repeats.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct NoiseFloor {
     /// Standard deviation over mean of the total time, pooled.
     pub elapsed_rel: f64,
@@ -126,7 +127,7 @@ pub struct NoiseFloor {
 }
 
 /// All figures of one predictor on one set of runs.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Figures {
     /// Completed runs that count.
     pub n: usize,

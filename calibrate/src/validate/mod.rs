@@ -18,6 +18,7 @@ use migsim_models::profile::{Profile, Widths};
 use migsim_models::published::{Inputs, MODELS};
 use migsim_models::units::SimTime;
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A run and what was said of it by a profile that had not seen it, or had: the caller knows.
@@ -51,7 +52,7 @@ impl Judged {
 }
 
 /// Everything that a validation finds.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Report {
     /// Completed plain pre-copy, by the simulator.
     #[serde(flatten)]
@@ -80,7 +81,7 @@ pub struct Report {
 }
 
 /// A wrong verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Wrong {
     /// The run.
     pub id: String,

@@ -133,7 +133,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Fleet(args) => fleet::fleet(&args),
         Command::Inventory { command } => fleet::inventory(&command),
         Command::Profile { which } => profile(which),
-        Command::Schema { name } => schema(name.as_deref()),
+        Command::Schema { name } => {
+            program::schema(&SCHEMAS, name.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
         Command::Completions { shell } => {
             program::completions::<Cli>(shell).map(|()| ExitCode::SUCCESS)
         }
@@ -156,15 +158,5 @@ fn profile(which: WhichProfile) -> anyhow::Result<ExitCode> {
 
 fn models(outputs: &OutputArgs) -> anyhow::Result<ExitCode> {
     outputs.prepare(Care::default())?.write(&Published)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn schema(wanted: Option<&str>) -> anyhow::Result<ExitCode> {
-    let text = SCHEMAS.iter().map(|(name, of, made)| match wanted {
-        None => format!("{name:<12} {of}\n"),
-        Some(wanted) if wanted == *name => format!("{:#}\n", made().to_value()),
-        Some(_) => String::new(),
-    });
-    terminal::print(&text.collect::<String>())?;
     Ok(ExitCode::SUCCESS)
 }

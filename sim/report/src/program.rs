@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
+use migsim::schema::Named;
 use migsim_models::profile::Profile;
 
 use crate::terminal;
@@ -29,4 +30,17 @@ pub fn completions<C: CommandFactory>(shell: Shell) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut script);
     terminal::print(&String::from_utf8(script)?)
+}
+
+/// Prints the schema of that name, or without one what there is.
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub fn schema(all: &[Named], wanted: Option<&str>) -> anyhow::Result<()> {
+    let text = all.iter().map(|(name, of, made)| match wanted {
+        None => format!("{name:<12} {of}\n"),
+        Some(wanted) if wanted == *name => format!("{:#}\n", made().to_value()),
+        Some(_) => String::new(),
+    });
+    terminal::print(&text.collect::<String>())
 }

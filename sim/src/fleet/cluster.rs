@@ -318,16 +318,16 @@ mod tests {
     }
 
     #[test]
-    fn a_route_takes_each_line_on_the_way_and_none_else() {
+    fn a_route_takes_each_link_on_the_way_and_none_else() {
         let cluster = two_sites();
         let names = |from, to| {
             cluster.route(from, to).map(|(links, _)| {
                 links.into_iter().map(|link| cluster.link_name(link)).collect::<Vec<_>>().join(", ")
             })
         };
-        assert_eq!(names(0, 1).unwrap(), "a out, b in");
-        assert_eq!(names(0, 2).unwrap(), "a out, r0 up, s0 core, c in");
-        assert_eq!(names(3, 0).unwrap(), "d out, s1 to s0, s0 core, r0 down, a in");
+        assert_eq!(names(0, 1).unwrap(), "a tx, b rx");
+        assert_eq!(names(0, 2).unwrap(), "a tx, r0 up, s0 core, c rx");
+        assert_eq!(names(3, 0).unwrap(), "d tx, s1 to s0, s0 core, r0 down, a rx");
         assert_eq!(cluster.route(3, 0).unwrap().1, SimTime(8_200_000));
         assert_eq!((names(0, 0), names(0, 4)), (None, None), "there already, and no link");
         for (link, count) in [(Link::Core(0), 1), (Link::Up(1), 0), (Link::Reverse(0), 1)] {
