@@ -6,7 +6,6 @@ use migsim_models::profile::Profile;
 use migsim_models::spec::{Guest, Path, Policy};
 use migsim_models::units::SimTime;
 use migsim_models::workload::{Order, Part, Workload, Writes};
-
 #[derive(Debug)]
 struct HotTenth(u64, f64);
 impl Writes for HotTenth {
