@@ -300,7 +300,13 @@ fn check(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<Str
             || (found - sent).abs() <= 2.0 + found * 1e-9;
         claim(same, &|| format!("of {found} pages {sent} are sent or left over: {:?}", pair[1]));
     }
-    if case.guest.workload.classes(case.guest.memory).iter().all(|class| class.rate == 0.0) {
+    if case
+        .guest
+        .workload
+        .classes(case.guest.memory, case.guest.touched)
+        .iter()
+        .all(|class| class.rate == 0.0)
+    {
         let cut = case.path.changes.iter().any(|change| change.capacity.0 == 0);
         let waits = case.policy.timeout.is_some();
         let ends =

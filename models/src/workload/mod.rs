@@ -16,13 +16,17 @@
 //! by a [`WriterClock`]: it stands still between phases, runs slower under throttling, and catches
 //! up where the writer is open.
 
+mod app;
 mod clock;
 mod curve;
+mod dirty;
 mod notation;
 mod own;
 
+pub use app::{APPS, App};
 pub use clock::WriterClock;
 pub use curve::Curve;
+pub use dirty::{MEDIAN_SHARE, Unknown};
 pub use notation::NotationError;
 pub use own::{Own, Part, Writes};
 
@@ -108,6 +112,16 @@ pub enum Pattern {
         /// So many times as fast as it was measured, above 0.
         pace: f64,
     },
+    /// Known by one number: distinct pages in a window, over its length.
+    Dirty {
+        /// Distinct pages in a window over its length.
+        rate: PageRate,
+        /// Its length, above zero.
+        window: SimTime,
+        /// The share of touched pages that is dirtied sooner or later, above 0 to 1; `None`:
+        /// unknown, and as [`Unknown`] says.
+        share: Option<f64>,
+    },
     /// An own way of writing, which the notation has no words for.
     Own {
         /// What it is.
@@ -162,7 +176,7 @@ impl Class {
 impl Pattern {
     /// The pages that can ever be dirtied; for a curve the most that its fit reaches, within
     /// `limit`.
-    fn classes(&self, term: usize, limit: u64, out: &mut Vec<Class>) {
+    fn classes(&self, term: usize, limit: u64, touched: Pages, out: &mut Vec<Class>) {
         match self {
             Pattern::Uniform { wss, rate } => {
                 out.push(Class {
@@ -191,6 +205,10 @@ impl Pattern {
                     order: Order::Random,
                 }));
             }
+            Pattern::Dirty { rate, window, share } => {
+                let share = share.unwrap_or(MEDIAN_SHARE);
+                dirty::classes(term, *rate, *window, share, touched.0, limit, out);
+            }
             Pattern::Own { writes, pace } => {
                 out.extend(writes.writes().parts().into_iter().map(|part| Class {
                     term,
@@ -206,6 +224,7 @@ impl Pattern {
     fn reach(&self) -> u64 {
         match self {
             Pattern::Curve { curve, .. } => curve.points().last().map_or(0, |point| point.1.0),
+            Pattern::Dirty { rate, window, .. } => dirty::reach(*rate, *window),
             pattern => pattern.wss().map_or(0, |wss| wss.0),
         }
     }
@@ -227,7 +246,7 @@ impl Pattern {
             | Pattern::Sweep { wss, .. }
             | Pattern::Zipf { wss, .. } => Some(*wss),
             Pattern::Own { writes, .. } => Some(Pages(writes.pages())),
-            Pattern::Curve { .. } => None,
+            Pattern::Curve { .. } | Pattern::Dirty { .. } => None,
         }
     }
 }
@@ -282,16 +301,33 @@ impl Workload {
         Workload { terms: vec![Term { pattern, catch_up: CatchUp::Open, phase: None }] }
     }
 
-    /// The classes of all terms in the order of memory, together no more than `limit`, the pages
-    /// that a guest can dirty at all, where [`Workload::working_set`] is no more than that. A
+    /// The same, where it is known by one number, as it could be; `None`: nothing is unknown.
+    pub fn as_it_could_be(&self, unknown: &Unknown) -> Option<Workload> {
+        let open = |term: &Term| matches!(term.pattern, Pattern::Dirty { share: None, .. });
+        if !self.terms.iter().any(open) {
+            return None;
+        }
+        let mut known = self.clone();
+        for term in &mut known.terms {
+            if let Pattern::Dirty { rate, share: share @ None, .. } = &mut term.pattern {
+                *share = Some(unknown.share);
+                let faster = rate.pages_per_s() * unknown.faster + unknown.more;
+                *rate = PageRate::new(faster).unwrap_or(*rate);
+            }
+        }
+        Some(known)
+    }
+
+    /// The classes of all terms in the order of memory, of a guest of so many `touched` pages,
+    /// together no more than `limit`, the pages that it can dirty at all, where [`Workload::working_set`] is no more than that. A
     /// curve is fitted within what the other terms leave.
-    pub fn classes(&self, limit: Pages) -> Vec<Class> {
+    pub fn classes(&self, limit: Pages, touched: Pages) -> Vec<Class> {
         let mut classes = Vec::with_capacity(self.terms.len());
         let mut spare = limit.0.saturating_sub(self.working_set().0);
         for (index, term) in self.terms.iter().enumerate() {
             let before = classes.len();
             let least = term.pattern.reach();
-            term.pattern.classes(index, least.saturating_add(spare), &mut classes);
+            term.pattern.classes(index, least.saturating_add(spare), touched, &mut classes);
             let pages: u64 = classes[before..].iter().map(|class| class.pages).sum();
             spare -= pages.saturating_sub(least).min(spare);
         }
@@ -301,7 +337,7 @@ impl Workload {
     /// Distinct pages D(t) dirtied within a window of length `window` that starts `offset` into the
     /// first phase, by writers at full speed.
     pub fn distinct(&self, window: SimTime, offset: SimTime) -> f64 {
-        let classes = self.classes(Pages(u64::MAX));
+        let classes = self.classes(Pages(u64::MAX), Pages(u64::MAX));
         classes
             .iter()
             .map(|class| {
@@ -345,6 +381,9 @@ impl Workload {
                 }
                 Pattern::Curve { curve, pace } => {
                     Pattern::Curve { curve: curve.clone(), pace: pace * factor }
+                }
+                Pattern::Dirty { rate, window, share } => {
+                    Pattern::Dirty { rate: scale(rate)?, window: *window, share: *share }
                 }
                 Pattern::Own { writes, pace } => {
                     Pattern::Own { writes: writes.clone(), pace: pace * factor }

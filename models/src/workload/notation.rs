@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::app;
 use super::{CatchUp, Curve, Pattern, Phase, Term, Workload};
 use crate::text::quoted;
 use crate::units::{PageRate, Pages, SimTime};
@@ -20,7 +21,7 @@ pub struct NotationError {
 }
 
 const TERMS: &str = "a workload is `idle` or a sum (`+`) of `uniform(wss=16384p, rate=3000p/s)`, `sweep(wss=.., rate=..)`, \
-    `zipf(wss=.., rate=.., s=0.99)`, `phase(on=4s, off=4s, TERM)` and `curve(1s:3000p, 2s:5200p)`, each with `open` or `closed` at the end if need be";
+    `zipf(wss=.., rate=.., s=0.99)`, `dirty(5000p/s, window=1s)`, `app:linux-idle`, `phase(on=4s, off=4s, TERM)` and `curve(1s:3000p, 2s:5200p)`, each with `open` or `closed` at the end if need be";
 
 /// The most points of a measured curve.
 const MOST_POINTS: usize = 1000;
@@ -63,6 +64,29 @@ impl<'a> Arguments<'a> {
         };
         let value = self.left.remove(at).split_once('=').map_or("", |(_, v)| v);
         value.trim().parse().map_err(|e| format!("`{key}` of `{}`: {e}", self.kind))
+    }
+
+    /// Takes `key=VALUE`, if it is there.
+    fn take_if_given<T: FromStr>(&mut self, key: &str) -> Result<Option<T>, String>
+    where
+        T::Err: Display,
+    {
+        let given = |text: &&str| text.split_once('=').is_some_and(|(k, _)| k.trim() == key);
+        if self.left.iter().any(|text| given(&text)) { self.take(key).map(Some) } else { Ok(None) }
+    }
+
+    /// Takes the first argument, which has no key.
+    fn take_plain<T: FromStr>(&mut self, like: &str) -> Result<T, String>
+    where
+        T::Err: Display,
+    {
+        match self.left.first().copied() {
+            Some(text) if !text.trim().is_empty() && !text.contains('=') => {
+                self.left.remove(0);
+                text.trim().parse().map_err(|e| format!("`{}`: {e}", self.kind))
+            }
+            _ => Err(format!("`{}` begins with its rate, like `{}({like})`", self.kind, self.kind)),
+        }
     }
 
     fn take_catch_up(&mut self) -> CatchUp {
@@ -132,6 +156,9 @@ fn curve_points(arguments: &mut Arguments) -> Result<Vec<(SimTime, Pages)>, Stri
 
 fn parse_term(text: &str) -> Result<Term, String> {
     let text = text.trim();
+    if let Some(app) = text.strip_prefix("app:") {
+        return parse_app(app);
+    }
     let (kind, body) = text
         .split_once('(')
         .and_then(|(kind, rest)| Some((kind.trim(), rest.strip_suffix(')')?)))
@@ -159,10 +186,38 @@ fn parse_term(text: &str) -> Result<Term, String> {
             Pattern::Zipf { wss, rate, exponent }
         }
         "curve" => Pattern::Curve { curve: Curve::new(curve_points(&mut arguments)?), pace: 1.0 },
+        "dirty" => {
+            let window = arguments.take_if_given("window")?.unwrap_or(SimTime::from_secs(1));
+            if window == SimTime::ZERO {
+                return Err("`window` of `dirty` is zero; it takes a time above it".to_owned());
+            }
+            let share: Option<f64> = arguments.take_if_given("share")?;
+            if share.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
+                return Err("`share` of `dirty` takes a number above 0 to 1".to_owned());
+            }
+            Pattern::Dirty { rate: arguments.take_plain("5000p/s")?, window, share }
+        }
         _ => return Err(format!("unknown term `{}`", quoted(kind))),
     };
     arguments.finish()?;
     Ok(Term { pattern, catch_up, phase: None })
+}
+
+/// `app:NAME` or `app:NAME(load=0.5)`.
+fn parse_app(text: &str) -> Result<Term, String> {
+    let (name, body) = match text.split_once('(') {
+        Some((name, rest)) => {
+            let body = rest.strip_suffix(')');
+            (name, body.ok_or_else(|| format!("`app:{}` lacks its `)`", quoted(text)))?)
+        }
+        None => (text, ""),
+    };
+    let left = if body.trim().is_empty() { Vec::new() } else { split_top(body, ',') };
+    let mut arguments = Arguments { kind: "app", left };
+    let catch_up = arguments.take_catch_up();
+    let load = arguments.take_if_given("load")?.unwrap_or(1.0);
+    arguments.finish()?;
+    Ok(Term { pattern: app::pattern(name.trim(), load)?, catch_up, phase: None })
 }
 
 fn parse_phase(mut arguments: Arguments) -> Result<Term, String> {
@@ -210,6 +265,12 @@ impl Display for Term {
             Pattern::Sweep { wss, rate } => write!(f, "sweep(wss={wss}, rate={rate}")?,
             Pattern::Zipf { wss, rate, exponent } => {
                 write!(f, "zipf(wss={wss}, rate={rate}, s={exponent}")?;
+            }
+            Pattern::Dirty { rate, window, share } => {
+                write!(f, "dirty({rate}, window={window}")?;
+                if let Some(share) = share {
+                    write!(f, ", share={share}")?;
+                }
             }
             // Shown, though it cannot be read back.
             Pattern::Own { writes, .. } => write!(f, "own({:?}", writes.writes())?,
@@ -278,6 +339,39 @@ mod tests {
             let workload: Workload = text.parse().unwrap();
             assert_eq!(workload.to_string(), written);
             assert_eq!(written.parse(), Ok(workload));
+        }
+    }
+
+    #[test]
+    fn one_number_and_applications_are_read() {
+        for (text, written) in [
+            ("dirty(5058p/s)", "dirty(5058p/s, window=1s)"),
+            (
+                "dirty(20MiB/s, window=10s, share=0.5, closed)",
+                "dirty(5120p/s, window=10s, share=0.5, closed)",
+            ),
+            ("app:linux-idle", "dirty(260p/s, window=10s, share=0.02)"),
+            ("app:postgres(load=0.5)", "dirty(16250p/s, window=600ms, share=0.25)"),
+            (
+                "phase(on=1s, off=1s, app:java(closed))",
+                "phase(on=1s, off=1s, dirty(11000p/s, window=1s, share=0.2, closed))",
+            ),
+        ] {
+            let workload: Workload = text.parse().unwrap();
+            assert_eq!(workload.to_string(), written);
+            assert_eq!(written.parse(), Ok(workload));
+        }
+        for (text, problem) in [
+            ("dirty()", "`dirty` begins with its rate"),
+            ("dirty(window=1s)", "`dirty` begins with its rate"),
+            ("dirty(5p/s, window=0s)", "`window` of `dirty` is zero"),
+            ("dirty(5p/s, share=0)", "`share` of `dirty` takes"),
+            ("app:word", "no application `word` is known; it is one of linux-idle"),
+            ("app:java(load=0)", "`load` of an application takes"),
+            ("app:java(load=1", "lacks its `)`"),
+        ] {
+            let error = text.parse::<Workload>().unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
         }
     }
 

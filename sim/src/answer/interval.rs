@@ -18,6 +18,7 @@ use migsim_models::profile::{FIELDS, Profile};
 use migsim_models::qemu::NORMAL_PAGE_WIRE;
 use migsim_models::spec::{Mode, OnTimeout};
 use migsim_models::units::SimTime;
+use migsim_models::workload::Unknown;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -51,6 +52,8 @@ struct Draw {
     /// How far into the longest phase the migration starts, as a share of it, where that is not
     /// known.
     phase: f64,
+    /// Of a guest known by one number.
+    unknown: Unknown,
     /// Noise of total time and downtime, in standard deviations.
     noise: [f64; 2],
 }
@@ -136,6 +139,7 @@ impl Draws {
         };
         let normal = |p: f64| Normal::standard().inverse_cdf(p);
         let (elapsed, downtime, phase) = (spread(&normal), spread(&normal), spread(&|p| p));
+        let (share, faster, more) = (spread(&|p| p), spread(&|p| p), spread(&|p| p));
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let draw = |i: usize| Draw {
             hosts: drawn(&hosts, &mut rng),
@@ -143,6 +147,7 @@ impl Draws {
                 WRITERS * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, &mut rng),
             ),
             phase: phase[i],
+            unknown: Unknown::drawn([share[i], faster[i], more[i]], normal),
             noise: [elapsed[i], downtime[i]],
         };
         Draws((0..DRAWS).map(draw).collect())
@@ -165,6 +170,9 @@ impl Draws {
         let ask = draws.map(|draw| {
             if let Some(scaled) = case.guest.workload.scaled(draw.writers) {
                 asked.guest.workload = scaled;
+            }
+            if let Some(known) = asked.guest.workload.as_it_could_be(&draw.unknown) {
+                asked.guest.workload = known;
             }
             if let Some(period) = period {
                 asked.guest.phase_offset = Some(SimTime((period.0 as f64 * draw.phase) as u64));

@@ -176,7 +176,7 @@ impl Quantity {
             (Quantity::Rate, Value::Number(rate)) => {
                 let workload = keys.guest.workload.clone().unwrap_or_default();
                 let now = workload
-                    .classes(Pages(u64::MAX))
+                    .classes(Pages(u64::MAX), Pages(u64::MAX))
                     .iter()
                     .fold(0.0, |sum, class| sum + class.rate);
                 if now <= 0.0 {
@@ -217,6 +217,10 @@ fn set_working_set(workload: Option<&mut Workload>, pages: Pages) -> Result<(), 
             }
             Pattern::Own { .. } => {
                 Err("`wss` cannot be varied: the workload has its own".to_owned())
+            }
+            Pattern::Dirty { .. } => {
+                Err("`wss` cannot be varied: of a `dirty(...)` it is not known; vary `rate`"
+                    .to_owned())
             }
             Pattern::Curve { .. } => {
                 Err("`wss` cannot be varied: a measured curve has none".to_owned())

@@ -129,8 +129,11 @@ impl Understood {
                     .to_owned(),
             );
         }
-        let writes =
-            headroom(&case.guest, profile, &case.guest.workload.classes(case.guest.memory));
+        let writes = headroom(
+            &case.guest,
+            profile,
+            &case.guest.workload.classes(case.guest.memory, case.guest.touched),
+        );
         if writes >= 1.0 {
             return;
         }

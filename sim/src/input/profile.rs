@@ -2,7 +2,7 @@
 
 use std::path::Path as FilePath;
 
-use migsim_models::profile::{Profile, ProfileError};
+use migsim_models::profile::{Profile, ProfileError, shipped};
 
 use super::error::{InputError, line_of_key, toml_error};
 use super::text::read_file;
@@ -14,15 +14,14 @@ use super::text::read_file;
 /// Names the file, the line and what is accepted.
 pub fn profile_or_default(file: Option<&FilePath>) -> Result<(Profile, Vec<String>), InputError> {
     let Some(file) = file else { return Ok((Profile::default(), Vec::new())) };
-    let shipped = match file.to_str() {
+    let by_name = match file.to_str() {
         // A file of that name goes before a shipped profile.
         _ if file.exists() => None,
-        Some("lab" | "default") => Some(Profile::default()),
-        Some("assumed") => Some(Profile::assumed()),
         Some("ideal") => Some(Profile::ideal()),
-        _ => None,
+        Some(name) => shipped(name).and_then(|text| Profile::parse(text).ok()),
+        None => None,
     };
-    shipped.map_or_else(|| read_profile(file), |profile| Ok((profile, Vec::new())))
+    by_name.map_or_else(|| read_profile(file), |profile| Ok((profile, Vec::new())))
 }
 
 fn read_profile(file: &FilePath) -> Result<(Profile, Vec<String>), InputError> {

@@ -59,10 +59,13 @@ impl Workplace {
     ) -> Workplace {
         let scattered = |class: &Class| {
             guest.layout == Layout::Mixed
-                && matches!(guest.workload.terms[class.term].pattern, Pattern::Curve { .. })
+                && matches!(
+                    guest.workload.terms[class.term].pattern,
+                    Pattern::Curve { .. } | Pattern::Dirty { .. }
+                )
         };
         let (curve, mut classes): (Vec<Class>, Vec<Class>) =
-            guest.workload.classes(guest.memory).into_iter().partition(scattered);
+            guest.workload.classes(guest.memory, guest.touched).into_iter().partition(scattered);
         let strips = if curve.is_empty() { 1 } else { STRIPS };
         let part = |whole: u64, strip: u64| whole * (strip + 1) / strips - whole * strip / strips;
         let mut ends = Vec::with_capacity(strips as usize);

@@ -245,7 +245,7 @@ impl PageMemory {
                 Ok(ranks) => Source::Zipf { start: first, ranks },
                 Err(_) => Source::Uniform { start: first, pages },
             },
-            Pattern::Curve { .. } => {
+            Pattern::Curve { .. } | Pattern::Dirty { .. } => {
                 let mut sum = 0.0;
                 Source::Classes(
                     mine()
