@@ -3,7 +3,7 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
-use crate::answer::shape::{Prediction, Predictions, Published};
+use crate::answer::shape::{Applications, Prediction, Predictions, Published};
 use crate::answer::sweep::SweepAnswer;
 use crate::fleet::shape::{AtOnceAnswer, FleetAnswer, InventoryAnswer};
 use crate::record::BatchAnswer;
@@ -12,7 +12,7 @@ use crate::record::BatchAnswer;
 pub type Named = (&'static str, &'static str, fn() -> Schema);
 
 /// All schemas.
-pub const SCHEMAS: [Named; 8] = [
+pub const SCHEMAS: [Named; 9] = [
     ("prediction", "migsim predict, of one guest", written::<Prediction>),
     ("predictions", "migsim predict, of several guests", written::<Predictions>),
     ("batch", "migsim predict --batch, each line", written::<BatchAnswer>),
@@ -21,6 +21,7 @@ pub const SCHEMAS: [Named; 8] = [
     ("at-once", "migsim fleet --at-once", written::<AtOnceAnswer>),
     ("inventory", "migsim inventory check", written::<InventoryAnswer>),
     ("models", "migsim models", written::<Published>),
+    ("apps", "migsim apps", written::<Applications>),
 ];
 
 /// The schema of what is written of a type.

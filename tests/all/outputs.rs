@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{migsim, says, workspace};
 
-const COMMANDS: [(&str, &[&str]); 8] = [
+const COMMANDS: [(&str, &[&str]); 9] = [
     ("prediction", &["predict", "scenarios/first.toml", "--model", "all"]),
     ("prediction", &["predict", "scenarios/heavy.toml"]),
     ("predictions", &["predict", "scenarios/paper/live.toml"]),
@@ -16,6 +16,7 @@ const COMMANDS: [(&str, &[&str]); 8] = [
     ("at-once", &["fleet", "scenarios/fleet/rack.toml", "--at-once", "1,2"]),
     ("inventory", &["inventory", "check", "scenarios/fleet/rack.toml"]),
     ("models", &["models"]),
+    ("apps", &["apps"]),
 ];
 
 fn faults(schema: &Value, of: &Value) -> Vec<String> {

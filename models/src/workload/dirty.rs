@@ -35,28 +35,35 @@ const MOST_IN_WINDOW: f64 = 0.95;
 pub struct Unknown {
     /// The share of its touched pages that it dirties sooner or later, above 0 to 1.
     pub share: f64,
-    /// How many times as fast as was measured it writes while it is moved ...
+    /// How far its rate lies from the one that is known, in standard deviations of its logarithm.
     pub faster: f64,
-    /// ... and how many pages a second more, doing something else by then.
+    /// How many pages a second more it writes than when it was measured, doing something else by
+    /// now.
     pub more: f64,
 }
 
-/// Standard deviation of the logarithm of how many times as fast as was measured a guest writes.
-const FASTER: f64 = 0.3;
+/// A rate that was measured lies that far from the rate while the guest is moved.
+const FACTOR: f64 = 1.35;
 /// Such a part of guests does something else by the time that they are moved ...
 const ELSE: f64 = 0.2;
 /// ... and writes so many pages a second more on average.
 const MORE: f64 = 3000.0;
 
 impl Unknown {
-    /// One way in which it could be, from three independent probabilities from 0 to below 1.
-    pub fn drawn([share, faster, more]: [f64; 3], normal: impl Fn(f64) -> f64) -> Unknown {
+    /// One way in which it could be: two probabilities from 0 to below 1, and a standard normal
+    /// deviate.
+    pub fn drawn(share: f64, more: f64, faster: f64) -> Unknown {
         let at = (more - (1.0 - ELSE)) / ELSE;
-        Unknown {
-            share: share_of(share),
-            faster: libm::exp(FASTER * normal(faster)),
-            more: if at <= 0.0 { 0.0 } else { -MORE * libm::log1p(-at) },
-        }
+        let more = if at <= 0.0 { 0.0 } else { -MORE * libm::log1p(-at) };
+        Unknown { share: share_of(share), faster, more }
+    }
+
+    /// The rate as it could be.
+    pub(super) fn rate(&self, rate: PageRate, factor: Option<f64>) -> PageRate {
+        let spread = libm::log(factor.unwrap_or(FACTOR));
+        let more = if factor.is_none() { self.more } else { 0.0 };
+        let faster = rate.pages_per_s() * libm::exp(spread * self.faster) + more;
+        PageRate::new(faster).unwrap_or(rate)
     }
 }
 

@@ -121,6 +121,9 @@ pub enum Pattern {
         /// The share of touched pages that is dirtied sooner or later, above 0 to 1; `None`:
         /// unknown, and as [`Unknown`] says.
         share: Option<f64>,
+        /// By what factor two of three guests lie from that rate at most, above 1; `None`: it was
+        /// measured, at some time.
+        factor: Option<f64>,
     },
     /// An own way of writing, which the notation has no words for.
     Own {
@@ -205,7 +208,7 @@ impl Pattern {
                     order: Order::Random,
                 }));
             }
-            Pattern::Dirty { rate, window, share } => {
+            Pattern::Dirty { rate, window, share, .. } => {
                 let share = share.unwrap_or(MEDIAN_SHARE);
                 dirty::classes(term, *rate, *window, share, touched.0, limit, out);
             }
@@ -303,16 +306,14 @@ impl Workload {
 
     /// The same, where it is known by one number, as it could be; `None`: nothing is unknown.
     pub fn as_it_could_be(&self, unknown: &Unknown) -> Option<Workload> {
-        let open = |term: &Term| matches!(term.pattern, Pattern::Dirty { share: None, .. });
-        if !self.terms.iter().any(open) {
+        if !self.terms.iter().any(|term| matches!(term.pattern, Pattern::Dirty { .. })) {
             return None;
         }
         let mut known = self.clone();
         for term in &mut known.terms {
-            if let Pattern::Dirty { rate, share: share @ None, .. } = &mut term.pattern {
-                *share = Some(unknown.share);
-                let faster = rate.pages_per_s() * unknown.faster + unknown.more;
-                *rate = PageRate::new(faster).unwrap_or(*rate);
+            if let Pattern::Dirty { rate, share, factor, .. } = &mut term.pattern {
+                *share = Some(share.unwrap_or(unknown.share));
+                *rate = unknown.rate(*rate, *factor);
             }
         }
         Some(known)
@@ -382,9 +383,12 @@ impl Workload {
                 Pattern::Curve { curve, pace } => {
                     Pattern::Curve { curve: curve.clone(), pace: pace * factor }
                 }
-                Pattern::Dirty { rate, window, share } => {
-                    Pattern::Dirty { rate: scale(rate)?, window: *window, share: *share }
-                }
+                Pattern::Dirty { rate, window, share, factor } => Pattern::Dirty {
+                    rate: scale(rate)?,
+                    window: *window,
+                    share: *share,
+                    factor: *factor,
+                },
                 Pattern::Own { writes, pace } => {
                     Pattern::Own { writes: writes.clone(), pace: pace * factor }
                 }

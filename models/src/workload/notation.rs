@@ -72,7 +72,7 @@ impl<'a> Arguments<'a> {
         T::Err: Display,
     {
         let given = |text: &&str| text.split_once('=').is_some_and(|(k, _)| k.trim() == key);
-        if self.left.iter().any(|text| given(&text)) { self.take(key).map(Some) } else { Ok(None) }
+        if self.left.iter().any(given) { self.take(key).map(Some) } else { Ok(None) }
     }
 
     /// Takes the first argument, which has no key.
@@ -195,7 +195,11 @@ fn parse_term(text: &str) -> Result<Term, String> {
             if share.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
                 return Err("`share` of `dirty` takes a number above 0 to 1".to_owned());
             }
-            Pattern::Dirty { rate: arguments.take_plain("5000p/s")?, window, share }
+            let factor: Option<f64> = arguments.take_if_given("factor")?;
+            if factor.is_some_and(|factor| !(1.0..=1000.0).contains(&factor)) {
+                return Err("`factor` of `dirty` takes a number of 1 to 1000".to_owned());
+            }
+            Pattern::Dirty { rate: arguments.take_plain("5000p/s")?, window, share, factor }
         }
         _ => return Err(format!("unknown term `{}`", quoted(kind))),
     };
@@ -266,10 +270,12 @@ impl Display for Term {
             Pattern::Zipf { wss, rate, exponent } => {
                 write!(f, "zipf(wss={wss}, rate={rate}, s={exponent}")?;
             }
-            Pattern::Dirty { rate, window, share } => {
+            Pattern::Dirty { rate, window, share, factor } => {
                 write!(f, "dirty({rate}, window={window}")?;
-                if let Some(share) = share {
-                    write!(f, ", share={share}")?;
+                for (key, value) in [("share", share), ("factor", factor)] {
+                    if let Some(value) = value {
+                        write!(f, ", {key}={value}")?;
+                    }
                 }
             }
             // Shown, though it cannot be read back.
@@ -350,11 +356,11 @@ mod tests {
                 "dirty(20MiB/s, window=10s, share=0.5, closed)",
                 "dirty(5120p/s, window=10s, share=0.5, closed)",
             ),
-            ("app:linux-idle", "dirty(260p/s, window=10s, share=0.02)"),
-            ("app:postgres(load=0.5)", "dirty(16250p/s, window=600ms, share=0.25)"),
+            ("app:linux-idle", "dirty(260p/s, window=10s, share=0.02, factor=2.7)"),
+            ("app:postgres(load=0.5)", "dirty(16250p/s, window=600ms, share=0.25, factor=1.5)"),
             (
                 "phase(on=1s, off=1s, app:java(closed))",
-                "phase(on=1s, off=1s, dirty(11000p/s, window=1s, share=0.2, closed))",
+                "phase(on=1s, off=1s, dirty(11000p/s, window=1s, share=0.2, factor=1.7, closed))",
             ),
         ] {
             let workload: Workload = text.parse().unwrap();

@@ -13,7 +13,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use migsim::engine::Fidelity;
 use migsim::schema::SCHEMAS;
-use migsim_models::profile::{ASSUMED_TOML, DEFAULT_TOML, Profile};
+use migsim_models::profile::{Profile, SHIPPED, shipped};
+use migsim_report::apps::Applications;
 use migsim_report::file::Care;
 use migsim_report::outputs::OutputArgs;
 use migsim_report::predict::Published;
@@ -53,9 +54,10 @@ enum Command {
     },
     /// Print the parameters of a pair of hosts
     Profile {
-        /// Which profile
-        #[arg(value_enum)]
-        which: WhichProfile,
+        /// Which: fitted to the project's own recorded runs (`lab`), assumed before any run was
+        /// seen, hosts that cost nothing (`ideal`), or servers by the class of their network
+        #[arg(value_parser = PossibleValuesParser::new(SHIPPED.into_iter().chain(["default"])))]
+        which: String,
     },
     /// Print the JSON Schema of what a command writes
     Schema {
@@ -69,22 +71,16 @@ enum Command {
         #[arg(value_enum)]
         shell: Shell,
     },
+    /// List the applications that `app:NAME` takes for a workload, with where each is from
+    Apps {
+        #[command(flatten)]
+        outputs: OutputArgs,
+    },
     /// List the published models that --model takes
     Models {
         #[command(flatten)]
         outputs: OutputArgs,
     },
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum WhichProfile {
-    /// The one that is used without --profile: fitted to the project's own recorded runs
-    #[value(alias = "lab")]
-    Default,
-    /// What was assumed before any run was seen
-    Assumed,
-    /// Hosts that cost nothing: QEMU's rules alone
-    Ideal,
 }
 
 /// How questions are answered, whatever they are.
@@ -132,7 +128,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Sweep(args) => sweep::run(&args),
         Command::Fleet(args) => fleet::fleet(&args),
         Command::Inventory { command } => fleet::inventory(&command),
-        Command::Profile { which } => profile(which),
+        Command::Profile { which } => profile(&which),
+        Command::Apps { outputs } => apps(&outputs),
         Command::Schema { name } => {
             program::schema(&SCHEMAS, name.as_deref()).map(|()| ExitCode::SUCCESS)
         }
@@ -144,15 +141,19 @@ pub(crate) fn main() -> ExitCode {
     terminal::exit_status(result)
 }
 
-fn profile(which: WhichProfile) -> anyhow::Result<ExitCode> {
-    let text = match which {
-        WhichProfile::Default => DEFAULT_TOML.to_owned(),
-        WhichProfile::Assumed => ASSUMED_TOML.to_owned(),
-        WhichProfile::Ideal => {
-            Profile::ideal().to_commented_toml().context("writing the profile")?
+fn profile(which: &str) -> anyhow::Result<ExitCode> {
+    match shipped(which) {
+        Some(text) => terminal::print(text)?,
+        None => {
+            let ideal = Profile::ideal().to_commented_toml().context("writing the profile")?;
+            terminal::print(&ideal)?;
         }
-    };
-    terminal::print(&text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn apps(outputs: &OutputArgs) -> anyhow::Result<ExitCode> {
+    outputs.prepare(Care::default())?.write(&Applications)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -139,7 +139,7 @@ impl Draws {
         };
         let normal = |p: f64| Normal::standard().inverse_cdf(p);
         let (elapsed, downtime, phase) = (spread(&normal), spread(&normal), spread(&|p| p));
-        let (share, faster, more) = (spread(&|p| p), spread(&|p| p), spread(&|p| p));
+        let (share, more, faster) = (spread(&|p| p), spread(&|p| p), spread(&normal));
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let draw = |i: usize| Draw {
             hosts: drawn(&hosts, &mut rng),
@@ -147,7 +147,7 @@ impl Draws {
                 WRITERS * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, &mut rng),
             ),
             phase: phase[i],
-            unknown: Unknown::drawn([share[i], faster[i], more[i]], normal),
+            unknown: Unknown::drawn(share[i], more[i], faster[i]),
             noise: [elapsed[i], downtime[i]],
         };
         Draws((0..DRAWS).map(draw).collect())

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use migsim_models::equations::{DowntimeParts, Terms};
 use migsim_models::published;
 use migsim_models::units::SimTime;
+use migsim_models::workload::{APPS, App};
 use serde::Serialize;
 
 use super::advice::{self, Lever, Setting};
@@ -336,6 +337,48 @@ pub struct ModelFigures {
     pub tmt_s: Option<f64>,
     /// Downtime.
     pub downtime_s: Option<f64>,
+}
+
+/// The applications that `app:NAME` takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Applications {
+    /// Version of this shape.
+    pub schema: u32,
+    /// Each of them.
+    pub applications: Vec<Application>,
+}
+
+/// What is known of an application.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Application {
+    /// As `app:NAME` takes it.
+    pub name: &'static str,
+    /// Distinct pages in the window, over its length, at full load.
+    pub dirty_rate_pages_s: f64,
+    /// The length of that window.
+    pub window_s: f64,
+    /// The share of touched pages that it dirties sooner or later.
+    pub share: Option<f64>,
+    /// By what factor two of three lie from that rate at most.
+    pub factor: f64,
+    /// Where that is from.
+    pub source: &'static str,
+}
+
+impl Default for Applications {
+    fn default() -> Applications {
+        let application = |app: &App| Application {
+            name: app.name,
+            dirty_rate_pages_s: app.pages_per_s,
+            window_s: seconds(app.window),
+            share: app.share,
+            factor: app.factor,
+            source: app.source,
+        };
+        Applications { schema: SCHEMA, applications: APPS.iter().map(application).collect() }
+    }
 }
 
 /// The published models.
