@@ -73,7 +73,8 @@ fn csv_and_json_lines_say_what_json_says() {
         assert_eq!(rows.len(), lines.len(), "{name}");
         let whole: Value = serde_json::from_str(&of("json")).unwrap();
         let results = whole.get("results").or(whole.get("moves").filter(|all| all.is_array()));
-        let results = results.or(whole.get("models").filter(|all| all.is_array()));
+        let list = |key: &str| whole.get(key).filter(|all| all.is_array());
+        let results = results.or(list("models")).or(list("applications"));
         let results = results.map_or(vec![whole.clone()], |all| all.as_array().unwrap().clone());
         assert_eq!(results.len(), lines.len(), "{name}");
         for ((row, line), result) in rows.iter().zip(&lines).zip(&results) {
