@@ -215,6 +215,20 @@ fn the_shipped_profile_is_right_on_campaigns_that_were_held_out_when_they_were_m
 }
 
 #[test]
+fn the_shipped_profile_says_which_runs_it_was_fitted_to() {
+    let profile = migsim_models::profile::Profile::default();
+    let campaigns = &profile.fit.as_ref().unwrap().campaigns;
+    let mut runs = Vec::new();
+    for campaign in campaigns {
+        let text = std::fs::read(records(campaign)).unwrap();
+        runs.extend(migsim::record::observations(campaign, text.as_slice()).unwrap().0);
+    }
+    runs.retain(migcal::fit::is_used);
+    let domain = migcal::fit::domain(&runs).unwrap();
+    assert_eq!(Some(&domain), profile.domain.as_ref(), "{}", toml::to_string(&domain).unwrap());
+}
+
+#[test]
 fn guests_moved_at_the_same_time_are_predicted_together() {
     let output = migcal(&["validate", &records("together"), "--format", "json"]);
     assert!(output.status.success(), "{}", text(&output.stderr));

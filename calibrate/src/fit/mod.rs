@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 use estimate::{Estimate, Problem, curvature, step, weight};
 use migsim::record::{DISTURBED, Observation};
-use migsim_models::profile::{Intervals, Param, Profile, Widths};
+use migsim_models::profile::{Domain, Intervals, Param, Profile, Widths};
 use migsim_models::spec::Mode;
 use migsim_models::units::SimTime;
 use nalgebra::DVector;
@@ -172,11 +172,26 @@ pub fn fit(
         });
     }
     fit_noise(&mut profile, &used, &best);
+    profile.domain = domain(&used);
     if manner.intervals {
         profile.noise.intervals = intervals(&used, prior, manner, interrupted)?;
     }
     progress(1.0);
     Ok(Fitted { profile, estimated, at_prior, left_out, used: used.len() })
+}
+
+/// The ranges of runs.
+pub fn domain(runs: &[Observation]) -> Option<Domain> {
+    let of = |run: &Observation| Domain::of(&run.case.guest, &run.case.path, &run.case.policy);
+    runs.iter().map(of).reduce(|mut all, one| {
+        all.include(&one);
+        all
+    })
+}
+
+/// Whether a fit uses a run.
+pub fn is_used(run: &Observation) -> bool {
+    reason_against(run).is_none()
 }
 
 /// Only what was recorded about the machine and the ending counts against a run, never its error.

@@ -5,8 +5,10 @@
 //! lacks has the value of its base profile, so that a new key breaks no file; which those are is
 //! told by [`Profile::parse_noting`].
 
+mod domain;
 mod slot;
 
+pub use domain::{Domain, Outside};
 pub use slot::{FIELDS, Field, Slot};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +19,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::qemu::Version;
-use crate::spec::{Mode, Transport};
+use crate::spec::{Guest, Mode, Path, Policy, Transport};
 use crate::units::{BitRate, Bytes, PageRate, SimTime};
 
 /// The default profile: the fit of the project's own recorded runs (docs/validation.md has the
@@ -103,6 +105,9 @@ pub struct Profile {
     /// The runs that it was fitted to; `None`: it was set by hand.
     #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
     pub fit: Option<Provenance>,
+    /// The ranges of the runs that it was fitted to; `None`: it was fitted to none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub domain: Option<Domain>,
 }
 
 /// The version of the format of profiles that is written; older ones are read.
@@ -431,7 +436,7 @@ fn fill<'a>(given: &mut DeTable<'a>, base: &DeTable<'a>, at: &str, missing: &mut
 }
 
 /// What a file says of itself alone.
-const OF_THE_FILE: [&str; 5] = ["format", "base", "name", "fit", "noise.intervals"];
+const OF_THE_FILE: [&str; 6] = ["format", "base", "name", "fit", "domain", "noise.intervals"];
 
 /// An embedded profile, read once.
 fn embedded(text: &str) -> Profile {
@@ -569,11 +574,20 @@ impl Profile {
                 }
             }
         }
+        if let Some(domain) = &self.domain {
+            text.push_str("\n# The ranges of the runs that it was fitted to, from the least to the most.\n[domain]\n");
+            text.push_str(&toml::to_string(domain)?);
+        }
         if let Some(fit) = &self.fit {
             text.push_str("\n# Where it comes from.\n[fit]\n");
             text.push_str(&toml::to_string_pretty(fit)?);
         }
         Ok(text)
+    }
+
+    /// What of a question lies outside of the runs that it was fitted to.
+    pub fn outside(&self, guest: &Guest, path: &Path, policy: &Policy) -> Vec<Outside> {
+        self.domain.as_ref().map_or(Vec::new(), |domain| domain.outside(guest, path, policy))
     }
 
     /// Checks the ranges of its values.
@@ -721,6 +735,7 @@ impl Profile {
                 intervals: None,
             },
             fit: None,
+            domain: None,
         }
     }
 
@@ -785,6 +800,8 @@ mod tests {
         ] {
             let text = std::fs::read_to_string(format!("{folder}/v0-{name}.toml")).unwrap();
             let (then, missing) = Profile::parse_noting(&text).unwrap();
+            // They did not say which runs they were fitted to.
+            let now = Profile { domain: None, ..now };
             assert_eq!((then, missing), (now, Vec::new()), "{name}");
         }
         let read = |file: &str| {

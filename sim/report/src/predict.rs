@@ -52,6 +52,12 @@ impl Answered for Predicted<'_> {
         for answer in self.answers.iter().filter(|_| self.explain) {
             out.text(format!("\n{}:\n{}", answer.case.guest.name, explain(answer)));
         }
+        for answer in self.answers {
+            if let Some(words) = answer.understood.outside_words() {
+                let name = &answer.case.guest.name;
+                out.text(format!("{name}: outside of the runs behind the profile: {words}.\n"));
+            }
+        }
         for warning in self.answers.iter().flat_map(|answer| &answer.understood.warnings) {
             out.text(format!("Note: {warning}.\n"));
         }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use migsim_models::equations::{DowntimeParts, Terms};
+use migsim_models::profile::Outside;
 use migsim_models::published;
 use migsim_models::units::SimTime;
 use migsim_models::workload::{APPS, App};
@@ -223,6 +224,34 @@ pub struct Prediction {
     pub defaults: Vec<&'static str>,
     /// Where a default decides.
     pub warnings: Vec<String>,
+    /// What lies outside of the runs that the profile was fitted to: there intervals are wider.
+    pub outside: Vec<OutsideShape>,
+}
+
+/// A quantity that lies outside of the runs that a profile was fitted to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OutsideShape {
+    /// Which.
+    pub quantity: &'static str,
+    /// How much it is.
+    pub value: String,
+    /// The least and the most that was seen.
+    pub seen: [String; 2],
+    /// By what factor it lies outside, where it is a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factor: Option<f64>,
+}
+
+impl From<&Outside> for OutsideShape {
+    fn from(outside: &Outside) -> OutsideShape {
+        OutsideShape {
+            quantity: outside.quantity,
+            value: outside.value.clone(),
+            seen: outside.range.clone(),
+            factor: outside.factor,
+        }
+    }
 }
 
 /// Percentiles in milliseconds.
@@ -690,6 +719,7 @@ impl From<&Answer> for Prediction {
             question_line: understood.line(),
             defaults: understood.defaults(),
             warnings: understood.warnings.clone(),
+            outside: understood.outside.iter().map(OutsideShape::from).collect(),
         }
     }
 }

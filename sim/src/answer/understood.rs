@@ -1,6 +1,6 @@
 //! What a question was taken to ask: every quantity, and which of them nobody gave.
 
-use migsim_models::profile::Profile;
+use migsim_models::profile::{Outside, Profile};
 use migsim_models::qemu::Version;
 use migsim_models::spec::{Mode, Switch};
 use migsim_models::units::{Bytes, SimTime, human_bytes, human_rate, human_time};
@@ -21,12 +21,14 @@ pub struct Quantity {
 }
 
 /// What was taken to be asked.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Understood {
     /// The quantities that matter, in the order in which they are told.
     pub quantities: Vec<Quantity>,
     /// Defaults that decide what comes of it, in sentences.
     pub warnings: Vec<String>,
+    /// What lies outside of the runs that the profile was fitted to.
+    pub outside: Vec<Outside>,
 }
 
 /// A profile and where it comes from.
@@ -88,7 +90,8 @@ impl Understood {
             );
         }
         say("profile", hosts.given, format!("profile {}", hosts.profile.name));
-        let mut understood = Understood { quantities, warnings: Vec::new() };
+        let outside = hosts.profile.outside(guest, path, policy);
+        let mut understood = Understood { quantities, warnings: Vec::new(), outside };
         understood.warn(keys, case, hosts.profile);
         understood
     }
@@ -100,6 +103,19 @@ impl Understood {
             format!("{}{mark}", quantity.said)
         };
         self.quantities.iter().map(marked).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What lies outside of the runs that the profile was fitted to, in a sentence; `None`: nothing.
+    pub fn outside_words(&self) -> Option<String> {
+        let one = |outside: &Outside| {
+            let [least, most] = &outside.range;
+            let seen = if least == most { least.clone() } else { format!("{least} to {most}") };
+            let factor =
+                outside.factor.map_or(String::new(), |factor| format!(", {factor:.1} times"));
+            format!("{} {} (seen: {seen}{factor})", outside.quantity, outside.value)
+        };
+        let words: Vec<String> = self.outside.iter().map(one).collect();
+        (!words.is_empty()).then(|| words.join(", "))
     }
 
     /// The keys that nobody gave.
