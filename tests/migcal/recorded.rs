@@ -246,6 +246,51 @@ fn guests_moved_at_the_same_time_are_predicted_together() {
     );
 }
 
+/// What our own predictions are, written to a file, is judged as they are.
+#[test]
+fn another_predictors_answers_are_judged_by_the_same_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("theirs.csv");
+    let runs = records("fresh");
+    let figures = |arguments: &[&str]| -> serde_json::Value {
+        let output = migcal(&[&["validate", &runs], arguments, &["--format", "json"]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let bytes = std::fs::read(&runs).unwrap();
+    let (read, _) = migsim::record::observations("fresh", bytes.as_slice()).unwrap();
+    let profile = migsim_models::profile::Profile::default();
+    let mut lines = vec!["id,pred_outcome,pred_elapsed_ms,pred_downtime_ms".to_owned()];
+    for one in migcal::validate::judge(&read, &profile) {
+        let outcome = if one.said.converges { "completed" } else { "not-converged" };
+        let (total, down) = (one.said.elapsed_ms.unwrap(), one.said.downtime_ms);
+        let down = down.map_or(String::new(), |ms| ms.to_string());
+        lines.push(format!("{},{outcome},{total},{down}", one.run.id));
+    }
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let theirs = figures(&["--predictions", file.to_str().unwrap()]);
+    let ours = figures(&[]);
+    for key in ["n", "elapsed", "downtime", "outcome", "bias", "by_lever/precopy/elapsed"] {
+        let place = format!("/{key}");
+        assert_eq!(theirs.pointer(&place), ours.pointer(&place), "{key}");
+    }
+    assert_eq!(theirs["coverage90"], serde_json::Value::Null, "nothing was said of intervals");
+    for (content, said) in [
+        ("run,pred_elapsed_ms\na,5\n".to_owned(), "theirs.csv:1: has no column `id`"),
+        (lines[..2].join("\n"), "predicts 1 of "),
+        (format!("{}\n{}", lines.join("\n"), lines[1]), "is predicted twice"),
+        (
+            lines.join("\n").replacen(",completed,", ",completed,-", 1),
+            "is not a number that is not",
+        ),
+    ] {
+        std::fs::write(&file, content).unwrap();
+        let output = migcal(&["validate", &runs, "--predictions", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+    }
+}
+
 #[test]
 fn a_transfer_needs_no_more_than_a_handful_of_runs() {
     let output = migcal(&["transfer", &records("tcg"), "--sizes", "8", "--format", "json"]);

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use clap::Args;
 use migcal::fit::{Manner, Parts, cross_validate};
 use migcal::hosts::replay::Trace;
-use migcal::validate::{Figures, Report, judge, page, pictures, report};
+use migcal::validate::{
+    Figures, Report, in_place, judge, page, pictures, read_predictions, report,
+};
 use migsim::answer::shape::SCHEMA;
 use migsim_models::profile::Profile;
 use migsim_report::document::{Document, Grid};
@@ -33,6 +35,10 @@ pub(super) struct ValidateArgs {
     /// of them at a time
     #[arg(long, value_name = "K|campaigns", value_parser = parts)]
     cross_validate: Option<Parts>,
+    /// Judge another predictor's answers instead: columns `id`, `pred_elapsed_ms`,
+    /// `pred_downtime_ms` and further ones as `migsim predict --records` writes them
+    #[arg(long, value_name = "THEIRS.csv", conflicts_with = "cross_validate")]
+    predictions: Option<PathBuf>,
     #[command(flatten)]
     disturbance: DisturbanceArgs,
     /// Of the parts and the fits
@@ -59,15 +65,23 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         read.warn_of_versions(Some(&profile));
     }
     let runs = read.runs;
-    let inputs: Vec<&Path> =
-        args.runs.iter().map(PathBuf::as_path).chain(args.profile.as_deref()).collect();
+    let inputs: Vec<&Path> = args
+        .runs
+        .iter()
+        .map(PathBuf::as_path)
+        .chain(args.profile.as_deref())
+        .chain(args.predictions.as_deref())
+        .collect();
     let care = Care { inputs: &inputs, ..Care::default() };
     let prepared = args.outputs.prepare(care)?;
     let picture =
         args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     let page_file = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let judged = match args.cross_validate {
-        None => judge(&runs, &profile),
+        None => match &args.predictions {
+            None => judge(&runs, &profile),
+            Some(file) => in_place(judge(&runs, &profile), &read_predictions(file)?, file)?,
+        },
         Some(parts) => {
             let interrupted = terminal::interruptible()?;
             let bar =
@@ -86,7 +100,10 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let by = match args.cross_validate {
         Some(Parts::Configurations(parts)) => format!("fits to the others, in {parts} parts"),
         Some(Parts::Campaigns) => "fits to the other campaigns".to_owned(),
-        None => profile.name.clone(),
+        None => match &args.predictions {
+            None => profile.name.clone(),
+            Some(file) => file.display().to_string(),
+        },
     };
     if let Some(file) = picture {
         file.write(&pictures(&judged))?;

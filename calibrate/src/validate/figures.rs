@@ -25,10 +25,13 @@ pub struct Said {
     /// Offline phases, ms.
     pub offline_ms: Option<[f64; 3]>,
     /// Between these two, ms, half of the total times are, and between those nine of ten.
-    pub elapsed_within: Option<[[f64; 2]; 2]>,
+    pub elapsed_within: Within,
     /// The same of downtimes.
-    pub downtime_within: Option<[[f64; 2]; 2]>,
+    pub downtime_within: Within,
 }
+
+/// The 50 % and the 90 % interval of a figure, ms, where there is one.
+pub type Within = [Option<[f64; 2]>; 2];
 
 /// Quantiles of relative errors, as shares.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
@@ -236,18 +239,14 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
                 errors.push((predicted / measured - 1.0).abs());
             }
         }
-        let held = |measured: f64, within: [[f64; 2]; 2]| {
-            within.map(|[low, high]| (low..=high).contains(&measured))
+        let held = |measured: f64, within: Within| {
+            within.map(|range| range.map(|[low, high]| (low..=high).contains(&measured)))
         };
-        if let (Some((measured, _)), Some(within)) =
-            (pair(run.elapsed_ms, said.elapsed_ms), said.elapsed_within)
-        {
-            elapsed_in.push(held(measured, within));
+        if let Some((measured, _)) = pair(run.elapsed_ms, said.elapsed_ms) {
+            elapsed_in.push(held(measured, said.elapsed_within));
         }
-        if let (Some((measured, _)), Some(within)) =
-            (pair(run.downtime_ms, said.downtime_ms), said.downtime_within)
-        {
-            downtime_in.push(held(measured, within));
+        if let Some((measured, _)) = pair(run.downtime_ms, said.downtime_ms) {
+            downtime_in.push(held(measured, said.downtime_within));
         }
     }
     found.elapsed = relative(&elapsed);
@@ -274,13 +273,17 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
         found.phases = Some([suspend, copy, resume]);
     }
     let coverage = |interval: usize| {
-        let inside = |held: &[[bool; 2]]| held.iter().filter(|held| held[interval]).count();
-        let (elapsed, downtime) = (inside(&elapsed_in), inside(&downtime_in));
-        (!elapsed_in.is_empty() && !downtime_in.is_empty()).then(|| Coverage {
-            elapsed: elapsed as f64 / elapsed_in.len() as f64,
-            downtime: downtime as f64 / downtime_in.len() as f64,
-            elapsed_by_chance: wilson(elapsed, elapsed_in.len()),
-            downtime_by_chance: wilson(downtime, downtime_in.len()),
+        // How many are inside, of how many that have such an interval.
+        let inside = |held: &[[Option<bool>; 2]]| {
+            let known: Vec<bool> = held.iter().filter_map(|held| held[interval]).collect();
+            (known.iter().filter(|inside| **inside).count(), known.len())
+        };
+        let ((elapsed, n), (downtime, m)) = (inside(&elapsed_in), inside(&downtime_in));
+        (n > 0 && m > 0).then(|| Coverage {
+            elapsed: elapsed as f64 / n as f64,
+            downtime: downtime as f64 / m as f64,
+            elapsed_by_chance: wilson(elapsed, n),
+            downtime_by_chance: wilson(downtime, m),
         })
     };
     (found.coverage50, found.coverage90) = (coverage(0), coverage(1));

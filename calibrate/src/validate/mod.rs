@@ -3,9 +3,11 @@
 
 mod figures;
 mod html;
+mod theirs;
 
-pub use figures::{Figures, NoiseFloor, Relative, Said, figures, is_plain, lever, wilson};
+pub use figures::{Figures, NoiseFloor, Relative, Said, Within, figures, is_plain, lever, wilson};
 pub use html::{page, pictures};
+pub use theirs::{in_place, read_predictions};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -109,7 +111,8 @@ fn alone(run: &Observation, profile: &Arc<Profile>, draws: &Draws) -> Judged {
     let (scatter, sure) = draws.judge(&run.case, profile, &outcome);
     let times = sure.and_then(|sure| sure.times);
     let within = |of: fn(&Times) -> Percentiles| {
-        times.as_ref().map(of).map(|p| [[p.p25, p.p75], [p.p5, p.p95]])
+        let p = times.as_ref().map(of);
+        [p.map(|p| [p.p25, p.p75]), p.map(|p| [p.p5, p.p95])]
     };
     let intervals = [within(|times| times.elapsed_ms), within(|times| times.reported_ms)];
     judged(run, profile, intervals, scatter, &prediction, outcome)
@@ -129,11 +132,11 @@ fn shared(runs: &[&Observation], profile: &Arc<Profile>, draws: &Draws) -> Vec<J
         let prediction = RowPrediction::of_run(&outcome);
         let widths = profile.noise.intervals.map(|intervals| intervals.of(run.case.policy.mode));
         let around = |centre: Option<f64>, scatter: f64, factors: fn(&Widths) -> [f64; 2]| {
-            let (centre, widths) = (centre?, widths?);
-            Some(
-                factors(&widths)
-                    .map(|factor| [centre - factor * scatter, centre + factor * scatter]),
-            )
+            let range = |factor: f64| {
+                let centre = centre?;
+                Some([centre - factor * scatter, centre + factor * scatter])
+            };
+            widths.map_or([None; 2], |widths| factors(&widths).map(range))
         };
         let intervals = [
             around(Some(prediction.elapsed_ms), scatter.elapsed_ms, |w| {
@@ -145,9 +148,6 @@ fn shared(runs: &[&Observation], profile: &Arc<Profile>, draws: &Draws) -> Vec<J
     };
     pairs.map(judge).collect()
 }
-
-/// The 50 % and the 90 % interval of a figure, ms, where there is one.
-type Within = Option<[[f64; 2]; 2]>;
 
 fn judged(
     run: &Observation,
