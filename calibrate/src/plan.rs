@@ -383,12 +383,19 @@ impl RunPlan {
                 format!("{} are touched, and the working set alone has {wss}", self.touched),
             );
         }
-        if self.workload.terms.iter().any(|term| matches!(term.pattern, Pattern::Curve { .. }))
-            && self.kind == Kind::Freestanding
+        let is_written = |pattern: &Pattern| {
+            matches!(
+                pattern,
+                Pattern::Uniform { .. } | Pattern::Sweep { .. } | Pattern::Zipf { .. }
+            )
+        };
+        if self.kind == Kind::Freestanding
+            && !self.workload.terms.iter().all(|term| is_written(&term.pattern))
         {
             return refuse(
                 "workload",
-                "a measured curve can be predicted, not run; it takes idle, uniform, sweep, zipf, phase".to_owned(),
+                "a curve or a dirty rate can be predicted, not run; it takes idle, uniform, sweep, zipf, phase"
+                    .to_owned(),
             );
         }
         if !(4..=4028).contains(&self.delta) || !self.delta.is_multiple_of(4) {

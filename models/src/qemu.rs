@@ -126,6 +126,14 @@ impl Version {
         self >= Version::V10_1 || self < Version::new(1, 4)
     }
 
+    /// Whether a threshold that is met exactly is looked at with a sync: only 8.0 to 8.2 do (commit
+    /// c8df4a7aef; mended for 9.0 by "migration/postcopy: Fix high frequency sync", qemu-devel,
+    /// 20 March 2024). At a threshold of zero, which a limit of zero has, and every migration in
+    /// its first 100 ms, all other releases stop without one.
+    pub fn syncs_at_its_threshold(self) -> bool {
+        self.major == 8
+    }
+
     /// Whether max-bandwidth holds back pages that go through multifd: from 4.2 on (commit
     /// 1b81c974ccf). Before, channels sent past it.
     pub fn caps_multifd(self) -> bool {

@@ -179,3 +179,23 @@ fn what_holds_zero_pages_back_is_named_where_they_take_longest() {
     zeros.guest.touched = zeros.guest.memory;
     assert_eq!(by(&zeros), Bottleneck::SendingThread);
 }
+
+/// The look at the dirty log that 8.0 brought and 9.0 took away.
+#[test]
+fn only_8_0_to_8_2_read_the_dirty_log_at_a_threshold_of_zero() {
+    let syncs = |qemu: &str| {
+        let mut case = case("256MiB", "256MiB", "uniform(wss=1MiB, rate=300p/s)", "1Gbit/s");
+        case.policy.qemu = qemu.parse().unwrap();
+        case.policy.downtime_limit = SimTime::ZERO;
+        let outcome = answer(&case);
+        assert!(outcome.iteration_count < 50_000);
+        outcome.dirty_syncs
+    };
+    let without = syncs("7.2");
+    for qemu in ["2.6", "9.0", "10.0", "10.2"] {
+        assert_eq!(syncs(qemu), without, "{qemu}");
+    }
+    for qemu in ["8.0", "8.2"] {
+        assert!(syncs(qemu) > without, "{qemu}: {} and {without}", syncs(qemu));
+    }
+}

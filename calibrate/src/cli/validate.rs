@@ -296,6 +296,7 @@ fn describe(found: &Report) -> Document {
     lines.extend(
         found.left_out.iter().map(|(why, count)| format!("Left out: {count} runs: {why}.")),
     );
+    lines.extend(found.outside.as_ref().map(|words| format!("{words}.")));
     table.rows = all;
     let mut out = Document::default();
     out.table(table).text(lines.join("\n") + "\n");

@@ -12,7 +12,7 @@ pub use theirs::{in_place, read_predictions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migsim::answer::{Draws, Percentiles, Scatter, Times, together};
+use migsim::answer::{Draws, Percentiles, Scatter, Times, outside_of_all, together};
 use migsim::engine::{Fidelity, Outcome};
 use migsim::input::Case;
 use migsim::record::{DISTURBED, Observation, RowPrediction};
@@ -80,6 +80,9 @@ pub struct Report {
     pub makespan: Option<(usize, Relative)>,
     /// Runs that do not count, and why.
     pub left_out: BTreeMap<&'static str, usize>,
+    /// What of the runs lies outside of those behind the profile that predicts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside: Option<String>,
 }
 
 /// A wrong verdict.
@@ -324,5 +327,12 @@ pub fn report(judged: &[Judged]) -> Report {
             .collect(),
         makespan: figures::relative(&spans).map(|errors| (spans.len(), errors)),
         left_out,
+        outside: outside_of_all(
+            "runs",
+            counted.iter().map(|one| {
+                let case = &one.run.case;
+                one.profile.outside(&case.guest, &case.path, &case.policy)
+            }),
+        ),
     }
 }

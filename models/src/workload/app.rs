@@ -20,9 +20,9 @@ pub struct App {
     pub source: &'static str,
 }
 
-const SOCC: &str = "migrations of 2016, 1 Gbit/s (Jo et al., SoCC 2017): median rate of those that dirty more than 1,000 pages/s, and the share \
-    with which predicted total times are nearest";
-const TRACES: &str = "a public research trace, 32 GiB and 8 vCPUs, YCSB A as fast as it runs: median over dry-run iterations";
+const SOCC: &str = "migrations of 2016, 1 Gbit/s (Jo et al., SoCC 2017): median rate of those that dirty more than 1,000 pages/s, and of a grid \
+    of shares (0.1, 0.2, 0.3, 0.5, 0.7, 1) the one with which predicted total times are nearest";
+const TRACES: &str = "a public research trace, 32 GiB and 8 vCPUs, YCSB A as fast as it runs: median over dry-run iterations. The share is a guess";
 
 /// The applications that are known.
 pub const APPS: [App; 7] = [
@@ -32,7 +32,7 @@ pub const APPS: [App; 7] = [
         window: SimTime::from_secs(10),
         share: Some(0.02),
         factor: 2.7,
-        source: "idle Linux guests of 1 to 8 GiB on somebody's hosts: 1,000 to 7,000 distinct pages in ten seconds",
+        source: "idle Linux guests of 1 to 8 GiB on somebody's hosts: 1,000 to 7,000 distinct pages in ten seconds. The share is a guess",
     },
     App {
         name: "desktop",
@@ -55,7 +55,7 @@ pub const APPS: [App; 7] = [
         name: "mariadb",
         pages_per_s: 12_300.0,
         window: SimTime::from_secs(1),
-        share: Some(0.4),
+        share: Some(0.5),
         factor: 1.6,
         source: SOCC,
     },
@@ -71,7 +71,7 @@ pub const APPS: [App; 7] = [
         name: "memcached",
         pages_per_s: 23_700.0,
         window: SimTime::from_secs(1),
-        share: Some(0.6),
+        share: Some(0.7),
         factor: 1.5,
         source: SOCC,
     },
@@ -79,7 +79,7 @@ pub const APPS: [App; 7] = [
         name: "java",
         pages_per_s: 11_000.0,
         window: SimTime::from_secs(1),
-        share: Some(0.2),
+        share: Some(0.3),
         factor: 1.7,
         source: SOCC,
     },

@@ -360,7 +360,7 @@ mod tests {
             ("app:postgres(load=0.5)", "dirty(16250p/s, window=600ms, share=0.25, factor=1.5)"),
             (
                 "phase(on=1s, off=1s, app:java(closed))",
-                "phase(on=1s, off=1s, dirty(11000p/s, window=1s, share=0.2, factor=1.7, closed))",
+                "phase(on=1s, off=1s, dirty(11000p/s, window=1s, share=0.3, factor=1.7, closed))",
             ),
         ] {
             let workload: Workload = text.parse().unwrap();

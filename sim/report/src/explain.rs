@@ -82,7 +82,7 @@ fn sentence(iteration: &Iteration, limit: SimTime, qemu: &str) -> String {
         ),
         Decision::StopUnsynced => format!(
             "in the first 100 ms, or with a downtime limit of 0, the threshold is 0 and QEMU {qemu} stops the vCPUs without reading the dirty log \
-             again (ram_save_pending, before 8.0); {left} were left"
+             again (migration_iteration_run; 8.0 to 8.2 do read it); {left} were left"
         ),
         Decision::ForcedSync => format!(
             "five seconds have brought no look at the dirty log, and auto-converge takes one: {dirty} are to be sent (cpu-throttle.c)"

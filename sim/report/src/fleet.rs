@@ -183,7 +183,7 @@ impl Report<'_> {
         };
         busy("link", "carried", self.links(t.all_over_s), human_bytes);
         busy("host", "processors' time", self.hosts(t.all_over_s), seconds);
-        for note in self.0.cluster.notes() {
+        for note in self.0.notes() {
             out.text(format!("Note: {note}.\n"));
         }
         out
@@ -361,7 +361,7 @@ impl Report<'_> {
     fn more_words(&self) -> String {
         let more =
             self.missing_words().into_iter().skip(SHOWN).map(|line| format!("  - {line}.\n"));
-        let notes = self.0.cluster.notes().into_iter().map(|note| format!("Note: {note}.\n"));
+        let notes = self.0.notes().into_iter().map(|note| format!("Note: {note}.\n"));
         more.chain(notes).collect()
     }
 

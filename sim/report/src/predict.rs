@@ -7,7 +7,7 @@ use migsim_models::spec::{Mode, OnTimeout};
 use migsim_models::units::{SimTime, human_bytes, human_time};
 
 use migsim::answer::{
-    Advice, Answer, Asked, Lever, bound_words, contributors, largest, shape, why_not,
+    Advice, Answer, Asked, Lever, bound_words, contributors, largest, outside_words, shape, why_not,
 };
 use migsim::engine::{Ending, Outcome};
 use serde_json::Value;
@@ -53,7 +53,7 @@ impl Answered for Predicted<'_> {
             out.text(format!("\n{}:\n{}", answer.case.guest.name, explain(answer)));
         }
         for answer in self.answers {
-            if let Some(words) = answer.understood.outside_words() {
+            if let Some(words) = outside_words(&answer.understood.outside) {
                 let name = &answer.case.guest.name;
                 out.text(format!("{name}: outside of the runs behind the profile: {words}.\n"));
             }

@@ -1,8 +1,9 @@
 //! Sweeps: a line for each point.
 
-use migsim::answer::sweep::{Point, Range, SweepAnswer, Value};
+use migsim::answer::sweep::{Point, Range, SweepAnswer, Value, outside};
 use migsim::answer::{ending_word, outcome_word, shape};
 use migsim::input::Kind;
+use migsim_models::profile::Profile;
 use migsim_models::units::{SimTime, human_bytes, human_time};
 use serde_json::{Map, Value as Json};
 
@@ -17,16 +18,23 @@ pub struct Swept<'a> {
     pub points: &'a [Point],
     /// What was varied.
     pub ranges: &'a [Range],
+    /// Between which hosts.
+    pub profile: &'a Profile,
 }
 
 impl Answered for Swept<'_> {
     fn document(&self) -> Document {
-        document(self.points, self.ranges)
+        let mut document = document(self.points, self.ranges);
+        if let Some(words) = outside(self.points, self.profile) {
+            document.text(format!("Note: {words}.\n"));
+        }
+        document
     }
 
     fn value(&self) -> Json {
         let results = self.points.iter().map(|point| point.shape(self.ranges)).collect();
-        value(SweepAnswer { schema: shape::SCHEMA, results })
+        let warnings = outside(self.points, self.profile).into_iter().collect();
+        value(SweepAnswer { schema: shape::SCHEMA, warnings, results })
     }
 
     fn each_row(&self, take: &mut dyn FnMut(Json) -> anyhow::Result<()>) -> anyhow::Result<()> {

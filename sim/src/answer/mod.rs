@@ -5,6 +5,7 @@
 
 mod advice;
 mod interval;
+mod outside;
 mod predict;
 pub mod shape;
 pub mod sweep;
@@ -14,6 +15,7 @@ mod verdict;
 pub use advice::{Advice, Lever, Remedy, Setting, advise, first_remedy};
 pub use interval::{DRAWS, Draws, Percentiles, Quantiles, Scatter, Times};
 pub(crate) use interval::{WRITERS, drawn};
+pub use outside::{outside_of_all, outside_words};
 pub use predict::{OFFSETS, commoner, median, median_run, predict, runs, together};
 pub use understood::{Hosts, Quantity, Understood};
 pub use verdict::{
@@ -29,6 +31,7 @@ use crate::input::Case;
 
 /// A case and all that is to be said of it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Answer {
     /// The question.
     pub case: Case,

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::shape::{Figures, QuantilesShape};
-use crate::answer::{Draws, Quantiles, median_run};
+use crate::answer::{Draws, Quantiles, median_run, outside_of_all};
 use crate::engine::{Fidelity, Outcome};
 use crate::input::{Case, InputError, Key, Keys, Kind, Scenario, quoted};
 
@@ -548,6 +548,13 @@ impl<'a> Sweep<'a> {
     }
 }
 
+/// What of the points lies outside of the runs behind a profile, in a sentence.
+pub fn outside(points: &[Point], profile: &Profile) -> Option<String> {
+    let cases = points.iter().filter_map(|point| Some(&point.found.as_ref().ok()?.case));
+    let outside = cases.map(|case| profile.outside(&case.guest, &case.path, &case.policy));
+    outside_of_all("points", outside)
+}
+
 /// Answers the scenario's guest at every point of the ranges, up to [`MOST_POINTS`]; `done` hears
 /// of each, and says whether to go on. Of an interrupted sweep the points that were answered are
 /// returned.
@@ -620,6 +627,8 @@ pub enum FoundShape {
 pub struct SweepAnswer {
     /// Version of this shape.
     pub schema: u32,
+    /// What lies outside of the runs behind the profile.
+    pub warnings: Vec<String>,
     /// One for each point.
     pub results: Vec<PointShape>,
 }

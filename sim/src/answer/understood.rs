@@ -105,19 +105,6 @@ impl Understood {
         self.quantities.iter().map(marked).collect::<Vec<_>>().join(", ")
     }
 
-    /// What lies outside of the runs that the profile was fitted to, in a sentence; `None`: nothing.
-    pub fn outside_words(&self) -> Option<String> {
-        let one = |outside: &Outside| {
-            let [least, most] = &outside.range;
-            let seen = if least == most { least.clone() } else { format!("{least} to {most}") };
-            let factor =
-                outside.factor.map_or(String::new(), |factor| format!(", {factor:.1} times"));
-            format!("{} {} (seen: {seen}{factor})", outside.quantity, outside.value)
-        };
-        let words: Vec<String> = self.outside.iter().map(one).collect();
-        (!words.is_empty()).then(|| words.join(", "))
-    }
-
     /// The keys that nobody gave.
     pub fn defaults(&self) -> Vec<&'static str> {
         self.quantities

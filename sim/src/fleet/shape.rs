@@ -9,7 +9,7 @@ use super::replicate::{Likely, LikelyMove, Replicated};
 use super::run::{FleetOutcome, MoveOutcome};
 use super::totals::{Totals, totals};
 use crate::answer::shape::SCHEMA;
-use crate::answer::{Hosts, ending_word, outcome_word};
+use crate::answer::{Hosts, ending_word, outcome_word, outside_of_all};
 
 /// The answer to a fleet's question.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -304,6 +304,19 @@ impl From<&Replicated> for Replications {
 }
 
 impl Findings<'_> {
+    /// What was assumed, and what lies outside of the runs behind the profile.
+    pub fn notes(&self) -> Vec<String> {
+        let outside = self.found.moves.iter().filter_map(|one| {
+            let vm = &self.cluster.vms[one.vm];
+            let (links, rtt) = self.cluster.route(one.hosts[0], one.hosts[1])?;
+            let path = self.cluster.path(vm, &links, rtt);
+            Some(self.hosts.profile.outside(&vm.guest, &path, &vm.policy))
+        });
+        let mut notes = self.cluster.notes();
+        notes.extend(outside_of_all("guests", outside));
+        notes
+    }
+
     fn host(&self, host: usize) -> String {
         self.cluster.hosts[host].name.clone()
     }
@@ -394,7 +407,7 @@ impl Findings<'_> {
                 .likely
                 .filter(|likely| !likely.totals.is_empty())
                 .map(Replications::from),
-            warnings: self.cluster.notes(),
+            warnings: self.notes(),
             not_arrived_guests: self.missing.iter().map(missing).collect(),
             moves: self.found.moves.iter().map(|one| self.moved(one)).collect(),
             links: self.found.links.iter().enumerate().map(link).collect(),

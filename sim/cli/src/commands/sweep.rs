@@ -101,7 +101,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         ));
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    prepared.write(&Swept { points: &points, ranges: &args.vary })?;
+    prepared.write(&Swept { points: &points, ranges: &args.vary, profile: &profile })?;
     if let Some(picture) = picture {
         picture.write(&plot::sweep(&points, &args.vary))?;
     }

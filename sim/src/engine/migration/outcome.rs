@@ -66,7 +66,7 @@ pub enum Decision {
     Iterate,
     /// Little enough is left: the vCPUs stop.
     Stop,
-    /// Before 8.0 a threshold of zero is met without a sync: the vCPUs stop.
+    /// But for 8.0 to 8.2 a threshold of zero is met without a sync: the vCPUs stop.
     StopUnsynced,
     /// Auto-converge's own sync in the middle of an iteration, which goes on.
     ForcedSync,
@@ -80,6 +80,7 @@ pub enum Decision {
 
 /// One iteration: from a sync to the next; of very many, several in one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Iteration {
     /// The number of its last iteration, counted from 1. The last one is sent with the guest
     /// stopped, or behind it.
@@ -130,6 +131,7 @@ const KEPT_WHOLE: usize = 512;
 
 /// What came of a migration. Times are since its start.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// How the guest was moved.
     pub mode: Mode,

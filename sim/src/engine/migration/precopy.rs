@@ -45,10 +45,9 @@ impl<M: GuestMemory> Migration<M> {
         if self.own_rule.is_some() {
             return self.ask_own_rule(now);
         }
-        // `ram_save_pending` syncs below the threshold, which is 0 in the first 100 ms; from 8.0 on
-        // also at it.
+        // It syncs below the threshold, which is 0 in the first 100 ms.
         let threshold = self.window.threshold;
-        if threshold == 0.0 && qemu.major < 8 {
+        if threshold == 0.0 && !qemu.syncs_at_its_threshold() {
             self.iteration.unsent_pages = self.memory.pending();
             self.end_iteration(now, Decision::StopUnsynced);
             return self.prepare_stop(now, SimTime::ZERO);
