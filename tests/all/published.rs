@@ -179,3 +179,33 @@ fn a_model_of_another_mode_is_not_asked() {
     assert_eq!(ask("offline")["models"], serde_json::json!({}));
     assert!(ask("postcopy")["models"]["hines-gopalan"]["fair"]["tmt_s"].is_number());
 }
+
+/// A hundred GiB of zeros, and 64 GiB of data over 2, 4 and 8 channels of 100 Gbit/s, as they were
+/// published (qemu-devel, February and March 2024), by the profile of servers of that class. Its
+/// constants were chosen on these ten.
+#[test]
+fn large_guests_over_100_gbit_s_take_as_long_as_was_published() {
+    let profile = migsim_models::profile::shipped("server-100g").unwrap();
+    let profile = migsim_models::profile::Profile::parse(profile).unwrap();
+    for (channels, qemu, memory, touched, cap, seconds) in [
+        (2, "9.0", 64, 15_099_494, None, 8.571),
+        (4, "9.0", 64, 15_099_494, None, 7.180),
+        (8, "9.0", 64, 15_099_494, None, 7.090),
+        (4, "9.0", 64, 15_099_494, Some(1024), 57.216),
+        (4, "8.2", 100, 0, None, 9.629),
+        (1, "9.0", 100, 0, None, 6.182),
+        (2, "9.0", 100, 0, None, 4.643),
+        (4, "9.0", 100, 0, None, 4.143),
+    ] {
+        let cap = cap.map_or(String::new(), |mib| format!("bandwidth_cap = \"{mib}MiB/s\""));
+        let text = format!(
+            "link = {{ capacity = \"100Gbit/s\", rtt = \"50us\" }}\n[[guest]]\nmemory = \"{memory}GiB\"\n\
+             touched = \"{touched}p\"\nvcpus = 4\n[migration]\nqemu = \"{qemu}\"\nmultifd_channels = {channels}\n{cap}\n"
+        );
+        let case = migsim::input::Case::from_toml(&text).unwrap();
+        let outcome = migsim::answer::predict(&case, &profile, migsim::engine::Fidelity::Flow);
+        let got = outcome.tmt().unwrap().as_secs_f64();
+        let off = (got / seconds - 1.0).abs();
+        assert!(off < 0.1, "{channels} channels, {memory} GiB, QEMU {qemu}: {got}, not {seconds}");
+    }
+}

@@ -87,7 +87,8 @@ impl Settings {
                 normal_wire: qemu::page_wire(multifd),
                 encoded_wire: qemu::xbzrle_wire(guest.delta_bytes),
                 normal_s: 1.0 / (cpu.page_rate.value.pages_per_s() * threads),
-                zero_s: 1.0 / cpu.zero_page_rate.value.pages_per_s(),
+                zero_s: policy.qemu.zero_page_share(policy.multifd_channels)
+                    / cpu.zero_page_rate.value.pages_per_s(),
                 encoded_s: 1.0 / cpu.xbzrle_page_rate.value.pages_per_s(),
                 cap: policy
                     .bandwidth_cap
