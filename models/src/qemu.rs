@@ -133,9 +133,9 @@ impl Version {
     /// How long a page of zeros takes to be found, over how long the migration thread takes to find
     /// it alone. From 9.0 on multifd's channels look for them (commit 303e6f54f9,
     /// `migration/multifd-zero-page.c`), and the migration thread hands pages out: of 100 GiB of
-    /// zeros 9.63 s were needed without, 6.18, 4.64 and 4.14 s with 1, 2 and 4 channels (qemu-devel,
-    /// 20240226195654.934709-1), which is a third of the time for handing out and a third shared by
-    /// the channels.
+    /// zeros 9.63 s were needed without, 6.18, 4.64 and 4.14 s with 1, 2 and 4 channels
+    /// (qemu-devel, 20240226195654.934709-1), which is a third of the time for handing out and
+    /// a third shared by the channels.
     pub fn zero_page_share(self, channels: u32) -> f64 {
         if channels == 0 || self < Version::new(9, 0) {
             return 1.0;

@@ -433,36 +433,16 @@ fn made_up_fleets_are_moved_and_the_same_seed_makes_the_same() {
     for shape in ["rack", "data-centre", "two-sites"] {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().display().to_string();
-        let make = || {
-            says(&[
-                "inventory",
-                "generate",
-                shape,
-                "--hosts",
-                "3",
-                "--guests",
-                "20",
-                "--out",
-                &place,
-            ])
+        let size = ["--hosts", "3", "--guests", "20", "--out", &place];
+        let make = |more: &[&str]| {
+            says(&[&["inventory", "generate", shape], &size[..], more].concat());
         };
-        make();
+        make(&[]);
         let read = |ending: &str| {
             std::fs::read_to_string(folder.path().join(format!("{shape}.{ending}"))).unwrap()
         };
         let (file, inventory) = (read("toml"), read("csv"));
-        says(&[
-            "inventory",
-            "generate",
-            shape,
-            "--hosts",
-            "3",
-            "--guests",
-            "20",
-            "--out",
-            &place,
-            "--force",
-        ]);
+        make(&["--force"]);
         assert_eq!((file, inventory), (read("toml"), read("csv")));
         let fleet = format!("{place}/{shape}.toml");
         assert!(

@@ -29,14 +29,6 @@ pub const DEFAULT_TOML: &str = include_str!("fitted.toml");
 /// What is assumed before any run is seen.
 pub const ASSUMED_TOML: &str = include_str!("assumed.toml");
 
-/// Profiles of servers by the class of their network: name, highest capacity of a link, text.
-const SERVERS: [(&str, BitRate, &str); 4] = [
-    ("server-1g", BitRate(2_500_000_000), include_str!("server-1g.toml")),
-    ("server-10g", BitRate(16_000_000_000), include_str!("server-10g.toml")),
-    ("server-25g", BitRate(50_000_000_000), include_str!("server-25g.toml")),
-    ("server-100g", BitRate(u64::MAX), include_str!("server-100g.toml")),
-];
-
 /// Names of the profiles that are shipped.
 pub const SHIPPED: [&str; 7] =
     ["lab", "assumed", "ideal", "server-1g", "server-10g", "server-25g", "server-100g"];
@@ -46,14 +38,12 @@ pub fn shipped(name: &str) -> Option<&'static str> {
     match name {
         "lab" | "default" => Some(DEFAULT_TOML),
         "assumed" => Some(ASSUMED_TOML),
-        name => SERVERS.iter().find(|(server, ..)| *server == name).map(|(.., text)| *text),
+        "server-1g" => Some(include_str!("server-1g.toml")),
+        "server-10g" => Some(include_str!("server-10g.toml")),
+        "server-25g" => Some(include_str!("server-25g.toml")),
+        "server-100g" => Some(include_str!("server-100g.toml")),
+        _ => None,
     }
-}
-
-/// The profile of servers whose network is of a link's class.
-pub fn of_class(capacity: BitRate) -> &'static str {
-    let class = SERVERS.iter().find(|(_, most, _)| capacity <= *most);
-    class.map_or("server-100g", |(name, ..)| name)
 }
 
 /// A parameter: its value, and the standard error of its estimate where that is known.

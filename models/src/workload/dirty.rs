@@ -9,11 +9,11 @@
 //! | the operating system | up to 100 pages a second | three seconds' worth |
 //! | applications | the rest | a share of what is touched |
 //!
-//! The share is between applications what differs most. [`Unknown`] draws from its distribution over 1,400
-//! migrations of eight applications that dirtied more than a tenth of what the link carried (QEMU
-//! of 2016, Jo et al., SoCC 2017: for each the share with which its predicted total time is
-//! nearest). The two constants of the operating system are those with which the downtimes of 900
-//! migrations of nearly idle guests of the same study are nearest.
+//! The share is between applications what differs most. [`Unknown`] draws from its distribution
+//! over 1,400 migrations of eight applications that dirtied more than a tenth of what the link
+//! carried (QEMU of 2016, Jo et al., SoCC 2017: for each the share with which its predicted total
+//! time is nearest). The two constants of the operating system are those with which the downtimes
+//! of 900 migrations of nearly idle guests of the same study are nearest.
 
 use super::{Class, Order};
 use crate::units::{PageRate, SimTime};

@@ -320,8 +320,9 @@ impl Workload {
     }
 
     /// The classes of all terms in the order of memory, of a guest of so many `touched` pages,
-    /// together no more than `limit`, the pages that it can dirty at all, where [`Workload::working_set`] is no more than that. A
-    /// curve is fitted within what the other terms leave.
+    /// together no more than `limit`, the pages that it can dirty at all, where
+    /// [`Workload::working_set`] is no more than that. A curve is fitted within what the other
+    /// terms leave.
     pub fn classes(&self, limit: Pages, touched: Pages) -> Vec<Class> {
         let mut classes = Vec::with_capacity(self.terms.len());
         let mut spare = limit.0.saturating_sub(self.working_set().0);

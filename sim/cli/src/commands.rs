@@ -14,10 +14,10 @@ use clap_complete::Shell;
 use migsim::engine::Fidelity;
 use migsim::schema::SCHEMAS;
 use migsim_models::profile::{Profile, SHIPPED, shipped};
-use migsim_report::apps::Applications;
+use migsim_report::apps::applications;
 use migsim_report::file::Care;
 use migsim_report::outputs::OutputArgs;
-use migsim_report::predict::Published;
+use migsim_report::predict::published;
 use migsim_report::{program, terminal};
 
 #[derive(Debug, Parser)]
@@ -153,11 +153,11 @@ fn profile(which: &str) -> anyhow::Result<ExitCode> {
 }
 
 fn apps(outputs: &OutputArgs) -> anyhow::Result<ExitCode> {
-    outputs.prepare(Care::default())?.write(&Applications)?;
+    outputs.prepare(Care::default())?.write(&applications())?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn models(outputs: &OutputArgs) -> anyhow::Result<ExitCode> {
-    outputs.prepare(Care::default())?.write(&Published)?;
+    outputs.prepare(Care::default())?.write(&published())?;
     Ok(ExitCode::SUCCESS)
 }

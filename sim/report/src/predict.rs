@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::document::{Document, Grid};
 use crate::explain::explain;
-use crate::format::{Answered, places, value};
+use crate::format::{Answered, Told, places, value};
 
 /// Rounds shown at the start and at the end of a long list.
 const ROUNDS_SHOWN: (usize, usize) = (12, 5);
@@ -355,35 +355,19 @@ fn iterations(outcome: &Outcome) -> Grid {
 }
 
 /// The published models, what they compute and where they come from.
-#[derive(Debug, Clone, Copy)]
-pub struct Published;
-
-impl Answered for Published {
-    fn document(&self) -> Document {
-        let mut out = Document::default();
-        for model in MODELS {
-            let doi = model.doi.map_or(String::new(), |doi| format!(", doi:{doi}"));
-            let (mode, known) = (model.mode, model.known.words());
-            out.text(format!(
-                "{} ({mode}, {known})\n  {}\n  {}{doi}\n\n",
-                model.name, model.formula, model.reference
-            ));
-        }
-        out.text(SYMBOLS.to_owned() + "\n");
-        out
+pub fn published() -> Told {
+    let mut out = Document::default();
+    for model in MODELS {
+        let doi = model.doi.map_or(String::new(), |doi| format!(", doi:{doi}"));
+        let (mode, known) = (model.mode, model.known.words());
+        out.text(format!(
+            "{} ({mode}, {known})\n  {}\n  {}{doi}\n\n",
+            model.name, model.formula, model.reference
+        ));
     }
-
-    fn value(&self) -> Value {
-        value(shape::Published::default())
-    }
-
-    fn each_row(&self, take: &mut dyn FnMut(Value) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        shape::Published::default().models.iter().try_for_each(|model| take(value(model)))
-    }
-
-    fn columns(&self) -> Vec<String> {
-        shape::Published::default().models.first().map_or(Vec::new(), |model| places(&value(model)))
-    }
+    out.text(SYMBOLS.to_owned() + "\n");
+    let all = shape::Published::default();
+    Told::new(out, &all, &all.models)
 }
 
 fn models(answer: &Answer, document: &mut Document) {

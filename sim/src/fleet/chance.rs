@@ -13,8 +13,8 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::answer::{WRITERS, drawn};
 
-/// One replication's random draws. The same seed and number have the same, whatever else is drawn in
-/// whatever order.
+/// One replication's random draws. The same seed and number have the same, whatever else is drawn
+/// in whatever order.
 #[derive(Debug, Clone)]
 pub struct Chance(Option<Luck>);
 

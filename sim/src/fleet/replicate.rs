@@ -1,5 +1,5 @@
-//! The same fleet moved many times, each with other random draws, for what is likely instead of what is
-//! expected.
+//! The same fleet moved many times, each with other random draws, for what is likely instead of
+//! what is expected.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

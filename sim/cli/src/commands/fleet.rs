@@ -33,8 +33,8 @@ pub(super) struct FleetArgs {
     /// All of it as one page that needs no network
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// Move it so many times, each with other random draws in dirtying, links and start times, and say
-    /// what is likely
+    /// Move it so many times, each with other random draws in dirtying, links and start times, and
+    /// say what is likely
     #[arg(long, value_name = "N", default_value_t = 0)]
     replications: usize,
     /// Seed of the replications
