@@ -35,11 +35,12 @@ pub struct Outside {
     pub value: String,
     /// The least and the most that was seen.
     pub range: [String; 2],
-    /// By what factor it lies outside, above 1; `None`: it is no number.
+    /// By what factor it lies outside, above 1; `None`: it is no number, or beside nothing.
     pub factor: Option<f64>,
 }
 
-/// A release that was not seen counts as much as a quantity that lies outside by this factor.
+/// A release that was not seen, and something where there was nothing, count as much as a quantity
+/// that lies outside by this factor.
 const RELEASE: f64 = std::f64::consts::E;
 /// What lies outside by a factor of at most this is as good as within.
 const NEARLY: f64 = 1.1;
@@ -51,10 +52,11 @@ impl Outside {
     }
 }
 
-/// Below and above the range by what factor; `None`: within, or nearly so.
+/// Below and above the range by what factor, which is infinite above or below nothing; `None`:
+/// within, or nearly so.
 fn factor(value: f64, [least, most]: [f64; 2]) -> Option<f64> {
     let factor = if value > most { value / most } else { least / value };
-    (factor > NEARLY && factor.is_finite()).then_some(factor)
+    (factor > NEARLY).then_some(factor)
 }
 
 impl Domain {
@@ -99,8 +101,12 @@ impl Domain {
         let mut found = Vec::new();
         let mut number = |quantity, value: f64, range: [f64; 2], said: &dyn Fn(f64) -> String| {
             if let Some(factor) = factor(value, range) {
-                let range = range.map(said);
-                found.push(Outside { quantity, value: said(value), range, factor: Some(factor) });
+                found.push(Outside {
+                    quantity,
+                    value: said(value),
+                    range: range.map(said),
+                    factor: Some(factor).filter(|factor| factor.is_finite()),
+                });
             }
         };
         let bytes = |range: [Bytes; 2]| range.map(Bytes::as_f64);
@@ -168,5 +174,16 @@ mod tests {
         assert_eq!(found[0].factor, Some(4.0));
         assert_eq!(found[3].range, ["100 Mbit/s", "450 Mbit/s"]);
         assert!((found[3].far() - libm::log(2.0)).abs() < 1e-12);
+    }
+
+    /// Runs of idle guests say nothing of one that writes.
+    #[test]
+    fn something_where_there_was_nothing_lies_outside() {
+        let (idle, policy) = (Guest::new("1GiB").unwrap(), Policy::default());
+        let path = Path::new("1Gbit/s").unwrap();
+        let busy = Guest::new("1GiB").unwrap().workload("uniform(wss=64MiB, rate=2000p/s)");
+        let found = Domain::of(&idle, &path, &policy).outside(&busy.unwrap(), &path, &policy);
+        let [only] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((only.quantity, only.factor, only.far()), ("dirty rate over link", None, 1.0));
     }
 }
