@@ -1,8 +1,8 @@
 //! Expected counts against every page: the two memories under the same machine give the same
 //! figures.
 
-use migsim::engine::{DirtyLog, Ending, Fidelity, Outcome, Question};
-use migsim_models::profile::Profile;
+use migsim::engine::{Decision, DirtyLog, Ending, Fidelity, Outcome, Question};
+use migsim_models::profile::{Param, Profile};
 use migsim_models::qemu::{AutoConverge, Version};
 use migsim_models::spec::{Guest, Layout, Mode, OnTimeout, Path, Policy, Switch, Transport};
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
@@ -415,4 +415,40 @@ fn pages_marked_dirty_for_nothing_cost_xbzrle_no_bytes() {
         );
         assert!((flow - measured).abs() < 0.08, "{workload}: {flow}, measured {measured}");
     }
+}
+
+/// Some hosts stop a guest that gets nowhere; the two memories agree on when.
+#[test]
+fn where_hosts_do_so_a_guest_that_gets_nowhere_is_forced_to_stop() {
+    let guest = Guest::new("512MiB").unwrap();
+    let guest = guest.workload("uniform(wss=400MiB, rate=90000p/s)").unwrap();
+    let (path, policy) = (Path::new("1Gbit/s").unwrap(), Policy::default());
+    let mut profile = Profile::assumed();
+    let answer = |profile: &Profile, fidelity| {
+        Question::new(&guest, &path, &policy, profile).answer(fidelity, SimTime::ZERO)
+    };
+    assert!(!answer(&profile, Fidelity::Flow).completed(), "nobody does so by default");
+    let mut before = SimTime::ZERO;
+    for after in [2, 4] {
+        profile.switchover.forced_stop_after = Param::exact(after);
+        let [flow, page] =
+            [Fidelity::Flow, Fidelity::Page { seed: 1 }].map(|fidelity| answer(&profile, fidelity));
+        let forced = |outcome: &Outcome| {
+            let count = outcome.iterations.len();
+            outcome.completed()
+                // The rest of RAM is an iteration of its own.
+                && outcome.iterations[count - 2].decision == Decision::ForcedStop
+                && outcome.downtime().unwrap() > SimTime::from_secs(2)
+        };
+        assert!(forced(&flow) && forced(&page), "{flow:?}");
+        let off = page.ended_at.as_secs_f64() / flow.ended_at.as_secs_f64() - 1.0;
+        assert!(off.abs() < 0.02, "{off}");
+        assert!(flow.ended_at > before);
+        before = flow.ended_at;
+    }
+    // Auto-converge is another way out, and is left to it.
+    let throttled = Policy { auto_converge: Some(AutoConverge::default()), ..policy };
+    let outcome =
+        Question::new(&guest, &path, &throttled, &profile).answer(Fidelity::Flow, SimTime::ZERO);
+    assert!(outcome.iterations.iter().all(|one| one.decision != Decision::ForcedStop));
 }

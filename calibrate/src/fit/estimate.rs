@@ -11,6 +11,7 @@ use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use super::parameters::Parameter;
+use super::shapes::is_by_one_number;
 
 /// What was measured of a run and is compared with its prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,9 +35,13 @@ pub enum Figure {
 
 impl Figure {
     /// How far runs of one configuration are expected to scatter before it is known: relative, and
-    /// absolute in ms or bytes.
-    pub(super) fn scatter(self) -> (f64, f64) {
+    /// absolute in ms or bytes. Of a guest that is known by one number (`vaguely`), its hosts are
+    /// the lesser of what is unknown.
+    pub(super) fn scatter(self, vaguely: bool) -> (f64, f64) {
         match self {
+            Figure::Elapsed if vaguely => (0.05, 50.0),
+            Figure::Downtime if vaguely => (0.2, 40.0),
+            Figure::WireBytes if vaguely => (0.05, 1e6),
             Figure::Elapsed => (0.005, 20.0),
             Figure::Downtime => (0.03, 12.0),
             Figure::WireBytes => (0.004, 100e3),
@@ -46,8 +51,8 @@ impl Figure {
     }
 
     /// One standard deviation at a measured value, as expected beforehand.
-    pub fn sigma(self, measured: f64) -> f64 {
-        let (relative, absolute) = self.scatter();
+    pub(super) fn sigma(self, measured: f64, vaguely: bool) -> f64 {
+        let (relative, absolute) = self.scatter(vaguely);
         (relative * measured).hypot(absolute)
     }
 }
@@ -286,13 +291,14 @@ fn compare(
         (Figure::Copy, run.offline_ms.map(|p| p[1]), Some(offline[1])),
         (Figure::Resume, run.offline_ms.map(|p| p[2]), Some(offline[2])),
     ];
+    let vaguely = is_by_one_number(run);
     figures
         .into_iter()
         .filter_map(|(figure, measured, predicted)| {
             let measured = measured?;
             let value = match predicted {
                 Some(predicted) if prediction.completed && predicted.is_finite() => {
-                    (predicted - measured) / figure.sigma(measured)
+                    (predicted - measured) / figure.sigma(measured, vaguely)
                 }
                 _ => WRONG_VERDICT,
             };

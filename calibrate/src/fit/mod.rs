@@ -3,6 +3,7 @@
 mod cross;
 mod estimate;
 mod parameters;
+mod shapes;
 
 pub(crate) use cross::shuffled;
 pub use cross::{Parts, cross_validate};
@@ -118,6 +119,9 @@ pub fn fit(
         }
     }
     enough(&left_out, &used)?;
+    // What guests that are known by one number dirty is learnt with the hosts as they are believed
+    // to be, and again with those that were found.
+    let prior = &shapes::learn(&used, prior, interrupted)?;
     let mut rng = ChaCha8Rng::seed_from_u64(manner.seed);
     let mut free: Vec<Parameter> = parameters();
     let mut at_prior = Vec::new();
@@ -171,6 +175,7 @@ pub fn fit(
             ],
         });
     }
+    profile = shapes::learn(&used, &profile, interrupted)?;
     fit_noise(&mut profile, &used, &best);
     profile.domain = domain(&used);
     if manner.intervals {
@@ -375,7 +380,8 @@ fn intervals(
     } else {
         of(Mode::Precopy)
     };
-    let Some(precopy) = precopy else { return Ok(None) };
+    // Where pre-copy has too few, all runs speak for it.
+    let Some(precopy) = precopy.or_else(|| widths(judged.iter())) else { return Ok(None) };
     Ok(Some(Intervals { precopy, postcopy: of(Mode::Postcopy), offline: of(Mode::Offline) }))
 }
 
@@ -407,31 +413,39 @@ fn conformal(scores: &mut [f64]) -> Option<[f64; 2]> {
 /// What is left between predictions and runs, as the profile's noise: the expected scatter of each
 /// figure, scaled to what was found.
 fn fit_noise(profile: &mut Profile, runs: &[Observation], best: &Estimate) {
+    // Of guests that are known by one number only where there are no others.
+    let vaguely = runs.iter().all(shapes::is_by_one_number);
     let scale = |figure: Figure| {
         let left: Vec<f64> = best
             .residuals
             .iter()
-            .filter(|r| r.figure == figure && runs[r.run].offline_ms.is_none())
+            .filter(|r| {
+                let run = &runs[r.run];
+                r.figure == figure
+                    && run.offline_ms.is_none()
+                    && shapes::is_by_one_number(run) == vaguely
+            })
             .map(|r| r.value.abs())
             .collect();
         // The median of absolute deviations, as a standard deviation.
         (!left.is_empty()).then(|| 1.4826 * Data::new(left).median())
     };
     if let Some(elapsed) = scale(Figure::Elapsed) {
-        let (relative, absolute) = Figure::Elapsed.scatter();
+        let (relative, absolute) = Figure::Elapsed.scatter(vaguely);
         let prepare = scale(Figure::Prepare).map_or(0.0, |scale| {
-            scale * Figure::Prepare.sigma(profile.software.prepare.value.as_millis_f64())
+            scale * Figure::Prepare.sigma(profile.software.prepare.value.as_millis_f64(), vaguely)
         });
         profile.noise.elapsed_relative = Param::exact(elapsed * relative);
         profile.noise.elapsed =
             Param::exact(SimTime::from_secs_f64((elapsed * absolute).hypot(prepare) / 1e3));
     }
     if let Some(scale) = scale(Figure::Downtime) {
-        let (relative, absolute) = Figure::Downtime.scatter();
+        let (relative, absolute) = Figure::Downtime.scatter(vaguely);
         profile.noise.downtime_relative = Param::exact(scale * relative);
         profile.noise.downtime = Param::exact(SimTime::from_secs_f64(scale * absolute / 1e3));
     }
     if let Some(scale) = scale(Figure::WireBytes) {
-        profile.noise.wire_bytes_relative = Param::exact(scale * Figure::WireBytes.scatter().0);
+        profile.noise.wire_bytes_relative =
+            Param::exact(scale * Figure::WireBytes.scatter(vaguely).0);
     }
 }

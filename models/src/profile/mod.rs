@@ -6,9 +6,11 @@
 //! told by [`Profile::parse_noting`].
 
 mod domain;
+mod learnt;
 mod slot;
 
 pub use domain::{Domain, Outside};
+pub use learnt::{Shape, Shapes, place};
 pub use slot::{FIELDS, Field, Slot};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +94,9 @@ pub struct Profile {
     pub guest: GuestExtras,
     /// What is left between a prediction and a run.
     pub noise: Noise,
+    /// Guests that are known by one number, as runs have shown them.
+    #[serde(skip_serializing_if = "no_shapes", default)]
+    pub shapes: Shapes,
     /// The runs that it was fitted to; `None`: it was set by hand.
     #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
     pub fit: Option<Provenance>,
@@ -102,6 +107,10 @@ pub struct Profile {
 
 /// The version of the format of profiles that is written; older ones are read.
 pub const FORMAT: u32 = 1;
+
+fn no_shapes(shapes: &Shapes) -> bool {
+    shapes.is_empty()
+}
 
 fn first_format() -> u32 {
     FORMAT
@@ -235,6 +244,10 @@ pub struct Switchover {
     pub control: Param<SimTime>,
     /// Its round trips over the path.
     pub control_round_trips: Param<f64>,
+    /// After so many iterations of pre-copy that left no less to send than the one before, whoever
+    /// runs the migration stops the guest, whatever is left; 0: nobody does that. Not with
+    /// auto-converge.
+    pub forced_stop_after: Param<u64>,
 }
 
 /// What is particular to post-copy.
@@ -426,7 +439,8 @@ fn fill<'a>(given: &mut DeTable<'a>, base: &DeTable<'a>, at: &str, missing: &mut
 }
 
 /// What a file says of itself alone.
-const OF_THE_FILE: [&str; 6] = ["format", "base", "name", "fit", "domain", "noise.intervals"];
+const OF_THE_FILE: [&str; 7] =
+    ["format", "base", "name", "fit", "domain", "shapes", "noise.intervals"];
 
 /// An embedded profile, read once.
 fn embedded(text: &str) -> Profile {
@@ -564,6 +578,16 @@ impl Profile {
                 }
             }
         }
+        if !self.shapes.is_empty() {
+            text.push_str(
+                "\n# Guests that are known by one number, as runs have shown them: near a touched memory and a dirty rate, the share of it\n\
+                 # that they dirty sooner or later, how many times their rate they dirty while they are moved, and how that differs.\n",
+            );
+            for shape in &*self.shapes {
+                text.push_str("[[shapes]]\n");
+                text.push_str(&toml::to_string(shape)?);
+            }
+        }
         if let Some(domain) = &self.domain {
             text.push_str("\n# The ranges of the runs that it was fitted to, from the least to the most.\n[domain]\n");
             text.push_str(&toml::to_string(domain)?);
@@ -647,6 +671,19 @@ impl Profile {
                 });
             }
         }
+        for shape in &*self.shapes {
+            let pairs =
+                std::iter::once([shape.share, shape.times]).chain(shape.like.iter().copied());
+            for [share, times] in pairs {
+                if !(share > 0.0 && share <= 1.0 && times > 0.0 && times <= 1000.0) {
+                    return Err(ProfileError::Range {
+                        key: "shapes",
+                        value: format!("a share of {share} and {times} times the rate"),
+                        accepted: "shares above 0 to 1 and times above 0 to 1000",
+                    });
+                }
+            }
+        }
         let guest = &self.guest;
         if guest.firmware_zero_pages.value > guest.firmware_pages.value
             || guest.firmware_pages.value > 1 << 32
@@ -700,6 +737,7 @@ impl Profile {
                 destination_load: NO_TIME,
                 control: NO_TIME,
                 control_round_trips: none,
+                forced_stop_after: Param::exact(0),
             },
             postcopy: Postcopy { switch_delay: NO_TIME, control: NO_TIME, fault: NO_TIME },
             offline: Offline {
@@ -724,6 +762,7 @@ impl Profile {
                 wire_bytes_relative: none,
                 intervals: None,
             },
+            shapes: Shapes::default(),
             fit: None,
             domain: None,
         }
@@ -792,7 +831,9 @@ mod tests {
             let (then, missing) = Profile::parse_noting(&text).unwrap();
             // They did not say which runs they were fitted to.
             let now = Profile { domain: None, ..now };
-            assert_eq!((then, missing), (now, Vec::new()), "{name}");
+            // Nor did they know that guests may be forced to stop, which nobody did.
+            let new = vec!["switchover.forced_stop_after".to_owned()];
+            assert_eq!((then, missing), (now, new), "{name}");
         }
         let read = |file: &str| {
             let text = std::fs::read_to_string(format!("{folder}/../../../{file}")).unwrap();

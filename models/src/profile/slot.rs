@@ -124,6 +124,7 @@ fields! {
     Time switchover.destination_load;
     Time switchover.control;
     Number switchover.control_round_trips;
+    Count switchover.forced_stop_after;
     Time postcopy.switch_delay;
     Time postcopy.control;
     Time postcopy.fault;

@@ -101,5 +101,11 @@ pub(super) fn pattern(name: &str, load: f64) -> Result<Pattern, String> {
     let rate = PageRate::new(app.pages_per_s * load)
         .filter(|_| load > 0.0 && load <= 100.0)
         .ok_or_else(|| "`load` of an application takes a number above 0 to 100".to_owned())?;
-    Ok(Pattern::Dirty { rate, window: app.window, share: app.share, factor: Some(app.factor) })
+    Ok(Pattern::Dirty {
+        rate,
+        window: app.window,
+        share: app.share,
+        factor: Some(app.factor),
+        application: None,
+    })
 }

@@ -33,8 +33,8 @@ const MOST_IN_WINDOW: f64 = 0.95;
 /// What is unknown of a guest of which a dirty rate is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Unknown {
-    /// The share of its touched pages that it dirties sooner or later, above 0 to 1.
-    pub share: f64,
+    /// Such a part of all guests, 0 to below 1, dirties a smaller share of its touched pages.
+    pub rank: f64,
     /// How far its rate lies from the one that is known, in standard deviations of its logarithm.
     pub faster: f64,
     /// How many pages a second more it writes than when it was measured, doing something else by
@@ -52,10 +52,20 @@ const MORE: f64 = 3000.0;
 impl Unknown {
     /// One way in which it could be: two probabilities from 0 to below 1, and a standard normal
     /// deviate.
-    pub fn drawn(share: f64, more: f64, faster: f64) -> Unknown {
+    pub fn drawn(rank: f64, more: f64, faster: f64) -> Unknown {
         let at = (more - (1.0 - ELSE)) / ELSE;
         let more = if at <= 0.0 { 0.0 } else { -MORE * libm::log1p(-at) };
-        Unknown { share: share_of(share), faster, more }
+        Unknown { rank, faster, more }
+    }
+
+    /// The share of its touched pages that it dirties sooner or later, above 0 to 1.
+    pub(super) fn share(&self) -> f64 {
+        share_of(self.rank)
+    }
+
+    /// One of several that are as likely as each other; `None`: there are none.
+    pub fn of<T: Copy>(&self, all: &[T]) -> Option<T> {
+        all.get((self.rank * all.len() as f64) as usize).copied()
     }
 
     /// The rate as it could be.

@@ -27,7 +27,7 @@ pub use app::{APPS, App};
 pub use clock::WriterClock;
 pub use curve::Curve;
 pub use dirty::{MEDIAN_SHARE, Unknown};
-pub use notation::NotationError;
+pub use notation::{NotationError, is_name};
 pub use own::{Own, Part, Writes};
 
 use crate::units::{PageRate, Pages, SimTime};
@@ -124,6 +124,8 @@ pub enum Pattern {
         /// By what factor two of three guests lie from that rate at most, above 1; `None`: it was
         /// measured, at some time.
         factor: Option<f64>,
+        /// What runs in it, where a profile may know guests of that application.
+        application: Option<String>,
     },
     /// An own way of writing, which the notation has no words for.
     Own {
@@ -304,15 +306,29 @@ impl Workload {
         Workload { terms: vec![Term { pattern, catch_up: CatchUp::Open, phase: None }] }
     }
 
+    /// Whether some writer is known by its dirty rate alone.
+    pub fn is_known_by_one_number(&self) -> bool {
+        self.terms.iter().any(|term| matches!(term.pattern, Pattern::Dirty { .. }))
+    }
+
+    /// Says what runs in it, of writers that are known by one number and do not say it themselves.
+    pub fn of_application(&mut self, name: &str) {
+        for term in &mut self.terms {
+            if let Pattern::Dirty { application: application @ None, .. } = &mut term.pattern {
+                *application = Some(name.to_owned());
+            }
+        }
+    }
+
     /// The same, where it is known by one number, as it could be; `None`: nothing is unknown.
     pub fn as_it_could_be(&self, unknown: &Unknown) -> Option<Workload> {
-        if !self.terms.iter().any(|term| matches!(term.pattern, Pattern::Dirty { .. })) {
+        if !self.is_known_by_one_number() {
             return None;
         }
         let mut known = self.clone();
         for term in &mut known.terms {
             if let Pattern::Dirty { rate, share, factor, .. } = &mut term.pattern {
-                *share = Some(share.unwrap_or(unknown.share));
+                *share = Some(share.unwrap_or_else(|| unknown.share()));
                 *rate = unknown.rate(*rate, *factor);
             }
         }
@@ -384,11 +400,12 @@ impl Workload {
                 Pattern::Curve { curve, pace } => {
                     Pattern::Curve { curve: curve.clone(), pace: pace * factor }
                 }
-                Pattern::Dirty { rate, window, share, factor } => Pattern::Dirty {
+                Pattern::Dirty { rate, window, share, factor, application } => Pattern::Dirty {
                     rate: scale(rate)?,
                     window: *window,
                     share: *share,
                     factor: *factor,
+                    application: application.clone(),
                 },
                 Pattern::Own { writes, pace } => {
                     Pattern::Own { writes: writes.clone(), pace: pace * factor }

@@ -199,12 +199,26 @@ fn parse_term(text: &str) -> Result<Term, String> {
             if factor.is_some_and(|factor| !(1.0..=1000.0).contains(&factor)) {
                 return Err("`factor` of `dirty` takes a number of 1 to 1000".to_owned());
             }
-            Pattern::Dirty { rate: arguments.take_plain("5000p/s")?, window, share, factor }
+            let application = arguments.take_if_given::<String>("app")?;
+            if let Some(name) = application.as_deref().filter(|name| !is_name(name)) {
+                return Err(format!(
+                    "`app` of `dirty` is `{}`; it takes 1 to 64 letters, digits, `.`, `_` and `-`",
+                    quoted(name)
+                ));
+            }
+            let rate = arguments.take_plain("5000p/s")?;
+            Pattern::Dirty { rate, window, share, factor, application }
         }
         _ => return Err(format!("unknown term `{}`", quoted(kind))),
     };
     arguments.finish()?;
     Ok(Term { pattern, catch_up, phase: None })
+}
+
+/// Whether an application can be called so.
+pub fn is_name(name: &str) -> bool {
+    let fine = |c: char| c.is_alphanumeric() || "._-".contains(c);
+    (1..=64).contains(&name.len()) && name.chars().all(fine)
 }
 
 /// `app:NAME` or `app:NAME(load=0.5)`.
@@ -270,12 +284,15 @@ impl Display for Term {
             Pattern::Zipf { wss, rate, exponent } => {
                 write!(f, "zipf(wss={wss}, rate={rate}, s={exponent}")?;
             }
-            Pattern::Dirty { rate, window, share, factor } => {
+            Pattern::Dirty { rate, window, share, factor, application } => {
                 write!(f, "dirty({rate}, window={window}")?;
                 for (key, value) in [("share", share), ("factor", factor)] {
                     if let Some(value) = value {
                         write!(f, ", {key}={value}")?;
                     }
+                }
+                if let Some(name) = application {
+                    write!(f, ", app={name}")?;
                 }
             }
             // Shown, though it cannot be read back.
@@ -352,6 +369,7 @@ mod tests {
     fn one_number_and_applications_are_read() {
         for (text, written) in [
             ("dirty(5058p/s)", "dirty(5058p/s, window=1s)"),
+            ("dirty(5058p/s, app=my-shop)", "dirty(5058p/s, window=1s, app=my-shop)"),
             (
                 "dirty(20MiB/s, window=10s, share=0.5, closed)",
                 "dirty(5120p/s, window=10s, share=0.5, closed)",
@@ -372,6 +390,7 @@ mod tests {
             ("dirty(window=1s)", "`dirty` begins with its rate"),
             ("dirty(5p/s, window=0s)", "`window` of `dirty` is zero"),
             ("dirty(5p/s, share=0)", "`share` of `dirty` takes"),
+            ("dirty(5p/s, app=a b)", "`app` of `dirty` is `a b`; it takes 1 to 64 letters"),
             ("app:word", "no application `word` is known; it is one of linux-idle"),
             ("app:java(load=0)", "`load` of an application takes"),
             ("app:java(load=1", "lacks its `)`"),

@@ -84,6 +84,9 @@ fn sentence(iteration: &Iteration, limit: SimTime, qemu: &str) -> String {
             "in the first 100 ms, or with a downtime limit of 0, the threshold is 0 and QEMU {qemu} stops the vCPUs without reading the dirty log \
              again (migration_iteration_run; 8.0 to 8.2 do read it); {left} were left"
         ),
+        Decision::ForcedStop => format!(
+            "{dirty} are to be sent, too much to stop, but by the profile migrations that get nowhere for so long are ended here: the vCPUs stop"
+        ),
         Decision::ForcedSync => format!(
             "five seconds have brought no look at the dirty log, and auto-converge takes one: {dirty} are to be sent (cpu-throttle.c)"
         ),

@@ -626,6 +626,7 @@ impl From<&Followed> for Iteration {
                 Decision::Iterate => "iterate",
                 Decision::Stop => "stop",
                 Decision::StopUnsynced => "stop-unsynced",
+                Decision::ForcedStop => "forced-stop",
                 Decision::ForcedSync => "forced-sync",
                 Decision::SwitchOver => "switch-to-postcopy",
                 Decision::End => "end",

@@ -58,7 +58,11 @@ impl Understood {
         say("touched", keys.guest.touched.is_some(), touched);
         let s = if guest.vcpus == 1 { "" } else { "s" };
         say("vcpus", keys.guest.vcpus.is_some(), format!("{} vCPU{s}", guest.vcpus));
-        say("workload", keys.guest.workload.is_some(), guest.workload.to_string());
+        let workload = match hosts.profile.workload_of(guest, None) {
+            Some(known) => format!("{} (like runs of such guests: {known})", guest.workload),
+            None => guest.workload.to_string(),
+        };
+        say("workload", keys.guest.workload.is_some(), workload);
         say("link", true, human_rate(path.capacity));
         if policy.mode != Mode::Offline {
             say("rtt", keys.link.rtt.is_some(), format!("rtt {}", human_time(path.rtt)));
@@ -132,11 +136,7 @@ impl Understood {
                     .to_owned(),
             );
         }
-        let writes = headroom(
-            &case.guest,
-            profile,
-            &case.guest.workload.classes(case.guest.memory, case.guest.touched),
-        );
+        let writes = headroom(&case.guest, profile, &profile.classes_of(&case.guest));
         if writes >= 1.0 {
             return;
         }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use migsim_models::profile::Profile;
 use migsim_models::spec::Guest;
 use migsim_models::units::SimTime;
+use migsim_models::workload::Unknown;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -31,7 +32,9 @@ const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// And so are those of another irrational number, which have nothing to do with them.
 const SILVER: f64 = 0.414_213_562_373_095_05;
 
-/// A stream of random numbers for each move, and one for what all share.
+/// A stream of random numbers for each move, another for what is unknown of its guest, and one for
+/// what all share.
+const UNKNOWN: u64 = 1 << 31;
 const SHARED: u64 = u32::MAX as u64;
 
 impl Chance {
@@ -68,6 +71,17 @@ impl Chance {
         let mut rng = stream(draws.seed, draws.number, index as u64);
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
         let mut guest = guest.clone();
+        if guest.workload.is_known_by_one_number() {
+            let mut rng = stream(draws.seed, draws.number, UNKNOWN | index as u64);
+            let faster: f64 = StandardNormal.sample(&mut rng);
+            let unknown = Unknown::drawn(rng.random(), rng.random(), faster);
+            if let Some(learnt) = profile.workload_of(&guest, Some(&unknown)) {
+                guest.workload = learnt;
+            }
+            if let Some(known) = guest.workload.as_it_could_be(&unknown) {
+                guest.workload = known;
+            }
+        }
         if let Some(workload) = guest.workload.scaled(libm::exp(WRITERS * normal())) {
             guest.workload = workload;
         }
@@ -112,4 +126,25 @@ fn stream(seed: u64, replication: u64, what: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(replication << 32 | what);
     rng
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replications_draw_what_is_unknown_of_guests_that_are_known_by_one_number() {
+        let profile = Profile::assumed();
+        let told = |number: u64, workload: &str| {
+            let guest = Guest::new("1GiB").unwrap().workload(workload).unwrap();
+            let chance = Chance::of_replication(1, number, &profile);
+            let (guest, _, _) = chance.of(0, &guest, &profile);
+            guest.workload.to_string()
+        };
+        let share = |said: String| said.split("share=").nth(1).map(str::to_owned);
+        let drawn: Vec<_> = (0..4).map(|n| share(told(n, "dirty(5000p/s)"))).collect();
+        assert!(drawn.iter().all(Option::is_some), "{drawn:?}");
+        assert!(drawn.windows(2).all(|pair| pair[0] != pair[1]), "{drawn:?}");
+        assert!(!told(0, "uniform(wss=64MiB, rate=100p/s)").contains("share"));
+    }
 }

@@ -312,12 +312,8 @@ impl<'a> Run<'a> {
         let down = outcome.downtime().map_or(0.0, SimTime::as_secs_f64);
         // A write to a page whose log was cleared is a fault; who wants to write more than they let
         // it loses the rest.
-        let kept = headroom(
-            &vm.guest,
-            self.profile,
-            &vm.guest.workload.classes(vm.guest.memory, vm.guest.touched),
-        )
-        .min(1.0);
+        let classes = self.profile.classes_of(&vm.guest);
+        let kept = headroom(&vm.guest, self.profile, &classes).min(1.0);
         let faulted = (1.0 - kept) * (outcome.ended_at.as_secs_f64() - down);
         self.done[index] = Some(MoveOutcome {
             index,

@@ -19,7 +19,7 @@ use migsim_models::profile::Profile;
 use migsim_models::qemu::Version;
 use migsim_models::spec::{Layout, Mode, Policy};
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
-use migsim_models::workload::Workload;
+use migsim_models::workload::{Workload, is_name};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -177,7 +177,15 @@ impl Columns {
         g.memory = Some(Bytes(memory.saturating_mul(1 << 20)).pages());
         // Absent or empty: all of it.
         g.touched = self.parse::<u64>(row, "touched_pages", whole)?.map(Pages);
-        g.workload = Some(self.needed("workload", self.parse::<Workload>(row, "workload", "")?)?);
+        let mut workload = self.needed("workload", self.parse::<Workload>(row, "workload", "")?)?;
+        if let Some(name) = self.text(row, "application") {
+            if !is_name(name) {
+                let accepted = "it takes 1 to 64 letters, digits, `.`, `_` and `-`";
+                return Err(("application".to_owned(), format!("`{}`: {accepted}", quoted(name))));
+            }
+            workload.of_application(name);
+        }
+        g.workload = Some(workload);
         g.vcpus = self.parse(row, "vcpus", whole)?;
         // A record's guest is the lab's, which touches its memory from the front; a column of its
         // own may say otherwise.
@@ -345,7 +353,7 @@ impl RowPrediction {
 }
 
 /// Columns that ask the question; runs that agree in all of them are repeats of one configuration.
-const ASKED: [&str; 25] = [
+const ASKED: [&str; 26] = [
     "mode",
     "engine",
     "guest",
@@ -358,6 +366,7 @@ const ASKED: [&str; 25] = [
     "layout",
     "zero_head_pages",
     "workload",
+    "application",
     "phase_offset_ms",
     "delta_bytes",
     "link_mbit",

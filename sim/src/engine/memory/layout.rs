@@ -65,7 +65,7 @@ impl Workplace {
                 )
         };
         let (curve, mut classes): (Vec<Class>, Vec<Class>) =
-            guest.workload.classes(guest.memory, guest.touched).into_iter().partition(scattered);
+            profile.classes_of(guest).into_iter().partition(scattered);
         let strips = if curve.is_empty() { 1 } else { STRIPS };
         let part = |whole: u64, strip: u64| whole * (strip + 1) / strips - whole * strip / strips;
         let mut ends = Vec::with_capacity(strips as usize);

@@ -100,6 +100,9 @@ pub struct Migration<M> {
     forced_sync_at: Option<SimTime>,
     window: Window,
     throttle: Throttle,
+    /// Iterations that got nowhere, and what the last one left.
+    idle_iterations: u64,
+    left_before: f64,
     last_decision: SimTime,
     dirtied_since_decision: f64,
     wire_at_decision: f64,
@@ -166,6 +169,8 @@ impl<M: GuestMemory> Migration<M> {
             forced_sync_at: None,
             window: Window::default(),
             throttle: Throttle::default(),
+            idle_iterations: 0,
+            left_before: f64::INFINITY,
             last_decision: SimTime::ZERO,
             dirtied_since_decision: 0.0,
             wire_at_decision: 0.0,

@@ -68,6 +68,8 @@ pub enum Decision {
     Stop,
     /// But for 8.0 to 8.2 a threshold of zero is met without a sync: the vCPUs stop.
     StopUnsynced,
+    /// Too much is left, but whoever runs the migration has seen enough of that: the vCPUs stop.
+    ForcedStop,
     /// Auto-converge's own sync in the middle of an iteration, which goes on.
     ForcedSync,
     /// Post-copy begins.

@@ -13,6 +13,9 @@ use crate::engine::{GuestMemory, PageCount};
 /// Before 1.3 an iteration is but one quota of the rate limit. Where so many lie before QEMU could
 /// stop, one look stands for several.
 const QUOTAS_AHEAD: f64 = 1024.0;
+/// An iteration that leaves more than this of what the one before left got nowhere: chance makes
+/// that differ by a few percent.
+const NOWHERE: f64 = 0.95;
 
 impl<M: GuestMemory> Migration<M> {
     /// The first page is about to be sent.
@@ -56,6 +59,10 @@ impl<M: GuestMemory> Migration<M> {
         self.sync(now);
         if qemu::may_stop(self.pending_bytes(), threshold, qemu) {
             self.end_iteration(now, Decision::Stop);
+            return self.prepare_stop(now, sync);
+        }
+        if self.is_forced_to_stop() {
+            self.end_iteration(now, Decision::ForcedStop);
             return self.prepare_stop(now, sync);
         }
         self.iterate(now);
@@ -147,6 +154,22 @@ impl<M: GuestMemory> Migration<M> {
             self.forced_sync_at = Some(self.next_tick(now));
         }
         newly
+    }
+
+    /// Whether whoever runs the migration stops the guest now, after so many iterations that got
+    /// nowhere.
+    fn is_forced_to_stop(&mut self) -> bool {
+        let s = &self.settings;
+        if s.forced_stop_after == 0
+            || s.policy.mode != Mode::Precopy
+            || s.policy.auto_converge.is_some()
+        {
+            return false;
+        }
+        let left = self.memory.pending();
+        self.idle_iterations += u64::from(left > NOWHERE * self.left_before);
+        self.left_before = left;
+        self.idle_iterations >= s.forced_stop_after
     }
 
     /// When auto-converge's timer next strikes, which was started with the first page.

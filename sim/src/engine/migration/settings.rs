@@ -22,6 +22,7 @@ pub(super) struct Settings {
     pub(super) device_state: SimTime,
     pub(super) destination_load: SimTime,
     pub(super) control: SimTime,
+    pub(super) forced_stop_after: u64,
     pub(super) postcopy_control: SimTime,
     pub(super) switch_delay: SimTime,
     pub(super) fault_s: f64,
@@ -105,6 +106,7 @@ impl Settings {
             destination_load: switchover.destination_load.value,
             control: switchover.control.value
                 + SimTime::from_secs_f64(rtt * switchover.control_round_trips.value),
+            forced_stop_after: switchover.forced_stop_after.value,
             postcopy_control: profile.postcopy.control.value + path.rtt,
             switch_delay: profile.postcopy.switch_delay.value,
             fault_s: profile.postcopy.fault.value.as_secs_f64() + rtt,

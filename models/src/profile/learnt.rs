@@ -1,0 +1,181 @@
+//! What runs have taught of guests that are known by one number.
+//!
+//! Of a [`Pattern::Dirty`](crate::workload::Pattern::Dirty) the rate is known, and neither how far
+//! the guest's dirtying reaches nor how well the rate still holds when it is moved. A fit finds
+//! both for guests of the same application that are alike in size and rate, and a profile keeps
+//! them as [`Shape`]s.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Profile;
+use crate::spec::Guest;
+use crate::units::{Bytes, PageRate, Pages};
+use crate::workload::{Class, Pattern, Unknown, Workload};
+
+/// Guests that are alike: of one application, and near in touched memory and dirty rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// Of which application; `None`: of any, and of those that are not named.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub application: Option<String>,
+    /// The memory that they touch.
+    pub touched: Bytes,
+    /// Their dirty rate.
+    pub rate: PageRate,
+    /// The share of touched pages that they dirty sooner or later, above 0 to 1.
+    pub share: f64,
+    /// How many times the rate that was measured they dirtied while they were moved.
+    pub times: f64,
+    /// How differently they did: equally likely pairs of share and times.
+    #[serde(default)]
+    pub like: Vec<[f64; 2]>,
+    /// How many runs lay near.
+    pub runs: u64,
+}
+
+/// A list that costs nothing to copy: profiles are copied for each draw.
+pub type Shapes = Arc<[Shape]>;
+
+/// A factor of this in touched memory, and its square in the rate, are as far apart as may be: what
+/// lies farther tells nothing.
+const FARTHEST: f64 = 3.0;
+
+impl Shape {
+    /// How far a guest lies from others: the logarithm of the rate counts once, that of the memory
+    /// twice, for guests of one kind have the same size more often than the same rate.
+    pub fn distance(&self, touched: Pages, rate: PageRate) -> f64 {
+        let [x, y] = place(self.touched.pages(), self.rate);
+        let [u, v] = place(touched, rate);
+        libm::hypot(x - u, y - v)
+    }
+}
+
+/// Where a guest lies among others, so that distances are alike in both directions.
+pub fn place(touched: Pages, rate: PageRate) -> [f64; 2] {
+    [2.0 * libm::log(touched.0.max(1) as f64), libm::log(rate.pages_per_s().max(5.0))]
+}
+
+impl Profile {
+    /// What is known of a guest by the runs behind the profile: its workload, where that is known
+    /// by one number and guests like it were seen. `unknown`: one way in which it could be.
+    pub fn workload_of(&self, guest: &Guest, unknown: Option<&Unknown>) -> Option<Workload> {
+        if self.shapes.is_empty() || !guest.workload.is_known_by_one_number() {
+            return None;
+        }
+        let mut workload = guest.workload.clone();
+        let mut found = false;
+        for term in &mut workload.terms {
+            let Pattern::Dirty {
+                rate,
+                share: share @ None,
+                factor: factor @ None,
+                application,
+                ..
+            } = &mut term.pattern
+            else {
+                continue;
+            };
+            let Some(shape) = self.nearest(application.as_deref(), guest.touched, *rate) else {
+                continue;
+            };
+            let drawn = unknown.and_then(|unknown| unknown.of(&shape.like));
+            let [of, times] = drawn.unwrap_or([shape.share, shape.times]);
+            if let Some(faster) = PageRate::new(rate.pages_per_s() * times) {
+                (*rate, *share, *factor) = (faster, Some(of), Some(1.0));
+                found = true;
+            }
+        }
+        found.then_some(workload)
+    }
+
+    /// The classes of what a guest writes, by what is known of it.
+    pub fn classes_of(&self, guest: &Guest) -> Vec<Class> {
+        match self.workload_of(guest, None) {
+            Some(workload) => workload.classes(guest.memory, guest.touched),
+            None => guest.workload.classes(guest.memory, guest.touched),
+        }
+    }
+
+    /// Those of the same application first; where it was not seen, those of any.
+    fn nearest(&self, application: Option<&str>, touched: Pages, rate: PageRate) -> Option<&Shape> {
+        let among = |application: Option<&str>| {
+            self.shapes
+                .iter()
+                .filter(|shape| shape.application.as_deref() == application)
+                .map(|shape| (shape, shape.distance(touched, rate)))
+                .filter(|(_, distance)| *distance < FARTHEST)
+                .min_by(|a, b| a.1.total_cmp(&b.1))
+                .map(|(shape, _)| shape)
+        };
+        application.and_then(|name| among(Some(name))).or_else(|| among(None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(application: Option<&str>, touched: &str, rate: f64, share: f64) -> Shape {
+        Shape {
+            application: application.map(str::to_owned),
+            touched: touched.parse().unwrap(),
+            rate: PageRate::new(rate).unwrap(),
+            share,
+            times: 2.0,
+            like: vec![[0.1, 1.0], [0.2, 4.0]],
+            runs: 10,
+        }
+    }
+
+    fn guest(workload: &str) -> Guest {
+        Guest::new("1GiB").unwrap().workload(workload).unwrap()
+    }
+
+    #[test]
+    fn a_guest_is_as_the_nearest_of_its_application_and_else_as_the_nearest_of_any() {
+        let mut profile = Profile::assumed();
+        profile.shapes = vec![
+            shape(Some("redis"), "1GiB", 5000.0, 0.3),
+            shape(Some("redis"), "1GiB", 500.0, 0.4),
+            shape(None, "1GiB", 5000.0, 0.5),
+        ]
+        .into();
+        for (workload, expected) in [
+            (
+                "dirty(4000p/s, app=redis)",
+                Some("dirty(8000p/s, window=1s, share=0.3, factor=1, app=redis)"),
+            ),
+            (
+                "dirty(400p/s, app=redis)",
+                Some("dirty(800p/s, window=1s, share=0.4, factor=1, app=redis)"),
+            ),
+            (
+                "dirty(4000p/s, app=other)",
+                Some("dirty(8000p/s, window=1s, share=0.5, factor=1, app=other)"),
+            ),
+            ("dirty(4000p/s)", Some("dirty(8000p/s, window=1s, share=0.5, factor=1)")),
+            // Too far from all, or more is known already.
+            ("dirty(5p/s)", None),
+            ("dirty(4000p/s, share=0.2)", None),
+            ("uniform(wss=64MiB, rate=2000p/s)", None),
+        ] {
+            let known = profile.workload_of(&guest(workload), None);
+            assert_eq!(known.map(|w| w.to_string()).as_deref(), expected, "{workload}");
+        }
+    }
+
+    #[test]
+    fn a_draw_is_one_of_those_that_were_alike() {
+        let mut profile = Profile::assumed();
+        profile.shapes = vec![shape(None, "1GiB", 5000.0, 0.5)].into();
+        let drawn = |at: f64| {
+            let unknown = Unknown::drawn(at, 0.0, 0.0);
+            profile.workload_of(&guest("dirty(4000p/s)"), Some(&unknown)).unwrap().to_string()
+        };
+        assert_eq!(drawn(0.2), "dirty(4000p/s, window=1s, share=0.1, factor=1)");
+        assert_eq!(drawn(0.8), "dirty(16000p/s, window=1s, share=0.2, factor=1)");
+    }
+}
