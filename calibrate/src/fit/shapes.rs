@@ -51,8 +51,9 @@ const ALIKE: usize = 10;
 /// After how many idle iterations guests may be found to be stopped, see
 /// [`Switchover`](migsim_models::profile::Switchover).
 const FORCED: [u64; 5] = [0, 3, 4, 5, 7];
-/// That is believed where it makes the errors of all runs smaller by so much.
-const BELIEVABLE: f64 = 0.05;
+/// That is believed where it makes the errors of all runs together smaller by so much: errors are
+/// about what a logarithm of likelihood is.
+const BELIEVABLE: f64 = 4.0;
 
 /// A run of a guest that is known by one number, with its error for each pair of the grid.
 struct Known<'a> {
@@ -106,7 +107,7 @@ pub(super) fn learn(
     for after in forced {
         plain.switchover.forced_stop_after = Param::exact(*after);
         let (error, shapes) = shapes(&known, &plain, interrupted)?;
-        if best.as_ref().is_none_or(|(least, _)| error < least * (1.0 - BELIEVABLE)) {
+        if best.as_ref().is_none_or(|(least, _)| error < least - BELIEVABLE) {
             best = Some((error, Profile { shapes: shapes.into(), ..plain.clone() }));
         }
     }

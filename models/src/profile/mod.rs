@@ -224,6 +224,9 @@ pub struct Cpu {
     pub xbzrle_page_rate: Param<PageRate>,
     /// The most pages that a vCPU can write while its memory is being logged. Above zero.
     pub writer_rate: Param<PageRate>,
+    /// How many times as fast as they do guests can write when they make up for what they missed,
+    /// at most. Above zero.
+    pub catch_up: Param<f64>,
 }
 
 /// The stop of pre-copy.
@@ -657,6 +660,13 @@ impl Profile {
                 });
             }
         }
+        if !(self.cpu.catch_up.value > 0.0 && self.cpu.catch_up.value <= 1e30) {
+            return Err(ProfileError::Range {
+                key: "cpu.catch_up",
+                value: self.cpu.catch_up.value.to_string(),
+                accepted: "a number above 0 to 1e30",
+            });
+        }
         for (key, value) in [
             ("switchover.control_round_trips", self.switchover.control_round_trips.value),
             ("noise.elapsed_relative", self.noise.elapsed_relative.value),
@@ -728,6 +738,7 @@ impl Profile {
                 zero_page_rate: fast,
                 xbzrle_page_rate: fast,
                 writer_rate: fast,
+                catch_up: Param::exact(1e30),
             },
             switchover: Switchover {
                 stop: NO_TIME,
@@ -831,8 +842,8 @@ mod tests {
             let (then, missing) = Profile::parse_noting(&text).unwrap();
             // They did not say which runs they were fitted to.
             let now = Profile { domain: None, ..now };
-            // Nor did they know that guests may be forced to stop, which nobody did.
-            let new = vec!["switchover.forced_stop_after".to_owned()];
+            // Nor did they know of guests that are forced to stop, or cannot catch up.
+            let new = ["cpu.catch_up", "switchover.forced_stop_after"].map(str::to_owned).to_vec();
             assert_eq!((then, missing), (now, new), "{name}");
         }
         let read = |file: &str| {

@@ -117,6 +117,7 @@ fields! {
     Pages cpu.zero_page_rate;
     Pages cpu.xbzrle_page_rate;
     Pages cpu.writer_rate;
+    Number cpu.catch_up;
     Time switchover.stop;
     Time switchover.flush;
     Bytes switchover.device_bytes;

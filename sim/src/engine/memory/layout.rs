@@ -41,7 +41,10 @@ pub struct Workplace {
 pub fn headroom(guest: &Guest, profile: &Profile, classes: &[Class]) -> f64 {
     // From zero on: the sum of nothing is -0.
     let rate = classes.iter().fold(0.0, |sum, class| sum + class.rate);
-    profile.cpu.writer_rate.value.pages_per_s() * f64::from(guest.vcpus) / rate
+    let cpu = &profile.cpu;
+    let writes = cpu.writer_rate.value.pages_per_s() * f64::from(guest.vcpus) / rate;
+    // One that writes nothing is not held back.
+    if writes.is_finite() { writes.min(cpu.catch_up.value) } else { writes }
 }
 
 impl Workplace {
