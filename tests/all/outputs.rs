@@ -216,3 +216,17 @@ fn a_batch_answers_before_its_input_ends() {
     drop(ask);
     assert!(child.wait().unwrap().success() && answers.next().is_none());
 }
+
+#[test]
+fn records_come_from_standard_input_as_from_a_file() {
+    let place = "tests/data/two-repeats.csv";
+    let text = std::fs::File::open(workspace().join(place)).unwrap();
+    let piped = Command::new(env!("CARGO_BIN_EXE_migsim"))
+        .args(["predict", "--records", "-"])
+        .stdin(text)
+        .output()
+        .unwrap();
+    let read = migsim(&["predict", "--records", place]);
+    assert!(piped.status.success() && !piped.stdout.is_empty());
+    assert_eq!(piped.stdout, read.stdout);
+}

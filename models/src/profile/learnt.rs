@@ -91,6 +91,13 @@ impl Profile {
         found.then_some(workload)
     }
 
+    /// What a guest that is known by one number could write in one way of being; `None`: nothing is
+    /// unknown.
+    pub fn workload_drawn(&self, guest: &Guest, unknown: &Unknown) -> Option<Workload> {
+        let learnt = self.workload_of(guest, Some(unknown));
+        learnt.as_ref().unwrap_or(&guest.workload).as_it_could_be(unknown)
+    }
+
     /// The classes of what a guest writes, by what is known of it.
     pub fn classes_of(&self, guest: &Guest) -> Vec<Class> {
         match self.workload_of(guest, None) {

@@ -176,13 +176,10 @@ impl Draws {
         let first_pass_ms = first_pass_ms(case);
         let draws = self.0.iter().step_by(DRAWS / count).take(count);
         let ask = draws.map(|draw| {
-            let learnt = profile.workload_of(&case.guest, Some(&draw.unknown));
-            let workload = learnt.as_ref().unwrap_or(&case.guest.workload);
+            let known = profile.workload_drawn(&case.guest, &draw.unknown);
+            let workload = known.as_ref().unwrap_or(&case.guest.workload);
             if let Some(scaled) = workload.scaled(draw.writers) {
                 asked.guest.workload = scaled;
-            }
-            if let Some(known) = asked.guest.workload.as_it_could_be(&draw.unknown) {
-                asked.guest.workload = known;
             }
             if let Some(period) = period {
                 asked.guest.phase_offset = Some(SimTime((period.0 as f64 * draw.phase) as u64));

@@ -75,10 +75,7 @@ impl Chance {
             let mut rng = stream(draws.seed, draws.number, UNKNOWN | index as u64);
             let faster: f64 = StandardNormal.sample(&mut rng);
             let unknown = Unknown::drawn(rng.random(), rng.random(), faster);
-            if let Some(learnt) = profile.workload_of(&guest, Some(&unknown)) {
-                guest.workload = learnt;
-            }
-            if let Some(known) = guest.workload.as_it_could_be(&unknown) {
+            if let Some(known) = profile.workload_drawn(&guest, &unknown) {
                 guest.workload = known;
             }
         }

@@ -26,7 +26,7 @@ pub(super) struct PredictArgs {
     /// A scenario: guests, link and migration; flags go over what it says
     #[arg(value_name = "FILE.toml", conflicts_with_all = ["records", "batch"])]
     file: Option<PathBuf>,
-    /// A file of run records: one prediction a row
+    /// A file of run records, `-` for standard input: one prediction a row
     #[arg(long, value_name = "RUNS.csv")]
     records: Option<PathBuf>,
     /// Questions as JSON Lines, `-` for standard input: one answer a line (docs/outputs.md)
@@ -180,9 +180,9 @@ fn models(names: &[String]) -> anyhow::Result<Vec<&'static Model>> {
 
 fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Result<ExitCode> {
     args.nothing_beside("--records")?;
-    let name = file.display().to_string();
-    let input = File::open(file).map_err(|e| InputError::new(&name, e))?;
-    let length = input.metadata().map_or(0, |m| m.len());
+    let (input, name) = opened(file)?;
+    // Of standard input nobody knows how long it is.
+    let length = std::fs::metadata(file).map_or(0, |m| m.len());
     let interrupted = interruptible()?;
     let bar =
         terminal::progress(length, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
@@ -197,7 +197,7 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
         interrupted: &interrupted,
     };
     let go = |out: &mut dyn Write| {
-        predict_records(&job, std::io::BufReader::new(&input), out, complain, |bytes| {
+        predict_records(&job, std::io::BufReader::new(input), out, complain, |bytes| {
             bar.set_position(bytes);
         })
     };
@@ -208,6 +208,16 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
         terminal::complain(&note);
     }
     Ok(status(report.interrupted, report.summary.predicted as u64, report.summary.failed as u64))
+}
+
+/// A file of questions, or standard input for `-`, and what errors call it.
+fn opened(file: &Path) -> Result<(Box<dyn Read + Send>, String), InputError> {
+    if file == Path::new("-") {
+        return Ok((Box::new(std::io::stdin()), "standard input".to_owned()));
+    }
+    let name = file.display().to_string();
+    let input = File::open(file).map_err(|e| InputError::new(&name, e))?;
+    Ok((Box::new(input), name))
 }
 
 /// How it ends where so many questions of a file were answered, and so many could not be.
@@ -222,17 +232,11 @@ fn status(interrupted: bool, answered: u64, failed: u64) -> ExitCode {
 
 fn batch(args: &PredictArgs, file: &Path, profile: &Profile) -> anyhow::Result<ExitCode> {
     args.nothing_beside("--batch")?;
-    let name = file.display().to_string();
-    let stdin = file == Path::new("-");
-    let input: Box<dyn Read> = match stdin {
-        true => Box::new(std::io::stdin()),
-        false => Box::new(File::open(file).map_err(|e| InputError::new(&name, e))?),
-    };
+    let (input, name) = opened(file)?;
     let interrupted = interruptible()?;
     let bar = terminal::progress_of_unknown("{spinner} {pos} questions, {per_sec}");
     let (fidelity, intervals) = (args.manner.fidelity(), args.intervals);
-    let file = if stdin { "standard input" } else { &name };
-    let job = Job { file, profile, fidelity, intervals, interrupted: &interrupted };
+    let job = Job { file: &name, profile, fidelity, intervals, interrupted: &interrupted };
     let go = |out: &mut dyn Write| predict_batch(&job, input, out, |lines| bar.set_position(lines));
     let report = args.written(go, |report: &BatchReport| report.interrupted)?;
     bar.finish_and_clear();
