@@ -96,7 +96,6 @@ pub(super) fn learn(
     let tells = |run: &&Observation| run.case.policy.mode == Mode::Precopy && is_by_one_number(run);
     let known: Vec<&Observation> = runs.iter().filter(tells).collect();
     let mut plain = profile.clone();
-    plain.shapes = [].into();
     if known.len() < FEWEST_OF_A_NAME {
         return Ok(profile.clone());
     }

@@ -44,16 +44,16 @@ pub type Shapes = Arc<[Shape]>;
 const FARTHEST: f64 = 3.0;
 
 impl Shape {
-    /// How far a guest lies from others: the logarithm of the rate counts once, that of the memory
-    /// twice, for guests of one kind have the same size more often than the same rate.
-    pub fn distance(&self, touched: Pages, rate: PageRate) -> f64 {
+    /// How far a guest at a [`place`] lies from these.
+    fn distance(&self, [u, v]: [f64; 2]) -> f64 {
         let [x, y] = place(self.touched.pages(), self.rate);
-        let [u, v] = place(touched, rate);
         libm::hypot(x - u, y - v)
     }
 }
 
-/// Where a guest lies among others, so that distances are alike in both directions.
+/// Where a guest lies among others, so that distances are alike in both directions: the logarithm
+/// of the rate counts once, that of the memory twice, for guests of one kind have the same size
+/// more often than the same rate.
 pub fn place(touched: Pages, rate: PageRate) -> [f64; 2] {
     [2.0 * libm::log(touched.0.max(1) as f64), libm::log(rate.pages_per_s().max(5.0))]
 }
@@ -108,11 +108,12 @@ impl Profile {
 
     /// Those of the same application first; where it was not seen, those of any.
     fn nearest(&self, application: Option<&str>, touched: Pages, rate: PageRate) -> Option<&Shape> {
+        let at = place(touched, rate);
         let among = |application: Option<&str>| {
             self.shapes
                 .iter()
                 .filter(|shape| shape.application.as_deref() == application)
-                .map(|shape| (shape, shape.distance(touched, rate)))
+                .map(|shape| (shape, shape.distance(at)))
                 .filter(|(_, distance)| *distance < FARTHEST)
                 .min_by(|a, b| a.1.total_cmp(&b.1))
                 .map(|(shape, _)| shape)

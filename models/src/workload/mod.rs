@@ -27,7 +27,7 @@ pub use app::{APPS, App};
 pub use clock::WriterClock;
 pub use curve::Curve;
 pub use dirty::{MEDIAN_SHARE, Unknown};
-pub use notation::{NotationError, is_name};
+pub use notation::{NAMES, NotationError, is_name};
 pub use own::{Own, Part, Writes};
 
 use crate::units::{PageRate, Pages, SimTime};

@@ -201,10 +201,7 @@ fn parse_term(text: &str) -> Result<Term, String> {
             }
             let application = arguments.take_if_given::<String>("app")?;
             if let Some(name) = application.as_deref().filter(|name| !is_name(name)) {
-                return Err(format!(
-                    "`app` of `dirty` is `{}`; it takes 1 to 64 letters, digits, `.`, `_` and `-`",
-                    quoted(name)
-                ));
+                return Err(format!("`app` of `dirty` is `{}`; it takes {NAMES}", quoted(name)));
             }
             let rate = arguments.take_plain("5000p/s")?;
             Pattern::Dirty { rate, window, share, factor, application }
@@ -215,7 +212,10 @@ fn parse_term(text: &str) -> Result<Term, String> {
     Ok(Term { pattern, catch_up, phase: None })
 }
 
-/// Whether an application can be called so.
+/// What an application can be called, in words.
+pub const NAMES: &str = "1 to 64 letters, digits, `.`, `_` and `-`";
+
+/// Whether an application can be called so, see [`NAMES`].
 pub fn is_name(name: &str) -> bool {
     let fine = |c: char| c.is_alphanumeric() || "._-".contains(c);
     (1..=64).contains(&name.len()) && name.chars().all(fine)

@@ -19,7 +19,7 @@ use migsim_models::profile::Profile;
 use migsim_models::qemu::Version;
 use migsim_models::spec::{Layout, Mode, Policy};
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
-use migsim_models::workload::{Workload, is_name};
+use migsim_models::workload::{NAMES, Workload, is_name};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -180,8 +180,8 @@ impl Columns {
         let mut workload = self.needed("workload", self.parse::<Workload>(row, "workload", "")?)?;
         if let Some(name) = self.text(row, "application") {
             if !is_name(name) {
-                let accepted = "it takes 1 to 64 letters, digits, `.`, `_` and `-`";
-                return Err(("application".to_owned(), format!("`{}`: {accepted}", quoted(name))));
+                let why = format!("`{}`: it takes {NAMES}", quoted(name));
+                return Err(("application".to_owned(), why));
             }
             workload.of_application(name);
         }
