@@ -87,6 +87,29 @@ pub(crate) fn run_each(program: &str, choose: impl Fn(Printed) -> Option<Printed
     chosen.len()
 }
 
+/// With `DOCUMENT=1`: writes into the page what a command says now, as many lines of it as stood
+/// there.
+fn rewrite(printed: &Printed, said: &str) {
+    let page = ["", "docs"].map(|folder| root().join(folder).join(&printed.file));
+    let page = page.iter().find(|page| page.exists()).unwrap();
+    let was = fs::read_to_string(page).unwrap();
+    let mut said = said.lines().filter(|line| !line.trim().is_empty());
+    let mut under = false;
+    let lines = was.lines().map(|line| {
+        let prompt = line.strip_prefix("$ ").or_else(|| line.strip_prefix("# "));
+        if prompt.is_some() || line.starts_with("```") {
+            under = prompt == Some(printed.command.as_str());
+            line
+        } else if under && !line.trim().is_empty() {
+            said.next().unwrap_or(line)
+        } else {
+            line
+        }
+    });
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    fs::write(page, text).unwrap();
+}
+
 /// Runs a command as it is printed, with the programs of `folder` in the path; it has to answer,
 /// and with what is printed under it.
 fn run(printed: &Printed, programs: &Path, workshop: &Path) {
@@ -104,6 +127,10 @@ fn run(printed: &Printed, programs: &Path, workshop: &Path) {
     let answered = output.status.success()
         || command.starts_with("migsim fleet") && output.status.code() == Some(1);
     assert!(answered, "{file}: {command}: {}\n{error}", output.status);
+    if std::env::var_os("DOCUMENT").is_some() {
+        rewrite(printed, &said);
+        return;
+    }
     let mut lines = said.lines();
     for line in expected {
         assert!(

@@ -136,7 +136,7 @@ impl Congestion {
     pub const PREFERRED: [Congestion; 3] = [Congestion::Cubic, Congestion::Reno, Congestion::Bbr];
 }
 
-words!(Congestion, "congestion control", "cubic, reno, bbr", "cubic" => Cubic, "reno" => Reno, "bbr" => Bbr);
+words!(Congestion, "congestion control", "cubic" => Cubic, "reno" => Reno, "bbr" => Bbr);
 
 impl Default for Link {
     fn default() -> Link {

@@ -21,7 +21,7 @@ pub enum Content {
     /// Zeros: pages of which a migration sends 9 bytes.
     Zero,
 }
-words!(Content, "content", "random, repeated, zero", "random" => Random, "repeated" => Repeated, "zero" => Zero);
+words!(Content, "content", "random" => Random, "repeated" => Repeated, "zero" => Zero);
 
 /// What runs the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub enum Engine {
     /// QEMU's translation: slow, everywhere.
     Tcg,
 }
-words!(Engine, "engine", "kvm, tcg", "kvm" => Kvm, "tcg" => Tcg);
+words!(Engine, "engine", "kvm" => Kvm, "tcg" => Tcg);
 
 /// Which guest is migrated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +47,7 @@ pub enum Kind {
     /// Linux with a database under load.
     Sqlite,
 }
-words!(Kind, "guest", "freestanding, redis, python, sqlite",
-    "freestanding" => Freestanding, "redis" => Redis, "python" => Python, "sqlite" => Sqlite);
+words!(Kind, "guest", "freestanding" => Freestanding, "redis" => Redis, "python" => Python, "sqlite" => Sqlite);
 
 /// A run by its keys: flags of `migcal run`, and keys of a campaign's plan. What is left out has
 /// its default.

@@ -183,31 +183,34 @@ impl Policy {
 
 /// A word of a closed list could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown {what} `{input}`; it is one of {accepted}")]
+#[error("unknown {what} `{input}`; it is one of {}", accepted.join(", "))]
 pub struct WordError {
     what: &'static str,
     input: String,
-    accepted: &'static str,
+    accepted: &'static [&'static str],
 }
 
 impl WordError {
     /// `input` is no `what`, of which `accepted` are known.
-    pub fn new(what: &'static str, input: &str, accepted: &'static str) -> WordError {
+    pub fn new(what: &'static str, input: &str, accepted: &'static [&'static str]) -> WordError {
         WordError { what, input: crate::text::quoted(input), accepted }
     }
 }
 
-/// Gives an enumeration its words: what it is called, what it accepts (for the error), and the word
-/// of each variant.
+/// Gives an enumeration its words: what it is called, for the error, and the word of each variant.
 #[macro_export]
 macro_rules! words {
-    ($type:ident, $what:literal, $accepted:literal, $($word:literal => $variant:ident),+) => {
+    ($type:ident, $what:literal, $($word:literal => $variant:ident),+) => {
+        impl $type {
+            /// The words for it.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+        }
         impl ::std::str::FromStr for $type {
             type Err = $crate::spec::WordError;
             fn from_str(s: &str) -> Result<Self, Self::Err> {
                 match s {
                     $($word => Ok($type::$variant),)+
-                    _ => Err($crate::spec::WordError::new($what, s, $accepted)),
+                    _ => Err($crate::spec::WordError::new($what, s, $type::WORDS)),
                 }
             }
         }
@@ -225,13 +228,10 @@ impl Transport {
         [Transport::Tcp, Transport::Tls, Transport::Tunnelled, Transport::Ssh];
 }
 
-words!(Layout, "layout", "mixed, front, back", "mixed" => Mixed, "front" => Front, "back" => Back);
-words!(Transport, "transport", "tcp, tls, tunnelled, ssh",
-    "tcp" => Tcp, "tls" => Tls, "tunnelled" => Tunnelled, "ssh" => Ssh);
-words!(Mode, "mode", "precopy, postcopy, paused, offline",
-    "precopy" => Precopy, "postcopy" => Postcopy, "paused" => Paused, "offline" => Offline);
-words!(OnTimeout, "action", "abort, suspend, postcopy",
-    "abort" => Abort, "suspend" => Suspend, "postcopy" => Postcopy);
+words!(Layout, "layout", "mixed" => Mixed, "front" => Front, "back" => Back);
+words!(Transport, "transport", "tcp" => Tcp, "tls" => Tls, "tunnelled" => Tunnelled, "ssh" => Ssh);
+words!(Mode, "mode", "precopy" => Precopy, "postcopy" => Postcopy, "paused" => Paused, "offline" => Offline);
+words!(OnTimeout, "action", "abort" => Abort, "suspend" => Suspend, "postcopy" => Postcopy);
 
 /// What makes a question unanswerable: which quantity, and what it takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -328,20 +328,83 @@ fn pictures_of_every_mode_are_whole_svg_files() {
 }
 
 #[test]
-fn the_default_profile_is_printed_as_it_is_used() {
-    let text = says(&["profile", "default"]);
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(text.as_bytes()).unwrap();
+fn nobody_who_names_no_hosts_is_answered_for_others_than_servers_of_the_links_class() {
+    const FIRST: [&str; 2] = ["predict", "scenarios/first.toml"];
+    for (link, class) in [
+        ("100Mbit/s", "server-1g"),
+        ("1Gbit/s", "server-1g"),
+        ("2500Mbit/s", "server-1g"),
+        ("5Gbit/s", "server-10g"),
+        ("10Gbit/s", "server-10g"),
+        ("25Gbit/s", "server-25g"),
+        ("40Gbit/s", "server-25g"),
+        ("100Gbit/s", "server-100g"),
+        ("400Gbit/s", "server-100g"),
+    ] {
+        let answer = |more: &[&str]| -> Value {
+            let asked = ["--link", link, "--format", "json"];
+            let mut answer: Value =
+                serde_json::from_str(&says(&[&FIRST[..], &asked, more].concat())).unwrap();
+            let hosts = answer["question"]["profile"].take();
+            assert!(hosts.as_str().unwrap().contains(class), "{link}: {hosts}");
+            // Whether a profile was asked for is told, and that alone differs.
+            for told in ["defaults", "question_line"] {
+                assert!(answer.as_object_mut().unwrap().remove(told).is_some());
+            }
+            answer
+        };
+        let printed = says(&["profile", class]);
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(printed.as_bytes()).unwrap();
+        let by_the_link = answer(&[]);
+        assert_eq!(by_the_link, answer(&["--profile", file.path().to_str().unwrap()]), "{link}");
+        assert_eq!(by_the_link, answer(&["--profile", class]), "{link}");
+    }
+}
+
+#[test]
+fn a_manager_takes_time_before_and_after_and_the_guest_is_down_no_longer() {
     let answer = |more: &[&str]| -> Value {
-        let mut answer: Value =
-            serde_json::from_str(&says(&[&ONE[..], &["--format", "json"], more].concat())).unwrap();
-        // Whether a profile was asked for is told, and that alone differs.
-        for told in ["defaults", "question_line"] {
-            assert!(answer.as_object_mut().unwrap().remove(told).is_some());
-        }
-        answer
+        let asked = ["predict", "scenarios/first.toml", "--format", "json"];
+        serde_json::from_str(&says(&[&asked[..], more].concat())).unwrap()
     };
-    assert_eq!(answer(&[]), answer(&["--profile", file.path().to_str().unwrap()]));
+    let of = |answer: &Value, key: &str| answer[key].as_f64().unwrap();
+    let wide = |answer: &Value| {
+        answer["intervals"]["tmt_s"]["p95"].as_f64().unwrap()
+            - answer["intervals"]["tmt_s"]["p5"].as_f64().unwrap()
+    };
+    let (alone, run) = (answer(&["--manager", "none"]), answer(&["--manager", "proxmox"]));
+    assert_eq!(answer(&[])["tmt_s"], alone["tmt_s"], "QEMU's own times are a server's profile's");
+    assert!((of(&run, "tmt_s") - of(&alone, "tmt_s") - 6.5).abs() < 1e-6, "{run}");
+    assert!((of(&run, "resumed_s") - of(&alone, "resumed_s") - 3.5).abs() < 1e-6, "{run}");
+    assert_eq!(of(&run, "downtime_s"), of(&alone, "downtime_s"));
+    assert!(wide(&run) > wide(&alone) + 3.0, "how long they take is hardly known");
+    assert!(run["question"]["profile"].as_str().unwrap().contains("proxmox"));
+    let printed = says(&["profile", "server-1g", "--manager", "proxmox"]);
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(printed.as_bytes()).unwrap();
+    let kept = answer(&["--profile", file.path().to_str().unwrap()]);
+    assert_eq!(kept["tmt_s"], run["tmt_s"]);
+}
+
+#[test]
+fn a_sweep_over_links_asks_each_points_own_class_of_servers() {
+    let sweep = says(&[
+        "sweep",
+        "scenarios/first.toml",
+        "--vary",
+        "link=1Gbit/s,10Gbit/s",
+        "--format",
+        "csv",
+    ]);
+    let mut reader = csv::Reader::from_reader(sweep.as_bytes());
+    let at = reader.headers().unwrap().iter().position(|name| name == "tmt_s").unwrap();
+    let swept: Vec<f64> = reader.records().map(|row| row.unwrap()[at].parse().unwrap()).collect();
+    let asked = ["1Gbit/s", "10Gbit/s"].map(|link| {
+        let answer = says(&["predict", "scenarios/first.toml", "--link", link, "--format", "json"]);
+        serde_json::from_str::<Value>(&answer).unwrap()["tmt_s"].as_f64().unwrap()
+    });
+    assert_eq!(swept, asked);
 }
 
 #[test]
@@ -392,6 +455,8 @@ fn an_answer_says_what_was_asked_with_defaults_marked_and_warns_where_one_decide
         "sweep(wss=12GiB, rate=250000p/s)",
         "--link",
         "10Gbit/s",
+        "--profile",
+        "lab",
     ];
     let text = says(&busy);
     assert!(
@@ -470,7 +535,7 @@ fn the_binding_constraint_is_named_and_each_remedy_for_it() {
             "with a timeout of at least",
         ),
     ] {
-        let text = says(&[&["predict"][..], arguments].concat());
+        let text = says(&[&["predict", "--profile", "lab"][..], arguments].concat());
         assert!(text.contains(named) && text.contains(remedy), "{text}");
         assert!(!text.contains("on no link, however fast"), "{text}");
     }
@@ -533,7 +598,7 @@ fn no_interval_holds_what_cannot_be() {
         interval(&["scenarios/rescued-by-postcopy.toml"], "elapsed_ms")[0] >= 60.0,
         "it waits for its timeout of 60 s"
     );
-    let one_page = ["--memory", "4KiB", "--link", "1Gbit/s"];
+    let one_page = ["--memory", "4KiB", "--link", "1Gbit/s", "--profile", "lab"];
     assert!(interval(&one_page, "downtime_ms")[0] > 0.010, "parts that are fixed");
     let capped = ["scenarios/first.toml", "--timeout", "31s"];
     assert!(interval(&capped, "elapsed_ms")[1] <= 31.5);
@@ -569,7 +634,16 @@ fn records_say_what_scenarios_say() {
         &["--timeout", "3s", "--on-timeout", "postcopy"],
     ]) {
         let asked = [
-            "predict", "--memory", "1GiB", "--layout", "front", "--link", "1Gbit/s", "--format",
+            "predict",
+            "--profile",
+            "lab",
+            "--memory",
+            "1GiB",
+            "--layout",
+            "front",
+            "--link",
+            "1Gbit/s",
+            "--format",
             "json",
         ];
         let got: Value = serde_json::from_str(&says(&[&asked[..], flags].concat())).unwrap();

@@ -505,7 +505,16 @@ fn so_many_at_once_are_compared() {
 fn more_at_once_are_sooner_done_where_guests_are_quiet_and_later_where_they_are_busy() {
     let makespans = |name: &str| -> Vec<f64> {
         let file = format!("scenarios/fleet/at-once-{name}.toml");
-        let text = says(&["fleet", &file, "--at-once", "1,2,3,8,12", "--format", "json"]);
+        let text = says(&[
+            "fleet",
+            &file,
+            "--profile",
+            "lab",
+            "--at-once",
+            "1,2,3,8,12",
+            "--format",
+            "json",
+        ]);
         let found: serde_json::Value = serde_json::from_str(&text).unwrap();
         found["results"]
             .as_array()
@@ -583,7 +592,7 @@ fn every_guest_that_does_not_arrive_is_named_with_its_reason_and_a_remedy_in_eve
         "{table}"
     );
     assert!(table.contains("it would arrive with post-copy"), "{table}");
-    assert!(table.contains("Hosts: profile default"), "{table}");
+    assert!(table.contains("Hosts: profile by their network cards, server-1g"), "{table}");
     assert!(std::fs::read_to_string(html).unwrap().contains("busy (a to b) does not arrive"));
     let json: serde_json::Value = serde_json::from_str(&run(&["--format", "json"])).unwrap();
     assert_eq!(

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use migsim::answer::Between;
 use migsim::engine::Fidelity;
 use migsim::input::{Keys, Scenario};
 use migsim::record::{Job, predict_records};
@@ -18,7 +19,7 @@ fn scenario(text: &str) -> Option<String> {
 fn records(text: &str) -> Option<String> {
     let job = Job {
         file: "f.csv",
-        profile: &Profile::default(),
+        between: &Between::given(Profile::default()),
         fidelity: Fidelity::Flow,
         intervals: false,
         interrupted: &AtomicBool::new(false),

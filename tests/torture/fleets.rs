@@ -131,7 +131,7 @@ pub(crate) fn faults(profile: &Profile, seed: u64, index: u64) -> Option<Vec<Str
     if missing.len() != t.not_arrived {
         faults.push(format!("{} are missing of {}", missing.len(), t.not_arrived));
     }
-    let hosts = Hosts { profile, given: false };
+    let hosts = &Hosts::given(profile.clone());
     let cluster = &fleet.cluster;
     let report =
         Report(Findings { cluster, hosts, found: &found, missing: &missing, likely: None });

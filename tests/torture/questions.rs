@@ -23,7 +23,7 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(2);
 const LONGEST_BY_PAGE: Duration = Duration::from_secs(8);
 
 /// The profiles that questions are asked of, each with the draws around it.
-pub(crate) struct Profiles(Vec<(&'static str, Profile, Draws)>);
+pub(crate) struct Profiles(Vec<(&'static str, Hosts, Draws)>);
 
 impl Profiles {
     pub(crate) fn new() -> Profiles {
@@ -34,7 +34,10 @@ impl Profiles {
         ];
         Profiles(
             all.into_iter()
-                .map(|(name, profile)| (name, profile.clone(), Draws::around(&profile)))
+                .map(|(name, profile)| {
+                    let draws = Draws::around(&profile);
+                    (name, Hosts::given(profile), draws)
+                })
                 .collect(),
         )
     }
@@ -44,13 +47,13 @@ impl Profiles {
 pub(crate) struct Question<'a> {
     pub(crate) keys: Keys,
     pub(crate) case: Case,
-    profile: &'a (&'static str, Profile, Draws),
+    profile: &'a (&'static str, Hosts, Draws),
     rng: ChaCha8Rng,
 }
 
 impl Question<'_> {
     pub(crate) fn answer(&self) -> Outcome {
-        predict(&self.case, &self.profile.1, Fidelity::Flow)
+        predict(&self.case, &self.profile.1.profile, Fidelity::Flow)
     }
 }
 
@@ -210,7 +213,8 @@ pub(crate) fn question(
 pub(crate) fn faults(question: &mut Question, thorough: bool) -> Vec<String> {
     let mut faults = Vec::new();
     let began = worked();
-    let (case, (name, profile, draws)) = (&question.case, question.profile);
+    let (case, (name, hosts, draws)) = (&question.case, question.profile);
+    let profile = &hosts.profile;
     let outcome = question.answer();
     slow(began, LONGEST, "expected counts", &mut faults);
     check(case, profile, &outcome, &mut faults);
@@ -218,10 +222,9 @@ pub(crate) fn faults(question: &mut Question, thorough: bool) -> Vec<String> {
         faults.push("asked again it answers otherwise".to_owned());
     }
     if thorough {
-        let hosts = Hosts { profile, given: true };
         let understood = Understood::of(&question.keys, case, hosts);
         let began = worked();
-        let answer = Answer::new(case.clone(), profile, Some(draws), Fidelity::Flow, understood);
+        let answer = Answer::new(case.clone(), hosts, Some(draws), Fidelity::Flow, understood);
         slow(began, 2 * LONGEST, "with intervals and advice", &mut faults);
         quantiles(&answer, &mut faults);
         remedies(&answer, profile, &mut faults);

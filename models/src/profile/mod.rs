@@ -7,10 +7,12 @@
 
 mod domain;
 mod learnt;
+mod manager;
 mod slot;
 
 pub use domain::{Domain, Outside};
 pub use learnt::{Shape, Shapes, place};
+pub use manager::Manager;
 pub use slot::{FIELDS, Field, Slot};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +36,20 @@ pub const ASSUMED_TOML: &str = include_str!("assumed.toml");
 /// Names of the profiles that are shipped.
 pub const SHIPPED: [&str; 7] =
     ["lab", "assumed", "ideal", "server-1g", "server-10g", "server-25g", "server-100g"];
+
+/// Classes of servers by their network: the profile of each, and the fastest link that it is for.
+/// Between the speeds of Ethernet the border lies near their geometric mean.
+pub const CLASSES: [(&str, BitRate); 4] = [
+    ("server-1g", BitRate(2_500_000_000)),
+    ("server-10g", BitRate(16_000_000_000)),
+    ("server-25g", BitRate(50_000_000_000)),
+    ("server-100g", BitRate(u64::MAX)),
+];
+
+/// Which of [`CLASSES`] servers with such a link belong to.
+pub fn class_of(link: BitRate) -> usize {
+    CLASSES.iter().position(|(_, fastest)| link <= *fastest).unwrap_or(CLASSES.len() - 1)
+}
 
 /// The text of a shipped profile by its name; `lab` is also called `default`.
 pub fn shipped(name: &str) -> Option<&'static str> {
@@ -182,6 +198,9 @@ impl Provenance {
 pub struct Software {
     /// From the command to QEMU's start of the migration.
     pub prepare: Param<SimTime>,
+    /// From the guest's running at the destination, and nothing left to send, to the word that it
+    /// is over.
+    pub finish: Param<SimTime>,
     /// QEMU's setup, whatever the guest's size.
     pub qemu_setup: Param<SimTime>,
     /// QEMU's setup for each GiB of guest memory.
@@ -721,6 +740,7 @@ impl Profile {
             name: "ideal: no overheads".to_owned(),
             software: Software {
                 prepare: NO_TIME,
+                finish: NO_TIME,
                 qemu_setup: NO_TIME,
                 qemu_setup_per_gib: NO_TIME,
                 round: NO_TIME,
@@ -843,7 +863,9 @@ mod tests {
             // They did not say which runs they were fitted to.
             let now = Profile { domain: None, ..now };
             // Nor did they know of guests that are forced to stop, or cannot catch up.
-            let new = ["cpu.catch_up", "switchover.forced_stop_after"].map(str::to_owned).to_vec();
+            let new = ["cpu.catch_up", "software.finish", "switchover.forced_stop_after"]
+                .map(str::to_owned)
+                .to_vec();
             assert_eq!((then, missing), (now, new), "{name}");
         }
         let read = |file: &str| {

@@ -101,6 +101,7 @@ macro_rules! fields {
 
 fields! {
     Time software.prepare;
+    Time software.finish;
     Time software.qemu_setup;
     Time software.qemu_setup_per_gib;
     Time software.round;

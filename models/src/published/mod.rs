@@ -63,7 +63,8 @@ impl<'a> Inputs<'a> {
                 bandwidth: self.bandwidth * page / crate::qemu::NORMAL_PAGE_WIRE,
                 ..self.clone()
             },
-            prepare_s: profile.software.prepare.value.as_secs_f64(),
+            around_s: (profile.software.prepare.value + profile.software.finish.value)
+                .as_secs_f64(),
         }
     }
 
@@ -85,8 +86,8 @@ pub struct FairInputs<'a> {
     bare: Inputs<'a>,
     /// For the others.
     touched: Inputs<'a>,
-    /// The start of QEMU, in seconds.
-    prepare_s: f64,
+    /// The start of QEMU, and what the management layer takes at the end, in seconds.
+    around_s: f64,
 }
 
 /// What a model predicts. A figure that it does not speak of is `None`.
@@ -166,7 +167,7 @@ impl Model {
     pub fn on_fair_inputs(&self, inputs: &FairInputs) -> Prediction {
         let found =
             (self.predict)(if self.counts_zero_pages { &inputs.bare } else { &inputs.touched });
-        Prediction { tmt_s: found.tmt_s.map(|s| s + inputs.prepare_s), ..found }
+        Prediction { tmt_s: found.tmt_s.map(|s| s + inputs.around_s), ..found }
     }
 }
 

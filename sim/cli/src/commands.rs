@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use migsim::answer::Between;
 use migsim::engine::Fidelity;
 use migsim::schema::SCHEMAS;
-use migsim_models::profile::{Profile, SHIPPED, shipped};
+use migsim_models::profile::{Manager, Profile, SHIPPED, shipped};
 use migsim_report::apps::applications;
 use migsim_report::file::Care;
 use migsim_report::outputs::OutputArgs;
@@ -58,6 +59,8 @@ enum Command {
         /// seen, hosts that cost nothing (`ideal`), or servers by the class of their network
         #[arg(value_parser = PossibleValuesParser::new(SHIPPED.into_iter().chain(["default"])))]
         which: String,
+        #[command(flatten)]
+        manager: ManagerArg,
     },
     /// Print the JSON Schema of what a command writes
     Schema {
@@ -92,9 +95,21 @@ struct Manner {
     /// Seed of the writes at page fidelity
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Parameters of the two hosts [default: the embedded profile, see `migsim profile default`]
-    #[arg(long, value_name = "FILE")]
+    /// Parameters of the two hosts, from a file or by name (see `migsim profile`) [default: servers
+    /// of the link's class; of records those of the project's own lab]
+    #[arg(long, value_name = "FILE|NAME")]
     profile: Option<PathBuf>,
+    #[command(flatten)]
+    manager: ManagerArg,
+}
+
+/// Who runs migrations.
+#[derive(Debug, Args)]
+struct ManagerArg {
+    /// Who runs the migration, which takes seconds before and after it (docs/guide.md) [default: as
+    /// the profile has it]
+    #[arg(long, value_parser = PossibleValuesParser::new(Manager::WORDS).try_map(|word| word.parse::<Manager>()))]
+    manager: Option<Manager>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -111,8 +126,8 @@ impl Manner {
         }
     }
 
-    fn profile(&self) -> anyhow::Result<Profile> {
-        Ok(terminal::profile(self.profile.as_deref())?)
+    fn between(&self) -> anyhow::Result<Between> {
+        Ok(terminal::between(self.profile.as_deref(), self.manager.manager)?)
     }
 }
 
@@ -128,7 +143,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Sweep(args) => sweep::run(&args),
         Command::Fleet(args) => fleet::fleet(&args),
         Command::Inventory { command } => fleet::inventory(&command),
-        Command::Profile { which } => profile(&which),
+        Command::Profile { which, manager } => profile(&which, manager.manager),
         Command::Apps { outputs } => apps(&outputs),
         Command::Schema { name } => {
             program::schema(&SCHEMAS, name.as_deref()).map(|()| ExitCode::SUCCESS)
@@ -141,14 +156,16 @@ pub(crate) fn main() -> ExitCode {
     terminal::exit_status(result)
 }
 
-fn profile(which: &str) -> anyhow::Result<ExitCode> {
-    match shipped(which) {
-        Some(text) => terminal::print(text)?,
-        None => {
-            let ideal = Profile::ideal().to_commented_toml().context("writing the profile")?;
-            terminal::print(&ideal)?;
-        }
-    }
+fn profile(which: &str, manager: Option<Manager>) -> anyhow::Result<ExitCode> {
+    let written = |profile: Profile| {
+        profile.run_by(manager).to_commented_toml().context("writing the profile")
+    };
+    let text = match shipped(which) {
+        Some(text) if manager.is_none() => text.to_owned(),
+        Some(text) => written(Profile::parse(text)?)?,
+        None => written(Profile::ideal())?,
+    };
+    terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

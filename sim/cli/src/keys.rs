@@ -1,7 +1,8 @@
 //! The keys of a scenario as flags.
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::builder::TypedValueParser as _;
+use std::ffi::OsStr;
+
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 use migsim::input::{Key, Keys, Kind};
 
@@ -9,16 +10,38 @@ use migsim::input::{Key, Keys, Kind};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KeyFlags(pub(crate) Keys);
 
+/// A key's value as text, which was tried.
+#[derive(Debug, Clone, Copy)]
+struct Tried(&'static Key);
+
+impl TypedValueParser for Tried {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, Error> {
+        let try_it = |text: String| self.0.set(&mut Keys::default(), &text).map(|()| text);
+        NonEmptyStringValueParser::new().try_map(try_it).parse_ref(command, arg, value)
+    }
+
+    /// Which shells complete.
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue>>> {
+        let words = self.0.words.iter().map(PossibleValue::new);
+        (!self.0.words.is_empty()).then(|| Box::new(words) as Box<dyn Iterator<Item = _>>)
+    }
+}
+
 fn flags() -> impl Iterator<Item = (&'static Key, Arg)> {
     Key::all().filter_map(|key| {
         let flag = key.flag?;
-        let checked = NonEmptyStringValueParser::new()
-            .try_map(|text| key.set(&mut Keys::default(), &text).map(|()| text));
         let arg = Arg::new(key.key)
             .long(flag.long)
             .value_name(flag.value)
             .help(key.doc.trim())
-            .value_parser(checked);
+            .value_parser(Tried(key));
         Some((
             key,
             if key.kind == Kind::Switch {

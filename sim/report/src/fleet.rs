@@ -215,8 +215,10 @@ impl Report<'_> {
             seconds(t.makespan_s),
             human_bytes(t.wire_bytes)
         );
-        let default = if self.0.hosts.given { "" } else { " (default)" };
-        let _ = writeln!(out, "  Hosts: profile {}{default}.", self.0.hosts.profile.name);
+        let hosts = self.0.hosts;
+        let [which, mark] =
+            if hosts.given { ["", ""] } else { ["by their network cards, ", " (default)"] };
+        let _ = writeln!(out, "  Hosts: profile {which}{}{mark}.", hosts.profile.name);
         let _ = writeln!(
             out,
             "  Downtime {} in all, {} at worst. Migration times add up to {}; {} of service lost.",

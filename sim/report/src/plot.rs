@@ -71,7 +71,7 @@ pub fn iterations(answer: &Answer) -> Picture {
         let resumed = outcome.resumed_at.unwrap_or(outcome.ended_at).as_secs_f64();
         (resumed - down.as_secs_f64(), resumed)
     });
-    let panel = |title: String, from: f64, label: &str| {
+    let panel = |title: String, [from, to]: [f64; 2], label: &str| {
         let seen = |points: &[(f64, f64)]| {
             points.iter().copied().filter(|p| p.0 >= from).collect::<Vec<_>>()
         };
@@ -90,13 +90,14 @@ pub fn iterations(answer: &Answer) -> Picture {
             })
             .with_y_label("MiB of guest memory")
             .with_x_axis_min(from)
-            .with_x_axis_max(last)
+            .with_x_axis_max(to)
             .with_y_axis_min(0.0)
             .with_y_axis_max(top * 1.08)
             .with_legend_position(LegendPosition::OutsideRightTop);
-        if let Some((early, late)) = interval {
-            let span =
-                ShadedRegion::vertical(early.max(from), late).with_color(BLUE).with_opacity(0.15);
+        if let Some((early, late)) = interval.filter(|(early, _)| *early < to) {
+            let span = ShadedRegion::vertical(early.max(from), late.min(to))
+                .with_color(BLUE)
+                .with_opacity(0.15);
             layout = layout.with_shaded_region(span);
         }
         if let Some((stop, resume)) = down {
@@ -119,10 +120,16 @@ pub fn iterations(answer: &Answer) -> Picture {
         }
         _ => format!("{name}: {}", migsim::answer::ending_word(outcome).replace('-', " ")),
     };
-    let (plots, layout) = panel(title, 0.0, "");
-    // The end in close-up: the stop with about as much before it.
-    let close = down.map_or(end * 0.9, |(stop, resume)| (stop - 2.0 * (resume - stop)).max(0.0));
-    if close <= 0.0 || outcome.mode == Mode::Paused || outcome.switched_at.is_some() {
+    let (plots, layout) = panel(title, [0.0, last], "");
+    // The end in close-up: the stop with about as much before it, and a little of what may follow.
+    let close = match down {
+        None => [end * 0.9, last],
+        Some((stop, resume)) => {
+            let [before, after] = [2.0, 0.5].map(|share| share * (resume - stop));
+            [(stop - before).max(0.0), last.min(end.max(resume) + after)]
+        }
+    };
+    if close[0] <= 0.0 || outcome.mode == Mode::Paused || outcome.switched_at.is_some() {
         return picture(plots, layout.with_width(860.0).with_height(380.0));
     }
     let (close_plots, close_layout) =

@@ -1,9 +1,8 @@
 //! Sweeps: a line for each point.
 
 use migsim::answer::sweep::{Point, Range, SweepAnswer, Value, outside};
-use migsim::answer::{ending_word, outcome_word, shape};
+use migsim::answer::{Between, ending_word, outcome_word, shape};
 use migsim::input::Kind;
-use migsim_models::profile::Profile;
 use migsim_models::units::{SimTime, human_bytes, human_time};
 use serde_json::{Map, Value as Json};
 
@@ -19,13 +18,13 @@ pub struct Swept<'a> {
     /// What was varied.
     pub ranges: &'a [Range],
     /// Between which hosts.
-    pub profile: &'a Profile,
+    pub between: &'a Between,
 }
 
 impl Answered for Swept<'_> {
     fn document(&self) -> Document {
         let mut document = document(self.points, self.ranges);
-        if let Some(words) = outside(self.points, self.profile) {
+        if let Some(words) = outside(self.points, self.between) {
             document.text(format!("Note: {words}.\n"));
         }
         document
@@ -33,7 +32,7 @@ impl Answered for Swept<'_> {
 
     fn value(&self) -> Json {
         let results = self.points.iter().map(|point| point.shape(self.ranges)).collect();
-        let warnings = outside(self.points, self.profile).into_iter().collect();
+        let warnings = outside(self.points, self.between).into_iter().collect();
         value(SweepAnswer { schema: shape::SCHEMA, warnings, results })
     }
 

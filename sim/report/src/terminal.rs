@@ -14,8 +14,9 @@ use indicatif::ProgressStyle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use migsim::answer::Between;
 use migsim::input::{InputError, profile_or_default, shown};
-use migsim_models::profile::Profile;
+use migsim_models::profile::{Manager, Profile};
 
 /// Some of the work failed, though the rest was done.
 pub const SOME_FAILED: u8 = 1;
@@ -162,6 +163,18 @@ pub fn profile(file: Option<&Path>) -> Result<Profile, InputError> {
         });
     }
     Ok(profile)
+}
+
+/// The hosts of a profile that was asked for; without one, servers of each link's class. In either
+/// case run by the manager that was named.
+///
+/// # Errors
+/// The file cannot be read or used.
+pub fn between(file: Option<&Path>, manager: Option<Manager>) -> Result<Between, InputError> {
+    Ok(match file {
+        None => Between::Servers(manager),
+        Some(_) => Between::given(profile(file)?.run_by(manager)),
+    })
 }
 
 /// Whether the reader of our output has gone away, which is no error of ours.

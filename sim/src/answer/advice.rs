@@ -98,6 +98,8 @@ const MOST_TIMEOUT: SimTime = SimTime::from_secs(366 * 86_400);
 const MOST_CHANNELS: u32 = 255;
 /// A setting is the least: so much less does not do.
 const SHORT: f64 = 0.95;
+/// So many values of three digits are tried from the least setting on.
+const NEXT: u32 = 8;
 /// So much work is put into advice, see [`Outcome::effort`].
 const MOST_EFFORT: u64 = 40_000_000;
 
@@ -274,7 +276,8 @@ impl Trial<'_> {
     }
 
     /// The least value between `from` (which does not hold) and `to` (which does) that holds while
-    /// what is 5 % short does not, rounded up to three digits where that holds too.
+    /// what is 5 % short does not, rounded up to three digits where one of the next few such values
+    /// is as good: near the border not every larger value holds.
     fn least(&mut self, lever: Lever, from: f64, to: f64) -> f64 {
         let mut best = to;
         loop {
@@ -294,10 +297,13 @@ impl Trial<'_> {
             best = short;
         }
         let digits = libm::pow(10.0, (libm::floor(libm::log10(best)) - 2.0).max(0.0));
-        let rounded = libm::ceil(best / digits) * digits;
-        let short = libm::floor(rounded * SHORT);
-        let is_least = self.holds(lever, rounded) && (short <= from || !self.holds(lever, short));
-        if is_least { rounded } else { best }
+        let next = libm::ceil(best / digits);
+        let mut rounded = (0..NEXT).map(|steps| (next + f64::from(steps)) * digits);
+        let is_least = |rounded: &f64| {
+            let short = libm::floor(rounded * SHORT);
+            self.holds(lever, *rounded) && (short <= from || !self.holds(lever, short))
+        };
+        rounded.find(is_least).unwrap_or(best)
     }
 
     /// The fewest channels that hold, if `most` do.

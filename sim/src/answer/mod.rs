@@ -4,6 +4,7 @@
 //! case.
 
 mod advice;
+mod hosts;
 mod interval;
 mod outside;
 mod predict;
@@ -13,11 +14,12 @@ mod understood;
 mod verdict;
 
 pub use advice::{Advice, Lever, Remedy, Setting, advise, first_remedy};
+pub use hosts::{Between, Hosts};
 pub use interval::{DRAWS, Draws, Percentiles, Quantiles, Scatter, Times};
 pub(crate) use interval::{WRITERS, drawn};
 pub use outside::{outside_of_all, outside_words};
 pub use predict::{OFFSETS, commoner, median, median_run, predict, runs, together};
-pub use understood::{Hosts, Quantity, Understood};
+pub use understood::{Quantity, Understood};
 pub use verdict::{
     bound_word, bound_words, contributors, ending_word, largest, outcome_word, why_not,
 };
@@ -63,11 +65,12 @@ impl Answer {
     /// Answers a case, with all but the models.
     pub fn new(
         case: Case,
-        profile: &Profile,
+        hosts: &Hosts,
         draws: Option<&Draws>,
         fidelity: Fidelity,
         understood: Understood,
     ) -> Answer {
+        let profile = &hosts.profile;
         let (outcome, offsets) = median_run(&case, profile, fidelity);
         let advisable = !outcome.completed() && case.policy.mode != Mode::Offline;
         let advice = advisable.then(|| advise(&case, profile, &outcome));

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::shape::{Figures, QuantilesShape};
-use crate::answer::{Draws, Quantiles, median_run, outside_of_all};
+use crate::answer::{Between, Hosts, Quantiles, median_run, outside_of_all};
 use crate::engine::{Fidelity, Outcome};
 use crate::input::{Case, InputError, Key, Keys, Kind, Scenario, quoted};
 
@@ -164,8 +164,8 @@ impl Quantity {
         }
     }
 
-    /// Sets it in a question's keys, or in its profile.
-    fn set(&self, value: &Value, keys: &mut Keys, profile: &mut Profile) -> Result<(), String> {
+    /// Sets it in a question's keys, unless it is one of its profile.
+    fn set(&self, value: &Value, keys: &mut Keys) -> Result<(), String> {
         match (self, value) {
             (Quantity::Key(key), _) => {
                 key.set(keys, &self.write(value)).map_err(|why| format!("`{}`: {why}", key.key))
@@ -186,22 +186,27 @@ impl Quantity {
                     Some(workload.scaled(rate / now).ok_or("the rate is too large")?);
                 Ok(())
             }
-            (Quantity::Parameter(field), Value::Number(number)) => {
-                let slot = (field.slot)(profile);
-                // Rates of a profile are in bytes per second as numbers.
-                let number = if self.kind() == Kind::Rate { number / 8.0 } else { *number };
-                let nearest = slot.nearest(number);
-                if (nearest - number).abs() > 1e-9 * number.abs() + 0.51
-                    && self.kind() != Kind::Number
-                    || self.kind() == Kind::Number && nearest != number
-                {
-                    return Err(format!("{} cannot be {}", field.key, self.write(value)));
-                }
-                slot.set(number, None);
-                profile.check().map_err(|e| e.to_string())
-            }
+            (Quantity::Parameter(_), _) => Ok(()),
             (_, Value::Word(word)) => Err(format!("`{word}` is not a number")),
         }
+    }
+
+    /// Sets it in a profile, if it is one of a profile.
+    fn set_parameter(&self, value: &Value, profile: &mut Profile) -> Result<(), String> {
+        let (Quantity::Parameter(field), Value::Number(number)) = (self, value) else {
+            return Ok(());
+        };
+        let slot = (field.slot)(profile);
+        // Rates of a profile are in bytes per second as numbers.
+        let number = if self.kind() == Kind::Rate { number / 8.0 } else { *number };
+        let nearest = slot.nearest(number);
+        if (nearest - number).abs() > 1e-9 * number.abs() + 0.51 && self.kind() != Kind::Number
+            || self.kind() == Kind::Number && nearest != number
+        {
+            return Err(format!("{} cannot be {}", field.key, self.write(value)));
+        }
+        slot.set(number, None);
+        profile.check().map_err(|e| e.to_string())
     }
 }
 
@@ -372,8 +377,8 @@ impl Point {
 /// How a sweep is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner<'a> {
-    /// The pair of hosts.
-    pub profile: &'a Profile,
+    /// Between which hosts.
+    pub between: &'a Between,
     /// How memory is kept.
     pub fidelity: Fidelity,
     /// Whether it is said how sure each point is.
@@ -392,7 +397,6 @@ pub struct Sweep<'a> {
     /// The order in which the ranges' values are set.
     turns: Vec<usize>,
     varies_profile: bool,
-    draws: Option<Draws>,
     count: u64,
 }
 
@@ -432,16 +436,10 @@ impl<'a> Sweep<'a> {
         turns.sort_by_key(|index| ranges[*index].quantity.turn());
         let varies_profile =
             ranges.iter().any(|range| matches!(range.quantity, Quantity::Parameter(_)));
-        let draws = if manner.intervals && !varies_profile {
-            Draws::of_fitted(manner.profile)
-        } else {
-            None
-        };
-        let sweep =
-            Sweep { base: base.clone(), ranges, manner, turns, varies_profile, draws, count };
-        if let Err(why) = sweep.case(&sweep.values(0)).0
+        let sweep = Sweep { base: base.clone(), ranges, manner, turns, varies_profile, count };
+        if let Err(why) = sweep.case(&sweep.values(0))
             && (1..count)
-                .all(|index| sweep.case(&sweep.values(index)).0.is_err_and(|other| other == why))
+                .all(|index| sweep.case(&sweep.values(index)).is_err_and(|other| other == why))
         {
             // No point at all can be, all for the same reason: the question is at fault, not a
             // point.
@@ -473,18 +471,12 @@ impl<'a> Sweep<'a> {
         values
     }
 
-    /// The case at a point or why it cannot be, and its own profile where that is varied.
-    fn case(&self, values: &[Value]) -> (Result<Case, String>, Option<Profile>) {
+    /// The case at a point, and its own hosts where their profile is varied; or why it cannot be.
+    fn case(&self, values: &[Value]) -> Result<(Case, Option<Hosts>), String> {
         let mut keys = self.base.clone();
-        let mut own = self.varies_profile.then(|| self.manner.profile.clone());
-        let mut nobodys = Profile::default();
-        let set: Result<(), String> = self.turns.iter().try_for_each(|index| {
-            self.ranges[*index].quantity.set(
-                &values[*index],
-                &mut keys,
-                own.as_mut().unwrap_or(&mut nobodys),
-            )
-        });
+        for &index in &self.turns {
+            self.ranges[index].quantity.set(&values[index], &mut keys)?;
+        }
         let base = &self.base.guest;
         if self.manner.touched_in_proportion
             && let (Some(was), Some(touched), Some(memory)) =
@@ -493,27 +485,27 @@ impl<'a> Sweep<'a> {
             let share = touched.as_f64() / was.as_f64().max(1.0);
             keys.guest.touched = Some(Pages((memory.as_f64() * share) as u64));
         }
-        let case = set
-            .and_then(|()| Case::build(&keys).map_err(|error| error.to_string()))
-            .and_then(|case| {
-                self.manner.fidelity.check(&case.guest)?;
-                Ok(case)
-            });
-        (case, own)
+        let case = Case::build(&keys).map_err(|error| error.to_string())?;
+        self.manner.fidelity.check(&case.guest)?;
+        if !self.varies_profile {
+            return Ok((case, None));
+        }
+        let mut profile = self.manner.between.over(case.path.capacity).profile.clone();
+        for (range, value) in self.ranges.iter().zip(values) {
+            range.quantity.set_parameter(value, &mut profile)?;
+        }
+        Ok((case, Some(Hosts::given(profile))))
     }
 
     /// Answers the point of that number, from 0 to below [`Sweep::count`].
     pub fn point(&self, index: u64) -> Point {
         let values = self.values(index);
-        let (case, own) = self.case(&values);
-        let profile = own.as_ref().unwrap_or(self.manner.profile);
-        let found = case.map(|case| {
-            let (mut outcome, offsets) = median_run(&case, profile, self.manner.fidelity);
-            let own_draws = (self.manner.intervals && self.varies_profile)
-                .then(|| Draws::of_fitted(profile))
-                .flatten();
-            let draws = own_draws.as_ref().or(self.draws.as_ref());
-            let quantiles = draws.and_then(|draws| draws.quantiles(&case, profile, &outcome));
+        let found = self.case(&values).map(|(case, own)| {
+            let hosts = own.as_ref().unwrap_or(self.manner.between.over(case.path.capacity));
+            let (mut outcome, offsets) = median_run(&case, &hosts.profile, self.manner.fidelity);
+            let draws = self.manner.intervals.then(|| hosts.draws()).flatten();
+            let quantiles =
+                draws.and_then(|draws| draws.quantiles(&case, &hosts.profile, &outcome));
             outcome.iterations = Vec::new();
             Found { case, outcome, offsets, quantiles }
         });
@@ -548,10 +540,13 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// What of the points lies outside of the runs behind a profile, in a sentence.
-pub fn outside(points: &[Point], profile: &Profile) -> Option<String> {
+/// What of the points lies outside of the runs behind the hosts' profiles, in a sentence.
+pub fn outside(points: &[Point], between: &Between) -> Option<String> {
     let cases = points.iter().filter_map(|point| Some(&point.found.as_ref().ok()?.case));
-    let outside = cases.map(|case| profile.outside(&case.guest, &case.path, &case.policy));
+    let outside = cases.map(|case| {
+        let hosts = between.over(case.path.capacity);
+        hosts.profile.outside(&case.guest, &case.path, &case.policy)
+    });
     outside_of_all("points", outside)
 }
 

@@ -5,7 +5,7 @@ use migsim_models::qemu::Version;
 use migsim_models::spec::{Mode, Switch};
 use migsim_models::units::{Bytes, SimTime, human_bytes, human_rate, human_time};
 
-use crate::answer::predict;
+use crate::answer::{Hosts, predict};
 use crate::engine::{Fidelity, headroom};
 use crate::input::{Case, Keys};
 
@@ -31,19 +31,10 @@ pub struct Understood {
     pub outside: Vec<Outside>,
 }
 
-/// A profile and where it comes from.
-#[derive(Debug, Clone, Copy)]
-pub struct Hosts<'a> {
-    /// The profile.
-    pub profile: &'a Profile,
-    /// Whether it was asked for.
-    pub given: bool,
-}
-
 impl Understood {
     /// What the checked `case` of these keys asks of these hosts. The `outcome` of the case says
     /// whether its defaults decide it.
-    pub fn of(keys: &Keys, case: &Case, hosts: Hosts) -> Understood {
+    pub fn of(keys: &Keys, case: &Case, hosts: &Hosts) -> Understood {
         let (guest, path, policy) = (&case.guest, &case.path, &case.policy);
         let mut quantities = Vec::with_capacity(12);
         let mut say = |key: &'static str, given: bool, said: String| {
@@ -93,10 +84,11 @@ impl Understood {
                 format!("timeout {}, then {}", human_time(timeout), policy.on_timeout),
             );
         }
-        say("profile", hosts.given, format!("profile {}", hosts.profile.name));
+        let which = if hosts.given { "" } else { "by the link, " };
+        say("profile", hosts.given, format!("profile {which}{}", hosts.profile.name));
         let outside = hosts.profile.outside(guest, path, policy);
         let mut understood = Understood { quantities, warnings: Vec::new(), outside };
-        understood.warn(keys, case, hosts.profile);
+        understood.warn(keys, case, &hosts.profile);
         understood
     }
 

@@ -112,11 +112,15 @@ fn spread(index: usize, profile: &Profile) -> Cow<'_, Profile> {
     Cow::Owned(hosts)
 }
 
-/// QEMU is ready so many seconds later, or earlier.
+/// QEMU is ready so many seconds later, or earlier; where it is ready at once, later in either case.
 fn late(hosts: &mut Profile, seconds: f64) {
     let prepare = &mut hosts.software.prepare.value;
-    *prepare =
-        SimTime::from_secs_f64((prepare.as_secs_f64() + seconds).max(prepare.as_secs_f64() / 10.0));
+    let expected = prepare.as_secs_f64();
+    let drawn = match expected {
+        0.0 => seconds.abs(),
+        _ => (expected + seconds).max(expected / 10.0),
+    };
+    *prepare = SimTime::from_secs_f64(drawn);
 }
 
 fn stream(seed: u64, replication: u64, what: u64) -> ChaCha8Rng {

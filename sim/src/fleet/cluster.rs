@@ -1,6 +1,7 @@
 //! Hosts, the links between them, and the guests on them.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 
 use migsim_models::spec::{Guest, Path, Policy, Transport};
 use migsim_models::units::{BitRate, Bytes, SimTime};
@@ -147,6 +148,16 @@ impl Cluster {
             ));
         }
         notes
+    }
+
+    /// The network card that most hosts have; of two that as many have, the slower one.
+    pub fn usual_nic(&self) -> BitRate {
+        let mut counts = BTreeMap::new();
+        for host in &self.hosts {
+            *counts.entry(host.nic).or_insert(0_usize) += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(nic, count)| (*count, Reverse(*nic)));
+        most.map_or(BitRate(0), |(nic, _)| nic)
     }
 
     /// Bytes of memory that no guest has, by host.

@@ -16,8 +16,7 @@ pub enum Shape {
     /// One site is emptied onto another over a line between them.
     TwoSites,
 }
-words!(Shape, "shape", "rack, data-centre, two-sites",
-    "rack" => Rack, "data-centre" => DataCentre, "two-sites" => TwoSites);
+words!(Shape, "shape", "rack" => Rack, "data-centre" => DataCentre, "two-sites" => TwoSites);
 
 /// The most hosts that are emptied; in a data centre there are three times as many beside them.
 const MOST_HOSTS: usize = 20_000;

@@ -201,7 +201,7 @@ pub struct Findings<'a> {
     /// Hosts, links, guests.
     pub cluster: &'a Cluster,
     /// By which hosts' profile.
-    pub hosts: Hosts<'a>,
+    pub hosts: &'a Hosts,
     /// How it is expected to go.
     pub found: &'a FleetOutcome,
     /// Who does not arrive.

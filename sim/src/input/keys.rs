@@ -61,6 +61,8 @@ impl Kind {
 /// A type of keys' values.
 trait Valued: Sized {
     const KIND: Kind;
+    /// All words that it takes, where they are a closed list.
+    const WORDS: &'static [&'static str] = &[];
 
     /// The value that a flag or a sweep gives.
     fn read(text: &str) -> Result<Self, String>;
@@ -80,12 +82,25 @@ valued! {
     Size: Pages, Bytes = parsed;
     Rate: BitRate = parsed;
     Time: SimTime = parsed;
-    Word: Mode, Layout, Transport, OnTimeout, Version, Workload = parsed;
+    Word: Version, Workload = parsed;
     Name: String = parsed;
     Whole: u32 = |text: &str| text.parse().map_err(|_| format!("`{}`: it takes a whole number", quoted(text)));
     Switch: bool = |text: &str| text.parse().map_err(|_| format!("`{}`: it takes true or false", quoted(text)));
     Table: Vec<CapacityChange>, ThrottleKeys, LinkKeys, MigrationKeys = |_| Err("it stands in files only".to_owned());
 }
+
+macro_rules! closed {
+    ($($type:ty),+) => { $(impl Valued for $type {
+        const KIND: Kind = Kind::Word;
+        const WORDS: &'static [&'static str] = <$type>::WORDS;
+
+        fn read(text: &str) -> Result<Self, String> {
+            parsed(text)
+        }
+    })+ };
+}
+
+closed!(Mode, Layout, Transport, OnTimeout);
 
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|e: T::Err| e.to_string())
@@ -121,6 +136,8 @@ pub struct Key {
     pub key: &'static str,
     /// What its values are.
     pub kind: Kind,
+    /// All of its values, where they are a closed list of words.
+    pub words: &'static [&'static str],
     /// Its flag; `None`: in files only.
     pub flag: Option<Flag>,
     /// What it means, in a line.
@@ -186,6 +203,7 @@ macro_rules! layered {
                 table: Table::$table,
                 key: stringify!($field),
                 kind: <$type as Valued>::KIND,
+                words: <$type as Valued>::WORDS,
                 flag: layered!(@ $place $(($long, $value))?),
                 doc: concat!($($doc),+),
             }),*];

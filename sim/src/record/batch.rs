@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{BATCH, Job};
+use crate::answer::median_run;
 use crate::answer::shape::{Figures, SCHEMA};
-use crate::answer::{Draws, median_run};
 use crate::input::{Case, InputError, JsonQuestion};
 
 /// The answer to a line.
@@ -74,7 +74,6 @@ pub fn predict_batch(
     mut progress: impl FnMut(u64),
 ) -> Result<BatchReport, InputError> {
     let mut input = BufReader::with_capacity(1 << 20, input);
-    let draws = if job.intervals { Draws::of_fitted(job.profile) } else { None };
     let mut report = BatchReport::default();
     let mut line = 0;
     loop {
@@ -102,7 +101,7 @@ pub fn predict_batch(
             break;
         }
         let answers: Vec<(bool, String)> =
-            lines.par_iter().map(|(line, text)| answer(job, *line, text, draws.as_ref())).collect();
+            lines.par_iter().map(|(line, text)| answer(job, *line, text)).collect();
         for (answered, text) in answers {
             *(if answered { &mut report.answered } else { &mut report.refused }) += 1;
             output.write_all(text.as_bytes()).map_err(InputError::unwritten)?;
@@ -114,15 +113,16 @@ pub fn predict_batch(
     Ok(report)
 }
 
-fn answer(job: &Job, line: u64, text: &str, draws: Option<&Draws>) -> (bool, String) {
+fn answer(job: &Job, line: u64, text: &str) -> (bool, String) {
     let question = JsonQuestion::parse(text);
     let id = question.as_ref().ok().and_then(|question| question.id.clone());
     let case = question
         .and_then(|question| Case::build(&question.keys).map_err(|error| error.to_string()));
     let found = case.and_then(|case| {
         job.fidelity.check(&case.guest)?;
-        let (outcome, offsets) = median_run(&case, job.profile, job.fidelity);
-        let sure = draws.and_then(|draws| draws.quantiles(&case, job.profile, &outcome));
+        let hosts = job.between.over(case.path.capacity);
+        let (outcome, offsets) = median_run(&case, &hosts.profile, job.fidelity);
+        let sure = job.sure(hosts, &case, &outcome);
         let figures = Box::new(Figures::new(&case, &outcome, offsets, sure.as_ref()));
         Ok(BatchFound::Found { name: case.guest.name, figures })
     });

@@ -25,7 +25,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use statrs::statistics::{Data, OrderStatistics};
 
-use crate::answer::{Draws, Quantiles, commoner, median, runs};
+use crate::answer::{Between, Hosts, Quantiles, commoner, median, runs};
 use crate::engine::{Fidelity, Outcome};
 use crate::input::{Case, Cells, InputError, Keys, Rows, ThrottleKeys, quoted};
 use migsim_models::text::harmless;
@@ -714,14 +714,22 @@ pub struct Report {
 pub struct Job<'a> {
     /// What errors call the file.
     pub file: &'a str,
-    /// The pair of hosts.
-    pub profile: &'a Profile,
+    /// Between which hosts.
+    pub between: &'a Between,
     /// How guests' memory is kept.
     pub fidelity: Fidelity,
     /// Whether it is said how sure each prediction is: some sixty times the work.
     pub intervals: bool,
     /// Raised when the work is to end after the current batch.
     pub interrupted: &'a AtomicBool,
+}
+
+impl Job<'_> {
+    /// How sure an answer is, where that is asked.
+    fn sure(&self, hosts: &Hosts, case: &Case, run: &Outcome) -> Option<Quantiles> {
+        let draws = hosts.draws().filter(|_| self.intervals)?;
+        draws.quantiles(case, &hosts.profile, run)
+    }
 }
 
 /// Predicts every row of `input` and writes it with its predictions to `output`, in order.
@@ -738,14 +746,13 @@ pub fn predict_records(
     mut complain: impl FnMut(&RowError),
     mut progress: impl FnMut(u64),
 ) -> Result<Report, InputError> {
-    let Job { file, profile, interrupted, .. } = *job;
+    let Job { file, interrupted, .. } = *job;
     let unusable = |e: &dyn Display| InputError::new(file, e);
     let (mut reader, taken) = Rows::reader(input);
     let header = reader.headers().map_err(|e| unusable(&e))?.clone();
     let columns = Columns::new(file, &header)?;
     let mut writer = csv::Writer::from_writer(output);
     let write = |e: csv::Error| InputError::unwritten(e);
-    let draws = if job.intervals { Draws::of_fitted(profile) } else { None };
     let mut summary = Summary::default();
     let mut batch: Vec<StringRecord> = Vec::with_capacity(BATCH);
     let mut wrote_header = false;
@@ -770,10 +777,8 @@ pub fn predict_records(
             writer.write_record(names).map_err(write)?;
             wrote_header = true;
         }
-        let answers: Vec<Result<(Policy, RowPrediction), RowError>> = batch
-            .par_iter()
-            .map(|row| answer(job, &columns, header.len(), row, draws.as_ref()))
-            .collect();
+        let answers: Vec<Result<(Policy, RowPrediction), RowError>> =
+            batch.par_iter().map(|row| answer(job, &columns, header.len(), row)).collect();
         for (row, answer) in batch.iter().zip(answers) {
             match answer {
                 Ok((asked, prediction)) => {
@@ -804,7 +809,6 @@ fn answer(
     columns: &Columns,
     width: usize,
     row: &StringRecord,
-    draws: Option<&Draws>,
 ) -> Result<(Policy, RowPrediction), RowError> {
     let line = row.position().map_or(0, csv::Position::line);
     let place =
@@ -812,8 +816,9 @@ fn answer(
     whole(row, width).map_err(place)?;
     let case = columns.case(row).map_err(place)?;
     job.fidelity.check(&case.guest).map_err(|why| place(("memory_mib".to_owned(), why)))?;
-    let (mut prediction, run) = RowPrediction::with_run(&case, job.profile, job.fidelity);
-    prediction.quantiles = draws.and_then(|draws| draws.quantiles(&case, job.profile, &run));
+    let hosts = job.between.over(case.path.capacity);
+    let (mut prediction, run) = RowPrediction::with_run(&case, &hosts.profile, job.fidelity);
+    prediction.quantiles = job.sure(hosts, &case, &run);
     Ok((case.policy, prediction))
 }
 

@@ -4,31 +4,21 @@
 //! and gives both back to `free`. `build` makes the module; `compare` holds its answers to those of
 //! the same code built for this machine, byte for byte.
 
-use std::sync::LazyLock;
-
 use migsim::answer::shape::Prediction;
-use migsim::answer::{Answer, Draws, Hosts, Understood};
+use migsim::answer::{Answer, Between, Understood};
 use migsim::engine::Fidelity;
 use migsim::input::{Case, JsonQuestion};
-use migsim_models::profile::Profile;
-
-/// The default profile and the draws around it, for all questions.
-static HOSTS: LazyLock<(Profile, Option<Draws>)> = LazyLock::new(|| {
-    let profile = Profile::default();
-    let draws = Draws::of_fitted(&profile);
-    (profile, draws)
-});
 
 /// The answer to a question as JSON, as JSON: a [`Prediction`], or `{"error": "..."}`.
 ///
-/// The question is what [`JsonQuestion::parse`] reads; the hosts are those of the default profile.
+/// The question is what [`JsonQuestion::parse`] reads; the hosts are servers of its link's class.
 pub fn answer(question: &str) -> String {
     let answered = || -> Result<String, String> {
         let keys = JsonQuestion::parse(question)?.keys;
         let case = Case::build(&keys).map_err(|error| error.to_string())?;
-        let (profile, draws) = &*HOSTS;
-        let understood = Understood::of(&keys, &case, Hosts { profile, given: false });
-        let answer = Answer::new(case, profile, draws.as_ref(), Fidelity::Flow, understood);
+        let hosts = Between::Servers(None).over(case.path.capacity);
+        let understood = Understood::of(&keys, &case, hosts);
+        let answer = Answer::new(case, hosts, hosts.draws(), Fidelity::Flow, understood);
         serde_json::to_string(&Prediction::from(&answer)).map_err(|error| error.to_string())
     };
     answered().unwrap_or_else(|error| serde_json::json!({ "error": error }).to_string())

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Subcommand};
-use migsim::answer::Hosts;
 use migsim::fleet::shape::Findings;
 use migsim::fleet::{
     Chance, Fleet, FleetOutcome, Shape, TOLERANCE, generate, missing, read, replicate, run, totals,
@@ -47,9 +46,12 @@ pub(super) struct FleetArgs {
     /// so much; 0: all are exact
     #[arg(long, value_name = "SHARE", default_value_t = TOLERANCE, value_parser = tolerance)]
     tolerance: f64,
-    /// Parameters of the hosts [default: the embedded profile]
-    #[arg(long, value_name = "FILE")]
+    /// Parameters of the hosts, from a file or by name (see `migsim profile`) [default: servers of
+    /// the class of the network card that most of them have]
+    #[arg(long, value_name = "FILE|NAME")]
     profile: Option<PathBuf>,
+    #[command(flatten)]
+    manager: super::ManagerArg,
 }
 
 #[derive(Debug, Subcommand)]
@@ -98,8 +100,10 @@ fn inputs(args: &FleetArgs, fleet: &Fleet) -> Vec<PathBuf> {
 }
 
 pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
-    let profile = terminal::profile(args.profile.as_deref())?;
+    let between = terminal::between(args.profile.as_deref(), args.manager.manager)?;
     let fleet = Fleet { tolerance: args.tolerance, ..read(&args.file)? };
+    let hosts = between.over(fleet.cluster.usual_nic());
+    let profile = &hosts.profile;
     if args.replications.saturating_mul(fleet.moves.len()) > MOST_KEPT {
         let most = MOST_KEPT / fleet.moves.len().max(1);
         let why = format!("{} moves take at most {most} replications", fleet.moves.len());
@@ -113,12 +117,12 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     let prepared = args.outputs.prepare(care)?;
     if !args.at_once.is_empty() {
-        return compare(args, fleet, &profile, (picture, prepared), &interrupted);
+        return compare(args, fleet, profile, (picture, prepared), &interrupted);
     }
     let page = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let expected = || -> Option<FleetOutcome> {
         let bar = terminal::progress(fleet.moves.len() as u64, "{bar:40} {pos}/{len} moves over");
-        let found = run(&fleet, &profile, Chance::none(), &interrupted, |over| {
+        let found = run(&fleet, profile, Chance::none(), &interrupted, |over| {
             bar.set_position(over as u64);
         });
         bar.finish_and_clear();
@@ -134,7 +138,7 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
             "{bar:40} {pos}/{len} replications, {eta} left",
         );
         let likely =
-            replicate(&fleet, &profile, args.seed, args.replications, &interrupted, || bar.inc(1));
+            replicate(&fleet, profile, args.seed, args.replications, &interrupted, || bar.inc(1));
         bar.finish_and_clear();
         likely
     });
@@ -143,10 +147,9 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         lost as u64,
         "{bar:40} {pos}/{len} guests that do not arrive: what would help",
     );
-    let missing = missing(&fleet, &profile, &found, &interrupted, || bar.inc(1));
+    let missing = missing(&fleet, profile, &found, &interrupted, || bar.inc(1));
     bar.finish_and_clear();
     terminal::finishing();
-    let hosts = Hosts { profile: &profile, given: args.profile.is_some() };
     let report = Report(Findings {
         cluster: &fleet.cluster,
         hosts,

@@ -7,10 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use migsim::answer::{Answer, Draws, Hosts, Understood};
+use migsim::answer::{Answer, Between, Understood};
 use migsim::input::{InputError, Keys, Scenario};
 use migsim::record::{BatchReport, Job, Report, predict_batch, predict_records};
-use migsim_models::profile::Profile;
 use migsim_models::published::{MODELS, Model, model};
 use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::outputs::OutputArgs;
@@ -95,12 +94,14 @@ impl PredictArgs {
 }
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
-    let profile = args.manner.profile()?;
     if let Some(file) = &args.records {
-        return records(args, file, &profile);
+        // Records are the lab's, unless their hosts are named.
+        let profile = terminal::profile(args.manner.profile.as_deref())?;
+        return records(args, file, &Between::given(profile.run_by(args.manner.manager.manager)));
     }
+    let between = args.manner.between()?;
     if let Some(file) = &args.batch {
-        return batch(args, file, &profile);
+        return batch(args, file, &between);
     }
     if args.out.is_some() || args.intervals {
         bail!(InputError::new(
@@ -139,17 +140,16 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
-    let hosts = Hosts { profile: &profile, given: args.manner.profile.is_some() };
     let keys: Vec<Keys> = scenario.keys().cloned().collect();
-    let draws = Draws::of_fitted(&profile);
     let answers: Vec<Answer> = cases
         .into_iter()
         .zip(&keys)
         .map(|(case, keys)| {
+            let hosts = between.over(case.path.capacity);
             let understood = Understood::of(keys, &case, hosts);
             let mut answer =
-                Answer::new(case, &profile, draws.as_ref(), args.manner.fidelity(), understood);
-            answer.ask(&models, &profile);
+                Answer::new(case, hosts, hosts.draws(), args.manner.fidelity(), understood);
+            answer.ask(&models, &hosts.profile);
             answer
         })
         .collect();
@@ -178,7 +178,7 @@ fn models(names: &[String]) -> anyhow::Result<Vec<&'static Model>> {
     Ok(all)
 }
 
-fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Result<ExitCode> {
+fn records(args: &PredictArgs, file: &PathBuf, between: &Between) -> anyhow::Result<ExitCode> {
     args.nothing_beside("--records")?;
     let (input, name) = opened(file)?;
     // Of standard input nobody knows how long it is.
@@ -191,7 +191,7 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
     };
     let job = Job {
         file: &name,
-        profile,
+        between,
         fidelity: args.manner.fidelity(),
         intervals: args.intervals,
         interrupted: &interrupted,
@@ -204,7 +204,9 @@ fn records(args: &PredictArgs, file: &PathBuf, profile: &Profile) -> anyhow::Res
     let report = args.written(go, |report: &Report| report.interrupted)?;
     bar.finish_and_clear();
     terminal::complain(&report.summary.to_string());
-    if let Some(note) = profile.note_of_versions(&report.summary.versions) {
+    if let Between::Given(hosts) = between
+        && let Some(note) = hosts.profile.note_of_versions(&report.summary.versions)
+    {
         terminal::complain(&note);
     }
     Ok(status(report.interrupted, report.summary.predicted as u64, report.summary.failed as u64))
@@ -230,13 +232,13 @@ fn status(interrupted: bool, answered: u64, failed: u64) -> ExitCode {
     }
 }
 
-fn batch(args: &PredictArgs, file: &Path, profile: &Profile) -> anyhow::Result<ExitCode> {
+fn batch(args: &PredictArgs, file: &Path, between: &Between) -> anyhow::Result<ExitCode> {
     args.nothing_beside("--batch")?;
     let (input, name) = opened(file)?;
     let interrupted = interruptible()?;
     let bar = terminal::progress_of_unknown("{spinner} {pos} questions, {per_sec}");
     let (fidelity, intervals) = (args.manner.fidelity(), args.intervals);
-    let job = Job { file: &name, profile, fidelity, intervals, interrupted: &interrupted };
+    let job = Job { file: &name, between, fidelity, intervals, interrupted: &interrupted };
     let go = |out: &mut dyn Write| predict_batch(&job, input, out, |lines| bar.set_position(lines));
     let report = args.written(go, |report: &BatchReport| report.interrupted)?;
     bar.finish_and_clear();

@@ -53,7 +53,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
             "three ranges and more cannot be drawn; it takes one or two"
         ));
     }
-    let profile = args.manner.profile()?;
+    let between = args.manner.between()?;
     let scenario = match &args.file {
         Some(file) => Scenario::read(file, &args.keys.0)?,
         None => Scenario::from_flags(&args.keys.0),
@@ -65,7 +65,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     let prepared = args.outputs.prepare(care)?;
     let manner = Manner {
-        profile: &profile,
+        between: &between,
         fidelity: args.manner.fidelity(),
         intervals: args.intervals,
         touched_in_proportion: args.touched_in_proportion,
@@ -101,7 +101,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         ));
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    prepared.write(&Swept { points: &points, ranges: &args.vary, profile: &profile })?;
+    prepared.write(&Swept { points: &points, ranges: &args.vary, between: &between })?;
     if let Some(picture) = picture {
         picture.write(&plot::sweep(&points, &args.vary))?;
     }

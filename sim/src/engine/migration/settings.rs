@@ -22,6 +22,8 @@ pub(super) struct Settings {
     pub(super) device_state: SimTime,
     pub(super) destination_load: SimTime,
     pub(super) control: SimTime,
+    /// After all else, until the management layer says that it is over.
+    pub(super) finish: SimTime,
     pub(super) forced_stop_after: u64,
     pub(super) postcopy_control: SimTime,
     pub(super) switch_delay: SimTime,
@@ -99,6 +101,7 @@ impl Settings {
             postcopy_cap: policy.postcopy_bandwidth.map_or(f64::INFINITY, BitRate::bytes_per_s),
             first_page: software.prepare.value
                 + per_gib(software.qemu_setup.value, software.qemu_setup_per_gib.value),
+            finish: software.finish.value,
             sync: per_gib(software.round.value, software.sync_per_gib.value),
             stop_and_flush: [switchover.stop.value, switchover.flush.value],
             device_bytes: switchover.device_bytes.value.as_f64(),
