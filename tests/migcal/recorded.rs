@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use migcal::campaign::Plan;
+use migcal::fit::{Manner, fit};
 use migcal::hosts::replay::{Replay, Trace};
 use migcal::record::Record;
 use migcal::run::{Label, Nobody, one};
+use migsim::engine::Fidelity;
+use migsim::record::{Observation, RowPrediction};
+use migsim_models::profile::Profile;
 
 use crate::program::{migcal, text};
 use crate::unfit::unfit;
@@ -216,7 +220,7 @@ fn the_shipped_profile_is_right_on_campaigns_that_were_held_out_when_they_were_m
 
 #[test]
 fn the_shipped_profile_says_which_runs_it_was_fitted_to() {
-    let profile = migsim_models::profile::Profile::default();
+    let profile = Profile::default();
     let campaigns = &profile.fit.as_ref().unwrap().campaigns;
     let mut runs = Vec::new();
     for campaign in campaigns {
@@ -259,7 +263,7 @@ fn another_predictors_answers_are_judged_by_the_same_tables() {
     };
     let bytes = std::fs::read(&runs).unwrap();
     let (read, _) = migsim::record::observations("fresh", bytes.as_slice()).unwrap();
-    let profile = migsim_models::profile::Profile::default();
+    let profile = Profile::default();
     let mut lines = vec!["id,pred_outcome,pred_elapsed_ms,pred_downtime_ms".to_owned()];
     for one in migcal::validate::judge(&read, &profile) {
         let outcome = if one.said.converges { "completed" } else { "not-converged" };
@@ -332,4 +336,47 @@ fn no_format_of_a_validation_holds_what_is_no_number() {
             );
         }
     }
+}
+
+/// Guests that are called idle and have an operating system and a display: a fit finds what they
+/// write, and that the stop falls into memory that nobody writes to.
+#[test]
+fn what_an_idle_operating_system_dirties_and_its_display_are_learnt_from_runs() {
+    let lab = Profile::default();
+    let mut truth = lab.clone();
+    truth.guest.idle_pages.value = 4000;
+    truth.guest.idle_share.value = 0.05;
+    truth.guest.firmware_pages.value += 4096;
+    truth.guest.firmware_zero_pages.value += 4096;
+    let mut text = "campaign,mode,memory_mib,touched_pages,workload,link_mbit,bandwidth_cap_mib,qemu,layout,outcome,elapsed_ms,downtime_ms,wire_bytes\n"
+        .to_owned();
+    for i in 0..24_u64 {
+        let row = |measured: String| {
+            let (memory, touched) = (1024 << (i % 4), 60_000 + 9000 * (i % 7));
+            let cap = 40 + 7 * (i % 11);
+            format!("c,precopy,{memory},{touched},idle,1000,{cap},8.1,mixed,completed,{measured}\n")
+        };
+        let head = text.lines().next().unwrap_or_default();
+        let one = format!("{head}\n{}", row("1,1,1".to_owned()));
+        let (asked, _) = migsim::record::observations("t", one.as_bytes()).unwrap();
+        let said = RowPrediction::of(&asked[0].case, &truth, Fidelity::Flow);
+        let downtime = said.downtime_ms.unwrap();
+        text.push_str(&row(format!("{},{downtime},{}", said.elapsed_ms, said.wire_bytes)));
+    }
+    let (runs, errors) = migsim::record::observations("t", text.as_bytes()).unwrap();
+    assert!(errors.is_empty(), "{errors:?}");
+    let manner = Manner { starts: 2, resamples: 20, intervals: false, ..Manner::default() };
+    let found = fit(&runs, &lab, manner, &AtomicBool::new(false), &|_| {}).unwrap().profile;
+    let guest = &found.guest;
+    assert!((3400..4600).contains(&guest.idle_pages.value), "{guest:?}");
+    assert!((4096..4200).contains(&guest.firmware_zero_pages.value), "{guest:?}");
+    let downtimes = |profile: &Profile| -> f64 {
+        let off = |run: &Observation| {
+            let said = RowPrediction::of(&run.case, profile, Fidelity::Flow);
+            (said.downtime_ms.unwrap() - run.downtime_ms.unwrap()).abs()
+        };
+        runs.iter().map(off).sum::<f64>() / runs.len() as f64
+    };
+    let (before, after) = (downtimes(&lab), downtimes(&found));
+    assert!(before > 30.0 && after < before / 4.0, "{before} ms to {after} ms");
 }

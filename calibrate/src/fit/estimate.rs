@@ -10,6 +10,7 @@ use migsim_models::profile::Profile;
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use super::FitError;
 use super::parameters::Parameter;
 use super::shapes::is_by_one_number;
 
@@ -151,6 +152,11 @@ impl Problem<'_> {
         DMatrix::from_fn(at.len(), self.free.len(), |row, column| columns[column][row])
     }
 
+    /// Huber's objective and the prior's at a position.
+    pub(super) fn cost_at(&self, position: &DVector<f64>) -> f64 {
+        Self::cost(position, &self.residuals(position))
+    }
+
     fn cost(position: &DVector<f64>, residuals: &[Residual]) -> f64 {
         let huber =
             |r: f64| if r.abs() <= HUBER { r * r / 2.0 } else { HUBER * (r.abs() - HUBER / 2.0) };
@@ -160,7 +166,7 @@ impl Problem<'_> {
     /// Looks along each axis in turn for a lower place: where verdicts are wrong the objective is
     /// flat, and a search that follows the slope stays on the wrong side.
     pub(super) fn along_axes(&self, from: &DVector<f64>) -> DVector<f64> {
-        let cost = |position: &DVector<f64>| Self::cost(position, &self.residuals(position));
+        let cost = |position: &DVector<f64>| self.cost_at(position);
         let (mut best, mut lowest) = (from.clone(), cost(from));
         for axis in 0..self.free.len() {
             let tried: Vec<(f64, f64)> = (-REACH..=REACH)
@@ -188,7 +194,7 @@ impl Problem<'_> {
         from: &DVector<f64>,
         interrupted: &AtomicBool,
     ) -> Option<DVector<f64>> {
-        let cost = |position: &DVector<f64>| Self::cost(position, &self.residuals(position));
+        let cost = |position: &DVector<f64>| self.cost_at(position);
         let (mut best, mut lowest) = (from.clone(), cost(from));
         let mut reach = POLISH_FROM;
         while reach > POLISH_TO {
@@ -216,6 +222,24 @@ impl Problem<'_> {
             }
         }
         Some(best)
+    }
+
+    /// The lowest place found from a position.
+    ///
+    /// # Errors
+    /// It was interrupted.
+    pub(super) fn descend(
+        &self,
+        from: DVector<f64>,
+        interrupted: &AtomicBool,
+    ) -> Result<Estimate, FitError> {
+        let descend = || -> Option<Estimate> {
+            let found = self.search(from, interrupted)?;
+            let lower = self.search(self.along_axes(&found.position), interrupted)?;
+            let best = if lower.cost < found.cost { lower } else { found };
+            Some(self.at(self.polish(&best.position, interrupted)?))
+        };
+        descend().ok_or(FitError::Interrupted)
     }
 
     /// What belongs to a position.

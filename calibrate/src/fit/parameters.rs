@@ -28,7 +28,7 @@ const FACTOR_OF_TWO: Prior = Prior::Log(0.7);
 
 /// What is fitted, and what is believed before. What is not here stays as it is: QEMU's setup, the
 /// parts of the stop that are too short to be told apart, and what no run of ours can show.
-const FITTED: [(&str, Prior); 27] = [
+const FITTED: [(&str, Prior); 29] = [
     ("software.prepare", FACTOR_OF_TWO),
     ("software.round", FACTOR_OF_TWO),
     ("network.share.tcp", Prior::Linear(0.02)),
@@ -57,6 +57,8 @@ const FITTED: [(&str, Prior); 27] = [
     ("offline.read_rate", FACTOR_OF_TWO),
     ("guest.firmware_pages", Prior::Linear(40.0)),
     ("guest.firmware_zero_pages", Prior::Linear(20.0)),
+    ("guest.idle_pages", Prior::Linear(2000.0)),
+    ("guest.idle_share", FACTOR_OF_TWO),
 ];
 
 /// All parameters that are fitted.

@@ -5,14 +5,15 @@
 //! both for guests of the same application that are alike in size and rate, and a profile keeps
 //! them as [`Shape`]s.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Profile;
 use crate::spec::Guest;
-use crate::units::{Bytes, PageRate, Pages};
-use crate::workload::{Class, Pattern, Unknown, Workload};
+use crate::units::{Bytes, PageRate, Pages, SimTime};
+use crate::workload::{CatchUp, Class, Pattern, Term, Unknown, Workload};
 
 /// Guests that are alike: of one application, and near in touched memory and dirty rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,11 @@ pub struct Shape {
 /// A list that costs nothing to copy: profiles are copied for each draw.
 pub type Shapes = Arc<[Shape]>;
 
+/// In this window pages of an idle guest are counted ...
+const IDLE_WINDOW: SimTime = SimTime::from_secs(10);
+/// ... and by this factor two of three guests lie apart at most, as those do whose figures are in
+/// [`APPS`](crate::workload::APPS).
+const IDLE_FACTOR: f64 = 2.7;
 /// A factor of this in touched memory, and its square in the rate, are as far apart as may be: what
 /// lies farther tells nothing.
 const FARTHEST: f64 = 3.0;
@@ -62,6 +68,9 @@ impl Profile {
     /// What is known of a guest by the runs behind the profile: its workload, where that is known
     /// by one number and guests like it were seen. `unknown`: one way in which it could be.
     pub fn workload_of(&self, guest: &Guest, unknown: Option<&Unknown>) -> Option<Workload> {
+        if guest.workload.terms.is_empty() {
+            return self.idle();
+        }
         if self.shapes.is_empty() || !guest.workload.is_known_by_one_number() {
             return None;
         }
@@ -91,6 +100,20 @@ impl Profile {
         found.then_some(workload)
     }
 
+    /// What an idle guest's operating system writes; `None`: nothing.
+    fn idle(&self) -> Option<Workload> {
+        let pages = self.guest.idle_pages.value;
+        let rate = PageRate::new(pages as f64 / IDLE_WINDOW.as_secs_f64()).filter(|_| pages > 0)?;
+        let pattern = Pattern::Dirty {
+            rate,
+            window: IDLE_WINDOW,
+            share: Some(self.guest.idle_share.value),
+            factor: Some(IDLE_FACTOR),
+            application: None,
+        };
+        Some(Workload { terms: vec![Term { pattern, catch_up: CatchUp::Open, phase: None }] })
+    }
+
     /// What a guest that is known by one number could write in one way of being; `None`: nothing is
     /// unknown.
     pub fn workload_drawn(&self, guest: &Guest, unknown: &Unknown) -> Option<Workload> {
@@ -98,12 +121,18 @@ impl Profile {
         learnt.as_ref().unwrap_or(&guest.workload).as_it_could_be(unknown)
     }
 
+    /// A guest with the workload that it has by what is known of it.
+    pub fn as_known<'a>(&self, guest: &'a Guest) -> Cow<'a, Guest> {
+        match self.workload_of(guest, None) {
+            Some(workload) => Cow::Owned(Guest { workload, ..guest.clone() }),
+            None => Cow::Borrowed(guest),
+        }
+    }
+
     /// The classes of what a guest writes, by what is known of it.
     pub fn classes_of(&self, guest: &Guest) -> Vec<Class> {
-        match self.workload_of(guest, None) {
-            Some(workload) => workload.classes(guest.memory, guest.touched),
-            None => guest.workload.classes(guest.memory, guest.touched),
-        }
+        let known = self.as_known(guest);
+        known.workload.classes(known.memory, known.touched)
     }
 
     /// Those of the same application first; where it was not seen, those of any.

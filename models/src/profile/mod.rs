@@ -316,6 +316,11 @@ pub struct GuestExtras {
     pub firmware_pages: Param<u64>,
     /// How many of them are zero.
     pub firmware_zero_pages: Param<u64>,
+    /// Distinct pages that a guest's operating system dirties in ten seconds, where its workload is
+    /// idle; 0: an idle guest dirties nothing.
+    pub idle_pages: Param<u64>,
+    /// The share of its touched pages that an idle guest dirties sooner or later, above 0 to 1.
+    pub idle_share: Param<f64>,
 }
 
 impl GuestExtras {
@@ -642,7 +647,10 @@ impl Profile {
         let shares =
             Transport::ALL.map(|transport| (share_key(transport), n.share.get(&transport)));
         let shares = shares.into_iter().filter_map(|(key, share)| Some((key, share?)));
-        for (key, share) in shares.chain([("network.queue_share", &n.queue_share)]) {
+        for (key, share) in shares.chain([
+            ("network.queue_share", &n.queue_share),
+            ("guest.idle_share", &self.guest.idle_share),
+        ]) {
             if !(share.value > 0.0 && share.value <= 1.0) {
                 return Err(ProfileError::Range {
                     key,
@@ -784,6 +792,8 @@ impl Profile {
             guest: GuestExtras {
                 firmware_pages: Param::exact(0),
                 firmware_zero_pages: Param::exact(0),
+                idle_pages: Param::exact(0),
+                idle_share: Param::exact(0.02),
             },
             noise: Noise {
                 elapsed_relative: none,
@@ -862,10 +872,17 @@ mod tests {
             let (then, missing) = Profile::parse_noting(&text).unwrap();
             // They did not say which runs they were fitted to.
             let now = Profile { domain: None, ..now };
-            // Nor did they know of guests that are forced to stop, or cannot catch up.
-            let new = ["cpu.catch_up", "software.finish", "switchover.forced_stop_after"]
-                .map(str::to_owned)
-                .to_vec();
+            // Nor did they know of guests that are forced to stop, cannot catch up, or are idle as
+            // an operating system is.
+            let new = [
+                "cpu.catch_up",
+                "guest.idle_pages",
+                "guest.idle_share",
+                "software.finish",
+                "switchover.forced_stop_after",
+            ]
+            .map(str::to_owned)
+            .to_vec();
             assert_eq!((then, missing), (now, new), "{name}");
         }
         let read = |file: &str| {

@@ -140,6 +140,8 @@ fields! {
     Rate offline.read_rate;
     Count guest.firmware_pages;
     Count guest.firmware_zero_pages;
+    Count guest.idle_pages;
+    Share guest.idle_share;
 }
 
 #[cfg(test)]

@@ -122,11 +122,15 @@ impl Understood {
             return;
         }
         if keys.guest.workload.is_none() {
-            self.warnings.push(
-                "no workload was given: the guest is taken to write nothing, so this is the least that it takes; a guest that writes takes longer, \
-                 is down for longer, or does not converge"
-                    .to_owned(),
-            );
+            let taken = if profile.guest.idle_pages.value > 0 {
+                "be idle, as the guests of the profile are"
+            } else {
+                "write nothing"
+            };
+            self.warnings.push(format!(
+                "no workload was given: the guest is taken to {taken}, so this is the least that it takes; a guest that writes takes longer, is \
+                 down for longer, or does not converge"
+            ));
         }
         let writes = headroom(&case.guest, profile, &profile.classes_of(&case.guest));
         if writes >= 1.0 {

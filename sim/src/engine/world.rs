@@ -384,23 +384,26 @@ impl<'a> Question<'a> {
 
     /// The migration's machine over the guest's memory in expected counts.
     pub fn flow(&self, offset: SimTime) -> Migration<FlowMemory> {
-        let catch_up = self.guest.workload.terms.iter().map(|term| term.catch_up).collect();
-        let memory = FlowMemory::new(self.workplace(offset), catch_up);
+        let guest = self.profile.as_known(self.guest);
+        let catch_up = guest.workload.terms.iter().map(|term| term.catch_up).collect();
+        let memory = FlowMemory::new(self.workplace(&guest, offset), catch_up);
         Migration::new(self.guest, self.path, self.policy, self.profile, memory)
     }
 
     /// The migration's machine over the guest's memory page by page.
     pub fn page(&self, offset: SimTime, seed: u64) -> Migration<PageMemory> {
-        let memory = PageMemory::new(self.workplace(offset), &self.guest.workload.terms, seed);
+        let guest = self.profile.as_known(self.guest);
+        let workplace = self.workplace(&guest, offset);
+        let memory = PageMemory::new(workplace, &guest.workload.terms, seed);
         Migration::new(self.guest, self.path, self.policy, self.profile, memory)
     }
 
-    fn workplace(&self, offset: SimTime) -> Workplace {
+    fn workplace(&self, guest: &Guest, offset: SimTime) -> Workplace {
         let chunk = match self.dirty_log {
             DirtyLog::Chunked { pages } => Some(pages),
             DirtyLog::Eager => None,
         };
-        Workplace::new(self.guest, self.policy, self.profile, chunk, offset)
+        Workplace::new(guest, self.policy, self.profile, chunk, offset)
     }
 
     /// Answers it: one migration, alone on its path, whose workload is `offset` into its first

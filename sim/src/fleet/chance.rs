@@ -71,7 +71,7 @@ impl Chance {
         let mut rng = stream(draws.seed, draws.number, index as u64);
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
         let mut guest = guest.clone();
-        if guest.workload.is_known_by_one_number() {
+        if guest.workload.terms.is_empty() || guest.workload.is_known_by_one_number() {
             let mut rng = stream(draws.seed, draws.number, UNKNOWN | index as u64);
             let faster: f64 = StandardNormal.sample(&mut rng);
             let unknown = Unknown::drawn(rng.random(), rng.random(), faster);

@@ -48,7 +48,7 @@ pub fn headroom(guest: &Guest, profile: &Profile, classes: &[Class]) -> f64 {
 }
 
 impl Workplace {
-    /// Lays out a guest. `offset` is how far into its first phase the workload is.
+    /// Lays out a guest as it is known. `offset` is how far into its first phase the workload is.
     ///
     /// Working sets come first within what is touched, in the order of their terms; what they do
     /// not touch yet is zero. The pages of a measured curve are applications' and lie all over
@@ -68,7 +68,7 @@ impl Workplace {
                 )
         };
         let (curve, mut classes): (Vec<Class>, Vec<Class>) =
-            profile.classes_of(guest).into_iter().partition(scattered);
+            guest.workload.classes(guest.memory, guest.touched).into_iter().partition(scattered);
         let strips = if curve.is_empty() { 1 } else { STRIPS };
         let part = |whole: u64, strip: u64| whole * (strip + 1) / strips - whole * strip / strips;
         let mut ends = Vec::with_capacity(strips as usize);
