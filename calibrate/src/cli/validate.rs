@@ -285,6 +285,32 @@ fn describe(found: &Report) -> Document {
             ));
         }
     }
+    if let Some(crps) = found.top.crps {
+        lines.push(format!(
+            "The distributions' error (continuous ranked probability score) is {} of the total time and {:.0} ms of downtime, mean.",
+            percent(crps.elapsed_rel),
+            crps.downtime_ms
+        ));
+    }
+    if let Some(verdicts) = &found.top.verdicts {
+        let near = verdicts.brier_near.map_or_else(String::new, |brier| {
+            let n = verdicts.n_near;
+            format!("; {brier:.3} of the {n} whose dirty rate is 0.7 to 1.3 of the link")
+        });
+        let diagram: Vec<String> = verdicts
+            .reliability
+            .iter()
+            .map(|bin| {
+                format!("{} said, {} came ({})", percent(bin.said), percent(bin.came), bin.n)
+            })
+            .collect();
+        lines.push(format!(
+            "Probabilities of converging: Brier score {:.3} of {} runs{near}. By what was said: {}.",
+            verdicts.brier,
+            verdicts.n,
+            diagram.join("; ")
+        ));
+    }
     for wrong in &found.wrong {
         lines.push(format!(
             "Wrong verdict: {}, said {}converge{}.",

@@ -1,6 +1,7 @@
 //! How far predictions are from runs, in figures.
 
 use migsim::record::Observation;
+use migsim_models::profile::Domain;
 use migsim_models::spec::Mode;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,6 +15,8 @@ use crate::noise::{Spread, noise};
 pub struct Said {
     /// Whether it converges.
     pub converges: bool,
+    /// The probability of that.
+    pub p_converge: Option<f64>,
     /// Total time, ms.
     pub elapsed_ms: Option<f64>,
     /// Downtime, ms.
@@ -114,6 +117,43 @@ pub struct Coverage {
     pub downtime_by_chance: [f64; 2],
 }
 
+/// How good probabilities of converging are.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Probabilities {
+    /// Of so many runs.
+    pub n: usize,
+    /// The mean square of probability less what came of it (Brier 1950): 0 is best.
+    pub brier: f64,
+    /// Runs whose dirty rate is 0.7 to 1.3 times what their link gives, where verdicts are hard.
+    pub n_near: usize,
+    /// The same of those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brier_near: Option<f64>,
+    /// The reliability diagram: runs that were said to converge with about the same probability.
+    pub reliability: Vec<Reliability>,
+}
+
+/// Runs that were said to converge with about the same probability.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct Reliability {
+    /// The mean of what was said.
+    pub said: f64,
+    /// The share that did.
+    pub came: f64,
+    /// Of so many runs.
+    pub n: usize,
+}
+
+/// The continuous ranked probability score (Matheson and Winkler 1976), of the five percentiles
+/// that are given: the error of a distribution as the mean absolute error is that of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct Crps {
+    /// Of total times, as a share of what was measured, mean.
+    pub elapsed_rel: f64,
+    /// Of downtimes, ms, mean.
+    pub downtime_ms: f64,
+}
+
 /// The scatter of repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct NoiseFloor {
@@ -157,6 +197,12 @@ pub struct Figures {
     pub noise: Option<NoiseFloor>,
     /// Verdicts.
     pub outcome: Outcomes,
+    /// Probabilities of converging.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdicts: Option<Probabilities>,
+    /// Of the distributions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crps: Option<Crps>,
     /// Coverage of the 50 % intervals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage50: Option<Coverage>,
@@ -199,6 +245,7 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
     let mut signed = Vec::new();
     // Whether each run is within its two intervals.
     let (mut elapsed_in, mut downtime_in) = (Vec::new(), Vec::new());
+    let (mut elapsed_scores, mut downtime_scores) = (Vec::new(), Vec::new());
     for (run, said) in pairs {
         let slot = match (said.converges, run.completed) {
             (true, Some(true)) => &mut found.outcome.true_completed,
@@ -242,11 +289,14 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
         let held = |measured: f64, within: Within| {
             within.map(|range| range.map(|[low, high]| (low..=high).contains(&measured)))
         };
-        if let Some((measured, _)) = pair(run.elapsed_ms, said.elapsed_ms) {
+        if let Some((measured, middle)) = pair(run.elapsed_ms, said.elapsed_ms) {
             elapsed_in.push(held(measured, said.elapsed_within));
+            let score = score(measured, middle, said.elapsed_within);
+            elapsed_scores.extend(score.map(|score| score / measured));
         }
-        if let Some((measured, _)) = pair(run.downtime_ms, said.downtime_ms) {
+        if let Some((measured, middle)) = pair(run.downtime_ms, said.downtime_ms) {
             downtime_in.push(held(measured, said.downtime_within));
+            downtime_scores.extend(score(measured, middle, said.downtime_within));
         }
     }
     found.elapsed = relative(&elapsed);
@@ -287,7 +337,69 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
         })
     };
     (found.coverage50, found.coverage90) = (coverage(0), coverage(1));
+    let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+    let scored = !elapsed_scores.is_empty() && !downtime_scores.is_empty();
+    found.crps = scored
+        .then(|| Crps { elapsed_rel: mean(&elapsed_scores), downtime_ms: mean(&downtime_scores) });
+    found.verdicts = probabilities(pairs);
     found
+}
+
+/// Levels of the percentiles that are given, and how much of all levels each stands for.
+const LEVELS: [(f64, f64); 5] =
+    [(0.05, 0.15), (0.25, 0.225), (0.5, 0.25), (0.75, 0.225), (0.95, 0.15)];
+
+/// The continuous ranked probability score of a measured value, twice its mean pinball loss;
+/// `None`: not all percentiles are given.
+fn score(measured: f64, middle: f64, within: Within) -> Option<f64> {
+    let [Some([p25, p75]), Some([p5, p95])] = within else { return None };
+    let loss = |(value, (level, weight)): (f64, (f64, f64))| {
+        let above = measured - value;
+        weight * (level * above).max((level - 1.0) * above)
+    };
+    Some(2.0 * [p5, p25, middle, p75, p95].into_iter().zip(LEVELS).map(loss).sum::<f64>())
+}
+
+/// The dirty rate over the link's at which verdicts are hard.
+const NEAR: std::ops::RangeInclusive<f64> = 0.7..=1.3;
+/// Bins of a reliability diagram.
+const BINS: usize = 5;
+
+/// How good the probabilities of converging are; `None`: none is given.
+fn probabilities(pairs: &[(&Observation, Said)]) -> Option<Probabilities> {
+    let known: Vec<(&Observation, f64, f64)> = pairs
+        .iter()
+        .filter_map(|(run, said)| {
+            Some((*run, said.p_converge?, f64::from(u8::from(run.completed?))))
+        })
+        .collect();
+    let brier = |of: &[&(&Observation, f64, f64)]| {
+        let square = |(_, said, came): &(&Observation, f64, f64)| (said - came).powi(2);
+        (!of.is_empty()).then(|| of.iter().map(|one| square(one)).sum::<f64>() / of.len() as f64)
+    };
+    let is_near = |run: &Observation| {
+        let asked = Domain::of(&run.case.guest, &run.case.path, &run.case.policy);
+        NEAR.contains(&asked.dirty_to_link[0])
+    };
+    let near: Vec<_> = known.iter().filter(|(run, ..)| is_near(run)).collect();
+    let bin = |said: f64| ((said * BINS as f64) as usize).min(BINS - 1);
+    let reliability = (0..BINS).filter_map(|number| {
+        let of: Vec<_> = known.iter().filter(|(_, said, _)| bin(*said) == number).collect();
+        let n = of.len();
+        let mean = |sum: f64| sum / n as f64;
+        (n > 0).then(|| Reliability {
+            said: mean(of.iter().map(|(_, said, _)| said).sum()),
+            came: mean(of.iter().map(|(.., came)| came).sum()),
+            n,
+        })
+    });
+    Some(Probabilities {
+        n: known.len(),
+        brier: brier(&known.iter().collect::<Vec<_>>())?,
+        n_near: near.len(),
+        brier_near: brier(&near),
+        reliability: reliability.collect(),
+    })
 }
 
 /// The scatter of the repeats among runs, pooled over configurations; `None`: there are no repeats.
@@ -338,6 +450,39 @@ pub fn lever(run: &Observation) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_distributions_score_is_an_error_where_it_is_a_point_and_less_where_it_is_honest() {
+        let point = |at: f64| [Some([at, at]), Some([at, at])];
+        assert!((score(10.0, 13.0, point(13.0)).unwrap() - 3.0).abs() < 1e-12);
+        assert_eq!(score(10.0, 10.0, point(10.0)), Some(0.0));
+        let wide = score(10.0, 13.0, [Some([11.0, 15.0]), Some([8.0, 18.0])]).unwrap();
+        assert!(wide > 0.5 && wide < 3.0, "{wide}");
+        // Of a standard normal distribution and its middle: sqrt(2/pi) - 1/sqrt(pi) = 0.234.
+        let normal = [Some([-0.6745, 0.6745]), Some([-1.6449, 1.6449])];
+        let got = score(0.0, 0.0, normal).unwrap();
+        assert!((got - 0.234).abs() < 0.05, "{got}");
+        assert_eq!(score(1.0, 1.0, [None, Some([0.0, 2.0])]), None);
+    }
+
+    #[test]
+    fn probabilities_are_scored_and_sorted_by_what_was_said() {
+        let text = "mode,memory_mib,touched_pages,workload,link_mbit,outcome,elapsed_ms\n\
+            precopy,1024,262144,\"uniform(wss=512MiB, rate=30000p/s)\",1000,completed,9000\n\
+            precopy,1024,262144,\"uniform(wss=512MiB, rate=30000p/s)\",1000,not-converged,9000\n\
+            precopy,1024,262144,idle,1000,completed,9000\n";
+        let (runs, errors) = migsim::record::observations("t", text.as_bytes()).unwrap();
+        assert!(errors.is_empty(), "{errors:?}");
+        let said = [Some(0.75), Some(0.7), Some(1.0)]
+            .map(|p_converge| Said { converges: true, p_converge, ..Said::default() });
+        let pairs: Vec<(&Observation, Said)> = runs.iter().zip(said).collect();
+        let found = probabilities(&pairs).unwrap();
+        assert!((found.brier - (0.0625 + 0.49) / 3.0).abs() < 1e-12, "{found:?}");
+        assert_eq!((found.n, found.n_near, found.reliability.len()), (3, 2, 2), "{found:?}");
+        let Reliability { said, came, n } = found.reliability[0];
+        assert!((said - 0.725).abs() < 1e-12 && came == 0.5 && n == 2, "{found:?}");
+        assert_eq!(probabilities(&[(&runs[0], Said::default())]), None);
+    }
 
     #[test]
     fn wilsons_interval_is_that_of_the_tables() {

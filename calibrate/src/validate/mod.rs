@@ -164,6 +164,7 @@ fn judged(
         elapsed_within,
         downtime_within,
         converges: prediction.completed,
+        p_converge: Some(scatter.p_converge),
         elapsed_ms: Some(prediction.elapsed_ms),
         downtime_ms: prediction.downtime_ms,
         wire_bytes: Some(prediction.wire_bytes),

@@ -69,6 +69,7 @@ pub fn read_predictions(file: &Path) -> Result<BTreeMap<String, Said>, InputErro
         };
         let said = Said {
             converges,
+            p_converge: number("pred_p_converge")?,
             elapsed_ms: number("pred_elapsed_ms")?,
             downtime_ms: number("pred_downtime_ms")?,
             wire_bytes: number("pred_wire_bytes")?,
