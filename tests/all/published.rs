@@ -248,3 +248,88 @@ fn a_database_is_moved_and_throttled_as_it_was() {
     }
     assert_eq!(predicted(heavy, 806_409, &[])["outcome"], "not-converged");
 }
+
+/// The published stop of a guest of 12 TB: nearly all of it is the last sync of the dirty log.
+/// What it had touched and wrote is not stated; neither changes the sync, and the rest of RAM is
+/// what the downtime limit lets through. The other cases of the file have VFIO devices, whose state
+/// is not modelled.
+#[test]
+fn a_guest_of_twelve_terabytes_stands_still_for_its_dirty_log() {
+    let rows = rows("downtime_breakdown.csv");
+    let measured = |phase: &str| -> f64 {
+        let row = rows.iter().find(|row| row[0].starts_with("384") && &row[1] == phase).unwrap();
+        row[2].parse::<f64>().unwrap() / 1e6
+    };
+    let said: Value = serde_json::from_str(&says(&[
+        "predict",
+        "--memory",
+        "12TiB",
+        "--touched",
+        "6TiB",
+        "--vcpus",
+        "384",
+        "--link",
+        "100Gbit/s",
+        "--multifd-channels",
+        "16",
+        "--qemu",
+        "9.0",
+        "--workload",
+        "uniform(wss=16GiB, rate=20000p/s)",
+        "--format",
+        "json",
+    ]))
+    .unwrap();
+    let parts = &said["downtime_parts"];
+    let ram = ["sync_s", "rest_of_ram_s"].map(|part| parts[part].as_f64().unwrap());
+    let off = ram.iter().sum::<f64>() / measured("vm-stopped->iterable-saved") - 1.0;
+    assert!(off.abs() < 0.15 && ram[0] > 3.0, "off by {off}: {parts}");
+    let off = said["downtime_s"].as_f64().unwrap() / measured("total") - 1.0;
+    assert!(off.abs() < 0.1, "off by {off}: {said}");
+}
+
+/// Auto-converge against a writer that sweeps 1 GiB of a guest of 4 GiB, 1 MiB each millisecond and
+/// the time that it takes to write it. Left out, and why: rows in which auto-converge did not
+/// converge (writers without a pause; here they converge at 99 %, in three minutes), one that took
+/// 910 s where its repeat took 204, one that is suspect in the file, S1 and S2, whose guests are not
+/// described, and dirty-limit, which is not modelled.
+#[test]
+fn auto_converge_takes_as_long_with_a_sweeping_writer_as_was_published() {
+    let mut compared = 0;
+    for row in rows("dirtylimit_vs_autoconverge.csv") {
+        let usable = row[0].starts_with("S3") && &row[2] == "1024" && row[7].is_empty();
+        let (Ok(sleep_us), Ok(total_ms)) = (row[3].parse::<f64>(), row[6].parse::<f64>()) else {
+            continue;
+        };
+        if !usable || sleep_us > 1000.0 || total_ms > 900_000.0 {
+            continue;
+        }
+        // 1 MiB is written at some 5 GB/s.
+        let rate = 256.0 / (sleep_us * 1e-6 + 0.0002);
+        let workload = format!("sweep(wss=1GiB, rate={rate}p/s, closed)");
+        let said: Value = serde_json::from_str(&says(&[
+            "predict",
+            "--memory",
+            "4GiB",
+            "--touched",
+            "1500MiB",
+            "--vcpus",
+            "4",
+            "--link",
+            "1Gbit/s",
+            "--qemu",
+            "5.0",
+            "--auto-converge",
+            "--workload",
+            &workload,
+            "--format",
+            "json",
+        ]))
+        .unwrap();
+        let off = said["tmt_s"].as_f64().unwrap() * 1e3 / total_ms - 1.0;
+        assert!(off.abs() < 0.2, "{row:?}: off by {off}");
+        assert_eq!(said["throttle_percent"], 99, "{row:?}");
+        compared += 1;
+    }
+    assert_eq!(compared, 3);
+}

@@ -473,8 +473,11 @@ mod tests {
             precopy,1024,262144,idle,1000,completed,9000\n";
         let (runs, errors) = migsim::record::observations("t", text.as_bytes()).unwrap();
         assert!(errors.is_empty(), "{errors:?}");
-        let said = [Some(0.75), Some(0.7), Some(1.0)]
-            .map(|p_converge| Said { converges: true, p_converge, ..Said::default() });
+        let said = [Some(0.75), Some(0.7), Some(1.0)].map(|p_converge| Said {
+            converges: true,
+            p_converge,
+            ..Said::default()
+        });
         let pairs: Vec<(&Observation, Said)> = runs.iter().zip(said).collect();
         let found = probabilities(&pairs).unwrap();
         assert!((found.brier - (0.0625 + 0.49) / 3.0).abs() < 1e-12, "{found:?}");
