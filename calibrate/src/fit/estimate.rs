@@ -153,7 +153,7 @@ impl Problem<'_> {
     }
 
     /// Huber's objective and the prior's at a position.
-    pub(super) fn cost_at(&self, position: &DVector<f64>) -> f64 {
+    fn cost_at(&self, position: &DVector<f64>) -> f64 {
         Self::cost(position, &self.residuals(position))
     }
 
