@@ -4,7 +4,7 @@ use migsim::schema::{Named, written};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::fit::Estimated;
+use crate::fit::{Estimated, Held};
 use crate::noise::Noise;
 use crate::paper::Means;
 use crate::transfer::Step;
@@ -29,10 +29,11 @@ struct Results<T> {
 }
 
 /// All schemas.
-pub const SCHEMAS: [Named; 5] = [
+pub const SCHEMAS: [Named; 6] = [
     ("validation", "migcal validate", written::<Versioned<Report>>),
     ("transfer", "migcal transfer", written::<Results<Step>>),
     ("noise", "migcal noise", written::<Versioned<Noise>>),
     ("fit", "migcal fit", written::<Results<Estimated>>),
+    ("identify", "migcal identify", written::<Results<Held>>),
     ("paper", "migcal paper", written::<Results<Means>>),
 ];

@@ -41,7 +41,7 @@ pub fn study(
     progress: &dyn Fn(f64),
 ) -> Result<Vec<Step>, FitError> {
     let place = shuffled(runs, manner.seed);
-    let manner = Manner { starts: 1, resamples: 60, intervals: false, ..manner };
+    let manner = Manner { display: true, ..manner.of_a_part() };
     let wanted: Vec<Option<usize>> =
         std::iter::once(Some(0)).chain(sizes.iter().copied().map(Some)).chain([None]).collect();
     let mut judged: Vec<Vec<Judged>> = vec![Vec::new(); wanted.len()];

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::qemu::{AutoConverge, Version, XBZRLE_CACHE, feature as feature_of};
-use crate::units::{BitRate, Bytes, Pages, SimTime, UnitError};
+use crate::units::{BitRate, Bytes, PAGE_BYTES, Pages, SimTime, UnitError};
 use crate::workload::{NotationError, Workload};
 
 /// A virtual machine as migration sees it.
@@ -32,18 +32,80 @@ pub struct Guest {
 }
 
 /// Where the zero pages of a guest lie. It matters because an iteration that ends in zero pages
-/// lets the network catch up before the stop.
+/// lets the network catch up before the stop: the downtime changes tenfold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
-    /// Zero pages are mixed evenly among the others: an operating system that has been up for a
-    /// while.
+    /// Nobody knows: most likely as [`Linux`](Layout::Linux).
     #[default]
+    Unknown,
+    /// In a few large blocks between what Linux has touched, see [`Blocks`].
+    Linux,
+    /// Among the others, nobody knows how finely; most likely evenly.
     Mixed,
     /// All touched pages lie in front, zero pages behind: the lab's guest.
     Front,
     /// Zero pages lie in front: an operating system just booted that allocates from the top.
     Back,
+}
+
+/// Blocks of memory as Linux allocates it, in pages: what it boots with at the bottom, a gap, what
+/// it has touched since, another gap, and at the top what the kernel keeps of its pages.
+///
+/// Read from five guests of 512 to 2048 MiB, page by page, and from the first iteration of twenty
+/// migrations of a guest of 8 GiB with PostgreSQL; docs/model.md has the figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocks {
+    /// Touched pages at the bottom: the kernel, and what has no room above 4 GiB.
+    pub bottom: u64,
+    /// Zero pages behind them. Linux allocates from below 4 GiB last.
+    pub gap: u64,
+    /// Touched pages at the top; those between the gaps are the others.
+    pub top: u64,
+}
+
+/// What Linux has at the bottom: 36 MiB.
+const LINUX_BOTTOM: u64 = 36 << 8;
+/// At the top it keeps a descriptor of 64 bytes for each page ...
+const LINUX_DESCRIPTORS: u64 = 64;
+/// ... and what its kernel allocates early: 26 MiB.
+const LINUX_TOP: u64 = 26 << 8;
+/// Of a guest of 3.5 GiB and more, so much lies below 4 GiB (`hw/i386/pc_piix.c`, `pc_init1`; with
+/// q35 2 GiB).
+const BELOW_4G: u64 = 3 << 18;
+const ALL_BELOW_4G: u64 = 7 << 17;
+
+impl Blocks {
+    /// Those of a guest.
+    pub fn of(memory: Pages, touched: Pages) -> Blocks {
+        let (memory, touched) = (memory.0, touched.0.min(memory.0));
+        let top = (memory * LINUX_DESCRIPTORS / PAGE_BYTES + LINUX_TOP).min(touched / 2);
+        let kernel = LINUX_BOTTOM.min(touched / 4);
+        if memory < ALL_BELOW_4G {
+            return Blocks { bottom: kernel, gap: 0, top };
+        }
+        let others = touched - top - kernel;
+        let bottom = kernel + others.saturating_sub(memory - BELOW_4G - top);
+        Blocks { bottom, gap: BELOW_4G.saturating_sub(bottom), top }
+    }
+}
+
+impl Layout {
+    /// What it could be, where it is not known: `rank` from 0 to below 1 draws. How often each is
+    /// met is assumed; what was seen comes first.
+    #[must_use]
+    pub fn as_it_could_be(self, rank: f64) -> Layout {
+        let [often, seldom] = match self {
+            Layout::Unknown => [Layout::Linux, Layout::Mixed],
+            Layout::Mixed => [Layout::Mixed, Layout::Linux],
+            known => return known,
+        };
+        match rank {
+            rank if rank < 0.5 => often,
+            rank if rank < 0.75 => Layout::Front,
+            _ => seldom,
+        }
+    }
 }
 
 /// The path between the two hosts.
@@ -228,7 +290,7 @@ impl Transport {
         [Transport::Tcp, Transport::Tls, Transport::Tunnelled, Transport::Ssh];
 }
 
-words!(Layout, "layout", "mixed" => Mixed, "front" => Front, "back" => Back);
+words!(Layout, "layout", "unknown" => Unknown, "linux" => Linux, "mixed" => Mixed, "front" => Front, "back" => Back);
 words!(Transport, "transport", "tcp" => Tcp, "tls" => Tls, "tunnelled" => Tunnelled, "ssh" => Ssh);
 words!(Mode, "mode", "precopy" => Precopy, "postcopy" => Postcopy, "paused" => Paused, "offline" => Offline);
 words!(OnTimeout, "action", "abort" => Abort, "suspend" => Suspend, "postcopy" => Postcopy);

@@ -3,7 +3,7 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
-use crate::answer::shape::{Applications, Prediction, Predictions, Published};
+use crate::answer::shape::{Applications, Prediction, Predictions, Published, SensitivityAnswer};
 use crate::answer::sweep::SweepAnswer;
 use crate::fleet::shape::{AtOnceAnswer, FleetAnswer, InventoryAnswer};
 use crate::record::BatchAnswer;
@@ -12,11 +12,12 @@ use crate::record::BatchAnswer;
 pub type Named = (&'static str, &'static str, fn() -> Schema);
 
 /// All schemas.
-pub const SCHEMAS: [Named; 9] = [
+pub const SCHEMAS: [Named; 10] = [
     ("prediction", "migsim predict, of one guest", written::<Prediction>),
     ("predictions", "migsim predict, of several guests", written::<Predictions>),
     ("batch", "migsim predict --batch, each line", written::<BatchAnswer>),
     ("sweep", "migsim sweep", written::<SweepAnswer>),
+    ("sensitivity", "migsim sensitivity", written::<SensitivityAnswer>),
     ("fleet", "migsim fleet", written::<FleetAnswer>),
     ("at-once", "migsim fleet --at-once", written::<AtOnceAnswer>),
     ("inventory", "migsim inventory check", written::<InventoryAnswer>),

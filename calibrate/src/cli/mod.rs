@@ -7,6 +7,7 @@ mod dirty;
 #[cfg(feature = "libvirt")]
 mod faults;
 mod fit;
+mod identify;
 mod lab;
 mod noise;
 mod paper;
@@ -60,6 +61,8 @@ enum Command {
     Dirty(dirty::DirtyArgs),
     /// Estimate a profile from run records
     Fit(fit::FitArgs),
+    /// Say which parameters of a fitted profile the runs behind it determine
+    Identify(identify::IdentifyArgs),
     /// Compare predictions with run records, beside the noise of the runs and every published model
     Validate(validate::ValidateArgs),
     /// Say how many runs of new hosts a profile of other hosts needs to be right there
@@ -103,6 +106,7 @@ pub(crate) fn main() -> ExitCode {
         #[cfg(feature = "libvirt")]
         Command::Dirty(args) => dirty::run(&args),
         Command::Fit(args) => fit::run(&args),
+        Command::Identify(args) => identify::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Transfer(args) => transfer::run(&args),
         Command::Noise(args) => noise::run(&args),

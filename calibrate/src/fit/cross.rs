@@ -64,7 +64,23 @@ pub fn cross_validate(
     interrupted: &AtomicBool,
     progress: &(dyn Fn(f64) + Sync),
 ) -> Result<Vec<Judged>, FitError> {
-    let (folds, parts) = parts.deal(runs, manner.seed);
+    // As many fits as parts: each looks less far about than the one that is shipped.
+    let manner = Manner { starts: 3, refits: 15, ..manner };
+    held_out(runs, parts, manner.seed, |used, fold, folds| {
+        let tell = |done: f64| progress((fold as f64 + done) / folds as f64);
+        Ok(fit(used, prior, manner, interrupted, &tell)?.profile)
+    })
+}
+
+/// Predicts each run by the profile that `fit` makes of the other parts; it is told which of how
+/// many it is.
+pub(super) fn held_out(
+    runs: &[Observation],
+    parts: Parts,
+    seed: u64,
+    fit: impl Fn(&[Observation], usize, usize) -> Result<Profile, FitError>,
+) -> Result<Vec<Judged>, FitError> {
+    let (folds, parts) = parts.deal(runs, seed);
     let mut judged = Vec::with_capacity(runs.len());
     for fold in 0..folds {
         let of = |held: bool| -> Vec<Observation> {
@@ -75,10 +91,8 @@ pub fn cross_validate(
                 .collect()
         };
         let (held, used) = (of(true), of(false));
-        let fitted = fit(&used, prior, Manner { resamples: 60, ..manner }, interrupted, &|done| {
-            progress((fold as f64 + done) / folds as f64);
-        })?;
-        judged.extend(judge(&held, &fitted.profile));
+        let profile = fit(&used, fold, folds)?;
+        judged.extend(judge(&held, &profile));
     }
     judged.sort_by_key(|one| one.run.line);
     Ok(judged)

@@ -94,6 +94,8 @@ pub(super) struct Problem<'a> {
     pub(super) prior: &'a Profile,
     /// The parameters that are fitted; the others stay at the prior.
     pub(super) free: &'a [Parameter],
+    /// How much each run counts; `None`: one.
+    pub(super) weights: Option<&'a [f64]>,
 }
 
 /// A point of the search and what belongs to it.
@@ -109,7 +111,16 @@ pub(super) struct Estimate {
     pub(super) cost: f64,
 }
 
-impl Problem<'_> {
+impl<'a> Problem<'a> {
+    /// Runs that count alike.
+    pub(super) fn of(
+        runs: &'a [Observation],
+        prior: &'a Profile,
+        free: &'a [Parameter],
+    ) -> Problem<'a> {
+        Problem { runs, prior, free, weights: None }
+    }
+
     /// The profile at a position.
     pub(super) fn profile(&self, position: &DVector<f64>) -> Profile {
         let mut profile = self.prior.clone();
@@ -153,14 +164,25 @@ impl Problem<'_> {
     }
 
     /// Huber's objective and the prior's at a position.
-    fn cost_at(&self, position: &DVector<f64>) -> f64 {
-        Self::cost(position, &self.residuals(position))
+    pub(super) fn cost_at(&self, position: &DVector<f64>) -> f64 {
+        self.cost(position, &self.residuals(position))
     }
 
-    fn cost(position: &DVector<f64>, residuals: &[Residual]) -> f64 {
+    /// How much a run counts.
+    fn counts(&self, run: usize) -> f64 {
+        self.weights.map_or(1.0, |weights| weights[run])
+    }
+
+    /// Huber's weight of each residual, times what its run counts.
+    pub(super) fn weights(&self, residuals: &[Residual]) -> Vec<f64> {
+        residuals.iter().map(|r| weight(r.value) * self.counts(r.run)).collect()
+    }
+
+    fn cost(&self, position: &DVector<f64>, residuals: &[Residual]) -> f64 {
         let huber =
             |r: f64| if r.abs() <= HUBER { r * r / 2.0 } else { HUBER * (r.abs() - HUBER / 2.0) };
-        residuals.iter().map(|r| huber(r.value)).sum::<f64>() + position.norm_squared() / 2.0
+        let of_runs: f64 = residuals.iter().map(|r| huber(r.value) * self.counts(r.run)).sum();
+        of_runs + position.norm_squared() / 2.0
     }
 
     /// Looks along each axis in turn for a lower place: where verdicts are wrong the objective is
@@ -246,7 +268,7 @@ impl Problem<'_> {
     pub(super) fn at(&self, position: DVector<f64>) -> Estimate {
         let residuals = self.residuals(&position);
         let jacobian = self.jacobian(&position, &residuals);
-        let cost = Self::cost(&position, &residuals);
+        let cost = self.cost(&position, &residuals);
         Estimate { position, residuals, jacobian, cost }
     }
 
@@ -254,7 +276,7 @@ impl Problem<'_> {
     pub(super) fn search(&self, from: DVector<f64>, interrupted: &AtomicBool) -> Option<Estimate> {
         let mut position = from;
         let mut residuals = self.residuals(&position);
-        let mut cost = Self::cost(&position, &residuals);
+        let mut cost = self.cost(&position, &residuals);
         let mut jacobian = self.jacobian(&position, &residuals);
         let mut damping = 1e-2;
         for _ in 0..MOST_ITERATIONS {
@@ -262,12 +284,12 @@ impl Problem<'_> {
                 return None;
             }
             let before = cost;
-            let weights: Vec<f64> = residuals.iter().map(|r| weight(r.value)).collect();
+            let weights = self.weights(&residuals);
             for _ in 0..6 {
                 let step = step(&jacobian, &residuals, &weights, &position, damping)?;
                 let next = &position + step;
                 let at_next = self.residuals(&next);
-                let cost_next = Self::cost(&next, &at_next);
+                let cost_next = self.cost(&next, &at_next);
                 if cost_next < cost {
                     (position, residuals, cost) = (next, at_next, cost_next);
                     damping = (damping / 4.0).max(1e-6);
@@ -332,7 +354,7 @@ fn compare(
 }
 
 /// Huber's weight of a residual.
-pub(super) fn weight(residual: f64) -> f64 {
+fn weight(residual: f64) -> f64 {
     if residual.abs() <= HUBER { 1.0 } else { HUBER / residual.abs() }
 }
 
@@ -347,7 +369,7 @@ pub(super) fn curvature(jacobian: &DMatrix<f64>, weights: &[f64]) -> DMatrix<f64
 }
 
 /// A damped Newton step of the weighted regression. `None`: the curvature is not that of a minimum.
-pub(super) fn step(
+fn step(
     jacobian: &DMatrix<f64>,
     residuals: &[Residual],
     weights: &[f64],

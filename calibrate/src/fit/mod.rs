@@ -2,28 +2,34 @@
 
 mod cross;
 mod estimate;
+mod likelihood;
 mod parameters;
+mod refits;
 mod shapes;
 
+use cross::held_out;
 pub(crate) use cross::shuffled;
 pub use cross::{Parts, cross_validate};
 pub use estimate::{Figure, Residual};
+pub use likelihood::{Held, likelihood};
 pub use parameters::{Parameter, parameters};
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use estimate::{Estimate, Problem, curvature, step, weight};
+use estimate::{Estimate, Problem, curvature};
 use migsim::record::{DISTURBED, Observation};
-use migsim_models::profile::{Domain, Intervals, Param, Profile, Widths};
+use migsim_models::profile::{Domain, Intervals, Param, Profile, Refits, Widths};
 use migsim_models::spec::Mode;
 use migsim_models::units::SimTime;
 use nalgebra::DVector;
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use refits::{nearby, refits};
 use schemars::JsonSchema;
 use serde::Serialize;
-use statrs::statistics::{Data, OrderStatistics, Statistics};
+use statrs::statistics::{Data, OrderStatistics};
 
 use crate::validate::{Judged, is_plain};
 
@@ -50,19 +56,59 @@ const BELIEVABLE: f64 = 10.0;
 /// How a fit is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
-    /// Of the starts and the bootstrap.
+    /// Of the starts and the refits.
     pub seed: u64,
     /// Searches: from the prior, from places around it, and around the best so far.
     pub starts: usize,
-    /// Resamples of the runs.
-    pub resamples: usize,
+    /// Whether to find out which display the guests have.
+    pub display: bool,
+    /// Fits to the same runs, weighted anew, that tell how sure it is of its parameters. An odd
+    /// number: draws are taken in steps of powers of two, and meet all of them.
+    pub refits: usize,
     /// Whether to find out how wide intervals have to be; it takes some more fits.
     pub intervals: bool,
 }
 
 impl Default for Manner {
     fn default() -> Manner {
-        Manner { seed: 1, starts: 6, resamples: 400, intervals: true }
+        Manner { seed: 1, starts: 6, display: true, refits: 31, intervals: true }
+    }
+}
+
+impl Manner {
+    /// For a fit to a part of runs that have been fitted as a whole: its display is known, and how
+    /// sure it is as well.
+    #[must_use]
+    pub fn of_a_part(self) -> Manner {
+        Manner { starts: 1, display: false, refits: 0, intervals: false, ..self }
+    }
+
+    /// How many searches a fit takes, about: two refits are as much as one.
+    fn searches(self) -> u64 {
+        let displays = if self.display { DISPLAYS.len() } else { 1 };
+        let parts = if self.intervals { 2 * FOLDS } else { 0 };
+        (displays + self.starts + DROPS + self.refits.min(FROM_REFITS) + self.refits / 2 + parts)
+            as u64
+    }
+}
+
+/// Searches that follow when parameters turn out to be unknown, about.
+const DROPS: usize = 4;
+/// Refits from which the best place is looked for once more.
+const FROM_REFITS: usize = 4;
+
+/// How much of a fit is done, told to whoever waits.
+struct Work<'a> {
+    all: u64,
+    /// In halves of a search.
+    done: AtomicU64,
+    tell: &'a (dyn Fn(f64) + Sync),
+}
+
+impl Work<'_> {
+    fn more(&self, halves: u64) {
+        let done = self.done.fetch_add(halves, Ordering::Relaxed) + halves;
+        (self.tell)((done as f64 / (2 * self.all) as f64).min(0.999));
     }
 }
 
@@ -84,9 +130,9 @@ pub struct Estimated {
     pub key: &'static str,
     /// Before and after, in seconds, bytes, pages or shares.
     pub value: [f64; 2],
-    /// Standard error by the bootstrap, in the same unit.
+    /// Standard error by the refits, in the same unit.
     pub error: f64,
-    /// 90 % interval by the bootstrap.
+    /// 90 % interval by the refits.
     pub interval: [f64; 2],
 }
 
@@ -114,7 +160,7 @@ pub fn fit(
     prior: &Profile,
     manner: Manner,
     interrupted: &AtomicBool,
-    progress: &dyn Fn(f64),
+    progress: &(dyn Fn(f64) + Sync),
 ) -> Result<Fitted, FitError> {
     let mut left_out = Vec::new();
     let mut used: Vec<Observation> = Vec::new();
@@ -125,28 +171,19 @@ pub fn fit(
         }
     }
     enough(&left_out, &used)?;
+    let work = Work { all: manner.searches(), done: AtomicU64::new(0), tell: progress };
     // What guests that are known by one number dirty is learnt with the hosts as they are believed
     // to be, and again with those that were found.
-    let prior = &shapes::learn(&used, prior, interrupted)?;
+    let prior = shapes::learn(&used, prior, interrupted)?;
     let mut rng = ChaCha8Rng::seed_from_u64(manner.seed);
     let mut free: Vec<Parameter> = parameters();
-    // A refit of some of the runs keeps the display that all of them have shown.
-    let prior = &match manner.starts {
-        1 => prior.clone(),
-        _ => display(&used, prior, &free, interrupted)?,
-    };
+    let (prior, first) = begin(&used, prior, &free, manner.display, interrupted, &work)?;
     let mut at_prior = Vec::new();
-    let searches = (manner.starts + 4) as f64;
-    let mut done = 0.0;
-    let believed = DVector::zeros(free.len());
-    let problem = Problem { runs: &used, prior, free: &free };
-    let mut best = search(&problem, &believed, manner.starts, &mut rng, interrupted, &mut || {
-        done += 1.0;
-        progress(done / searches);
-    })?;
+    let problem = Problem::of(&used, &prior, &free);
+    let mut best = search(&problem, first, manner.starts, &mut rng, interrupted, &work)?;
     // What the runs say nothing about goes back to its prior, and what cannot be told apart; the
     // others are sought again.
-    while let Some(dropped) = unidentified(&best, &free) {
+    while let Some(dropped) = unidentified(&Problem::of(&used, &prior, &free), &best) {
         let is_kept = |parameter: &Parameter| dropped.iter().all(|(key, _)| parameter.key != *key);
         let kept: Vec<f64> = free
             .iter()
@@ -159,68 +196,97 @@ pub fn fit(
         if free.is_empty() {
             return Err(FitError::TooLittle("the runs say nothing about any parameter".to_owned()));
         }
-        let problem = Problem { runs: &used, prior, free: &free };
-        best = search(&problem, &DVector::from_vec(kept), 1, &mut rng, interrupted, &mut || {})?;
-        done = (done + 1.0).min(searches - 1.0);
-        progress(done / searches);
+        best = Problem::of(&used, &prior, &free).descend(DVector::from_vec(kept), interrupted)?;
+        work.more(2);
     }
-    let problem = Problem { runs: &used, prior, free: &free };
-    let samples = bootstrap(&problem, &best, manner.resamples, &mut rng);
+    let problem = Problem::of(&used, &prior, &free);
+    let refits = refits(&problem, &best, manner.refits, &mut rng, interrupted, &|| work.more(1))?;
+    let best = lowest(&problem, best, &refits, interrupted, &work)?;
     let mut profile = problem.profile(&best.position);
-    let mut estimated = Vec::new();
-    for (index, parameter) in free.iter().enumerate() {
-        let drawn: Vec<f64> = samples.iter().map(|s| s[index]).collect();
-        let spread = (&drawn).std_dev();
-        let mut positions = Data::new(drawn);
-        let at = |position: f64| parameter.value_at(prior, position);
-        parameter.place(&mut profile, prior, best.position[index], Some(spread));
-        estimated.push(Estimated {
-            key: parameter.key,
-            value: [parameter.value(prior), parameter.value(&profile)],
-            error: (at(best.position[index] + spread) - at(best.position[index])).abs(),
-            // One step from the estimate may stop at a bound that lies beside it: what is found is
-            // possible.
-            interval: [
-                at(positions.quantile(0.05).min(best.position[index])),
-                at(positions.quantile(0.95).max(best.position[index])),
-            ],
-        });
+    for parameter in parameters().iter().filter(|p| free.iter().all(|free| free.key != p.key)) {
+        parameter.believe(&mut profile);
     }
+    let estimated = doubt(&mut profile, &problem, &best, &refits);
     profile = shapes::learn(&used, &profile, interrupted)?;
     fit_noise(&mut profile, &used, &best);
     profile.domain = domain(&used);
     if manner.intervals {
-        profile.noise.intervals = intervals(&used, prior, manner, interrupted)?;
+        profile.noise.intervals = intervals(&used, &prior, &profile, manner, interrupted, &work)?;
     }
     progress(1.0);
     Ok(Fitted { profile, estimated, at_prior, left_out, used: used.len() })
 }
 
-/// The profile with the memory of the display that the runs' guests have: of what virtual machines
-/// have, what explains the runs clearly better than what was believed. Nobody writes to it, and it
-/// is scanned last, so the stop of a quiet guest falls into it.
-fn display(
+/// Puts into the profile at the best place how sure the refits are of each parameter, and of all
+/// together.
+fn doubt(
+    profile: &mut Profile,
+    problem: &Problem,
+    best: &Estimate,
+    refits: &[DVector<f64>],
+) -> Vec<Estimated> {
+    let mut together = Vec::new();
+    let mut estimated = Vec::new();
+    for (index, parameter) in problem.free.iter().enumerate() {
+        let found = best.position[index];
+        let positions: Vec<f64> = refits.iter().map(|position| position[index]).collect();
+        let squares: f64 = positions.iter().map(|at| (at - found).powi(2)).sum();
+        let spread = (squares / positions.len().max(1) as f64).sqrt();
+        parameter.place(profile, problem.prior, found, (spread > 0.0).then_some(spread));
+        let at = |position: f64| parameter.value_at(problem.prior, position);
+        if spread > 0.0 {
+            let far = |at: &f64| parameter.distance(profile, problem.prior, *at);
+            together.push((parameter.key.to_owned(), positions.iter().map(far).collect()));
+        }
+        let mut positions = Data::new(if positions.is_empty() { vec![found] } else { positions });
+        estimated.push(Estimated {
+            key: parameter.key,
+            value: [parameter.value(problem.prior), parameter.value(profile)],
+            error: (at(found + spread) - at(found)).abs(),
+            // What is found is possible.
+            interval: [
+                at(positions.quantile(0.05).min(found)),
+                at(positions.quantile(0.95).max(found)),
+            ],
+        });
+    }
+    profile.refits = Refits::new(together);
+    estimated
+}
+
+/// What is believed beforehand, and the place that a search from there finds: with the memory of
+/// the display that was believed or, if it is sought, with that of what virtual machines have which
+/// explains the runs clearly better. Nobody writes to it, and it is scanned last, so the stop of a
+/// quiet guest falls into it.
+fn begin(
     runs: &[Observation],
-    prior: &Profile,
+    prior: Profile,
     free: &[Parameter],
+    display: bool,
     interrupted: &AtomicBool,
-) -> Result<Profile, FitError> {
-    let [pages, zero] =
-        [&prior.guest.firmware_pages, &prior.guest.firmware_zero_pages].map(|p| p.value);
-    let believed = DISPLAYS.into_iter().rfind(|display| *display <= zero).unwrap_or(0);
-    let mut best: Option<(f64, Profile)> = None;
-    let others = DISPLAYS.into_iter().filter(|display| *display != believed);
-    for display in std::iter::once(believed).chain(others) {
-        let mut tried = prior.clone();
-        tried.guest.firmware_pages = Param::exact(pages - believed + display);
-        tried.guest.firmware_zero_pages = Param::exact(zero - believed + display);
-        let problem = Problem { runs, prior: &tried, free };
-        let cost = problem.descend(DVector::zeros(free.len()), interrupted)?.cost;
-        if best.as_ref().is_none_or(|(least, _)| cost < least - BELIEVABLE) {
-            best = Some((cost, tried));
+    work: &Work,
+) -> Result<(Profile, Estimate), FitError> {
+    let descend = |prior: &Profile| {
+        let problem = Problem::of(runs, prior, free);
+        let found = problem.descend(DVector::zeros(free.len()), interrupted);
+        work.more(2);
+        found
+    };
+    let mut best = (descend(&prior)?, prior);
+    if display {
+        let [pages, zero] = [best.1.guest.firmware_pages, best.1.guest.firmware_zero_pages];
+        let believed = DISPLAYS.into_iter().rfind(|display| *display <= zero.value).unwrap_or(0);
+        for display in DISPLAYS.into_iter().filter(|display| *display != believed) {
+            let mut tried = best.1.clone();
+            tried.guest.firmware_pages.value = pages.value - believed + display;
+            tried.guest.firmware_zero_pages.value = zero.value - believed + display;
+            let found = descend(&tried)?;
+            if found.cost < best.0.cost - BELIEVABLE {
+                best = (found, tried);
+            }
         }
     }
-    Ok(best.map_or_else(|| prior.clone(), |(_, found)| found))
+    Ok((best.1, best.0))
 }
 
 /// The ranges of runs.
@@ -277,37 +343,60 @@ fn enough(left_out: &[(String, &str)], used: &[Observation]) -> Result<(), FitEr
     Ok(())
 }
 
-/// The lowest place found from `from`, from places around it, and then from places around the best
-/// so far: where a sync more or less makes steps in the objective, it has many valleys.
+/// The lowest place found: `first`, from what is believed, or from places around that, and then
+/// from places around the best so far: where a sync more or less makes steps in the objective, it
+/// has many valleys.
 fn search(
     problem: &Problem,
-    from: &DVector<f64>,
+    first: Estimate,
     starts: usize,
     rng: &mut ChaCha8Rng,
     interrupted: &AtomicBool,
-    progress: &mut dyn FnMut(),
+    work: &Work,
 ) -> Result<Estimate, FitError> {
-    let mut best = problem.descend(from.clone(), interrupted)?;
-    progress();
+    let believed = DVector::zeros(problem.free.len());
+    let mut best = first;
     for start in 1..starts {
-        let (centre, spread) = if 2 * start < starts {
-            (from, SPREAD_OF_STARTS)
+        let near = if 2 * start < starts {
+            nearby(&believed, SPREAD_OF_STARTS, rng)
         } else {
-            (&best.position, SPREAD_NEARBY)
+            nearby(&best.position, SPREAD_NEARBY, rng)
         };
-        let near = centre.map(|x| x + spread * (2.0 * rng.random::<f64>() - 1.0));
         let found = problem.descend(near, interrupted)?;
         if found.cost < best.cost {
             best = found;
         }
-        progress();
+        work.more(2);
+    }
+    Ok(best)
+}
+
+/// The lowest place found from the best so far and from the refits that lie lowest: they have
+/// looked into other valleys.
+fn lowest(
+    problem: &Problem,
+    mut best: Estimate,
+    refits: &[DVector<f64>],
+    interrupted: &AtomicBool,
+    work: &Work,
+) -> Result<Estimate, FitError> {
+    let mut others: Vec<(f64, &DVector<f64>)> =
+        refits.par_iter().map(|position| (problem.cost_at(position), position)).collect();
+    others.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for (_, position) in others.into_iter().take(FROM_REFITS) {
+        let found = problem.descend(position.clone(), interrupted)?;
+        if found.cost < best.cost {
+            best = found;
+        }
+        work.more(2);
     }
     Ok(best)
 }
 
 /// Parameters that the runs do not determine, each with the reason.
-fn unidentified(best: &Estimate, free: &[Parameter]) -> Option<Vec<(&'static str, String)>> {
-    let weights: Vec<f64> = best.residuals.iter().map(|r| weight(r.value)).collect();
+fn unidentified(problem: &Problem, best: &Estimate) -> Option<Vec<(&'static str, String)>> {
+    let free = problem.free;
+    let weights = problem.weights(&best.residuals);
     let covariance = curvature(&best.jacobian, &weights).cholesky()?.inverse();
     let spread = |i: usize| covariance[(i, i)].sqrt();
     // One that nothing depends on has all of its prior's width left. Where several are wide because
@@ -341,36 +430,6 @@ fn unidentified(best: &Estimate, free: &[Parameter]) -> Option<Vec<(&'static str
     None
 }
 
-/// Resamples configurations, and takes one step of the regression for each resample, from the
-/// estimate (a linearised cluster bootstrap): repeats stay together, for they share what the model
-/// does not know of their configuration.
-fn bootstrap(
-    problem: &Problem,
-    best: &Estimate,
-    resamples: usize,
-    rng: &mut ChaCha8Rng,
-) -> Vec<DVector<f64>> {
-    let mut clusters: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (row, residual) in best.residuals.iter().enumerate() {
-        clusters.entry(problem.runs[residual.run].configuration.as_str()).or_default().push(row);
-    }
-    let clusters: Vec<Vec<usize>> = clusters.into_values().collect();
-    (0..resamples)
-        .filter_map(|_| {
-            let mut weights = vec![0.0; best.residuals.len()];
-            for _ in 0..clusters.len() {
-                for &row in &clusters[rng.random_range(0..clusters.len())] {
-                    weights[row] += weight(best.residuals[row].value);
-                }
-            }
-            Some(
-                &best.position
-                    + step(&best.jacobian, &best.residuals, &weights, &best.position, 0.0)?,
-            )
-        })
-        .collect()
-}
-
 /// So many campaigns, each of so many runs of plain pre-copy, tell how much hours differ.
 const FEWEST_CAMPAIGNS: usize = 3;
 const FEWEST_OF_A_CAMPAIGN: usize = 10;
@@ -383,15 +442,24 @@ const FOLDS: usize = 5;
 fn intervals(
     runs: &[Observation],
     prior: &Profile,
+    fitted: &Profile,
     manner: Manner,
     interrupted: &AtomicBool,
+    work: &Work,
 ) -> Result<Option<Intervals>, FitError> {
-    let inner = Manner { starts: 1, intervals: false, ..manner };
-    let unseen =
-        |parts: Parts| match cross_validate(runs, prior, parts, inner, interrupted, &|_| {}) {
+    let manner = manner.of_a_part();
+    let unseen = |parts: Parts| {
+        let judged = held_out(runs, parts, manner.seed, |used, _, _| {
+            let mut profile = fit(used, prior, manner, interrupted, &|_| {})?.profile;
+            profile.doubt_as(fitted);
+            work.more(2);
+            Ok(profile)
+        });
+        match judged {
             Err(FitError::TooLittle(_)) => Ok(Vec::new()),
             result => result,
-        };
+        }
+    };
     let judged = unseen(Parts::Configurations(FOLDS))?;
     let of = |mode: Mode| widths(judged.iter().filter(|one| one.run.case.policy.mode == mode));
     // A prediction is for hours that no run is of: where there are several campaigns of plain

@@ -41,8 +41,8 @@ const FITTED: [(&str, Prior); 29] = [
     ("cpu.page_rate", FACTOR_OF_TWO),
     ("cpu.zero_page_rate", FACTOR_OF_TWO),
     ("cpu.xbzrle_page_rate", FACTOR_OF_TWO),
-    // Set by what nothing is known of: how fast the guest's processor is.
-    ("cpu.writer_rate", Prior::Log(1.5)),
+    // A bound that few hosts have, and that is anywhere where they do.
+    ("cpu.writer_rate", Prior::Log(4.0)),
     ("switchover.control", FACTOR_OF_TWO),
     ("postcopy.switch_delay", FACTOR_OF_TWO),
     ("postcopy.control", FACTOR_OF_TWO),
@@ -95,11 +95,37 @@ impl Parameter {
         spread: Option<f64>,
     ) {
         let value = self.value_at(prior, position);
-        let error = spread.map(|spread| match self.prior {
-            Prior::Log(width) => value * width * spread,
-            Prior::Linear(width) => width * spread,
-        });
+        let error = spread.map(|spread| self.error(value, spread));
         (self.field.slot)(profile).set(value, error);
+    }
+
+    /// What an error of `spread` prior standard deviations is at a value, in its unit.
+    fn error(&self, value: f64, spread: f64) -> f64 {
+        match self.prior {
+            Prior::Log(width) => value * (width * spread).exp_m1(),
+            Prior::Linear(width) => width * spread,
+        }
+    }
+
+    /// Leaves it as it is in a profile, known as well as it is believed beforehand.
+    pub fn believe(&self, profile: &mut Profile) {
+        let value = self.value(profile);
+        let error = self.error(value, 1.0);
+        (self.field.slot)(profile).set(value, (error > 0.0).then_some(error));
+    }
+
+    /// Moves it in a profile by so many of its standard errors there. Returns its new value.
+    pub fn move_by(&self, profile: &mut Profile, errors: f64) -> f64 {
+        let slot = (self.field.slot)(profile);
+        let value = slot.moved(errors);
+        slot.set(value, None);
+        self.value(profile)
+    }
+
+    /// How many of its standard errors in a profile lie between it and the value that is `position`
+    /// prior standard deviations from that of `prior`.
+    pub fn distance(&self, profile: &Profile, prior: &Profile, position: f64) -> f64 {
+        (self.field.slot)(&mut profile.clone()).distance(self.value_at(prior, position))
     }
 }
 
@@ -116,6 +142,9 @@ mod tests {
             parameter.place(&mut profile, &prior, 0.5, Some(0.1));
             let (before, after) = (parameter.value(&prior), parameter.value(&profile));
             assert!(after > before, "{}: {after}, was {before}", parameter.key);
+            // Whole counts and shares at their bound are not exactly there.
+            let far = parameter.distance(&profile, &prior, 0.6);
+            assert!(far > 0.5 && far < 1.5, "{}: {far}", parameter.key);
         }
     }
 }

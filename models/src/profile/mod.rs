@@ -8,11 +8,13 @@
 mod domain;
 mod learnt;
 mod manager;
+mod refits;
 mod slot;
 
 pub use domain::{Domain, Outside};
 pub use learnt::{Shape, Shapes, place};
 pub use manager::Manager;
+pub use refits::Refits;
 pub use slot::{FIELDS, Field, Slot};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,8 @@ pub const DEFAULT_TOML: &str = include_str!("fitted.toml");
 
 /// What is assumed before any run is seen.
 pub const ASSUMED_TOML: &str = include_str!("assumed.toml");
+
+const SERVER_1G_TOML: &str = include_str!("server-1g.toml");
 
 /// Names of the profiles that are shipped.
 pub const SHIPPED: [&str; 7] =
@@ -56,7 +60,7 @@ pub fn shipped(name: &str) -> Option<&'static str> {
     match name {
         "lab" | "default" => Some(DEFAULT_TOML),
         "assumed" => Some(ASSUMED_TOML),
-        "server-1g" => Some(include_str!("server-1g.toml")),
+        "server-1g" => Some(SERVER_1G_TOML),
         "server-10g" => Some(include_str!("server-10g.toml")),
         "server-25g" => Some(include_str!("server-25g.toml")),
         "server-100g" => Some(include_str!("server-100g.toml")),
@@ -113,6 +117,9 @@ pub struct Profile {
     /// Guests that are known by one number, as runs have shown them.
     #[serde(skip_serializing_if = "no_shapes", default)]
     pub shapes: Shapes,
+    /// How its parameters were off together in fits to the same runs, weighted anew.
+    #[serde(skip_serializing_if = "Refits::is_empty", default)]
+    pub refits: Refits,
     /// The runs that it was fitted to; `None`: it was set by hand.
     #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
     pub fit: Option<Provenance>,
@@ -141,6 +148,9 @@ pub enum Base {
     Lab,
     /// What is assumed before any run is seen.
     Assumed,
+    /// Servers on 1 Gbit/s; itself rests on what is assumed.
+    #[serde(rename = "server-1g")]
+    Server1g,
 }
 
 impl Base {
@@ -149,6 +159,7 @@ impl Base {
         match self {
             Base::Lab => "lab",
             Base::Assumed => "assumed",
+            Base::Server1g => "server-1g",
         }
     }
 
@@ -156,6 +167,7 @@ impl Base {
         match self {
             Base::Lab => DEFAULT_TOML,
             Base::Assumed => ASSUMED_TOML,
+            Base::Server1g => SERVER_1G_TOML,
         }
     }
 }
@@ -466,8 +478,8 @@ fn fill<'a>(given: &mut DeTable<'a>, base: &DeTable<'a>, at: &str, missing: &mut
 }
 
 /// What a file says of itself alone.
-const OF_THE_FILE: [&str; 7] =
-    ["format", "base", "name", "fit", "domain", "shapes", "noise.intervals"];
+const OF_THE_FILE: [&str; 8] =
+    ["format", "base", "name", "fit", "domain", "refits", "shapes", "noise.intervals"];
 
 /// An embedded profile, read once.
 fn embedded(text: &str) -> Profile {
@@ -528,6 +540,7 @@ impl Profile {
         before_versions(given.get_mut());
         let base = match given.get_ref().get("base").and_then(|base| base.get_ref().as_str()) {
             Some("assumed") => Base::Assumed,
+            Some("server-1g") => Base::Server1g,
             _ => Base::Lab,
         };
         let mut missing = Vec::new();
@@ -605,6 +618,7 @@ impl Profile {
                 }
             }
         }
+        text.push_str(&self.refits.to_commented_toml());
         if !self.shapes.is_empty() {
             text.push_str(
                 "\n# Guests that are known by one number, as runs have shown them: near a touched memory and a dirty rate, the share of it\n\
@@ -687,11 +701,12 @@ impl Profile {
                 });
             }
         }
-        if !(self.cpu.catch_up.value > 0.0 && self.cpu.catch_up.value <= 1e30) {
+        let catch_up = self.cpu.catch_up.value;
+        if catch_up.is_nan() || catch_up <= 0.0 {
             return Err(ProfileError::Range {
                 key: "cpu.catch_up",
-                value: self.cpu.catch_up.value.to_string(),
-                accepted: "a number above 0 to 1e30",
+                value: catch_up.to_string(),
+                accepted: "a number above 0, or inf",
             });
         }
         for (key, value) in [
@@ -708,6 +723,7 @@ impl Profile {
                 });
             }
         }
+        self.refits.check()?;
         for shape in &*self.shapes {
             let pairs =
                 std::iter::once([shape.share, shape.times]).chain(shape.like.iter().copied());
@@ -766,7 +782,7 @@ impl Profile {
                 zero_page_rate: fast,
                 xbzrle_page_rate: fast,
                 writer_rate: fast,
-                catch_up: Param::exact(1e30),
+                catch_up: Param::exact(f64::INFINITY),
             },
             switchover: Switchover {
                 stop: NO_TIME,
@@ -804,6 +820,7 @@ impl Profile {
                 intervals: None,
             },
             shapes: Shapes::default(),
+            refits: Refits::default(),
             fit: None,
             domain: None,
         }
@@ -863,15 +880,18 @@ mod tests {
     #[test]
     fn profiles_of_earlier_versions_are_read() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/profiles");
-        for (name, now) in [
-            ("lab", Profile::default()),
-            ("assumed", Profile::assumed()),
+        let file = |name: &str| std::fs::read_to_string(format!("{folder}/{name}.toml")).unwrap();
+        for (name, later) in [
+            ("lab", Profile::parse(&file("v1-lab")).unwrap()),
+            ("assumed", Profile::parse(&file("v1-assumed")).unwrap()),
             ("ideal", Profile::ideal()),
         ] {
-            let text = std::fs::read_to_string(format!("{folder}/v0-{name}.toml")).unwrap();
-            let (then, missing) = Profile::parse_noting(&text).unwrap();
+            let (then, missing) = Profile::parse_noting(&file(&format!("v0-{name}"))).unwrap();
             // They did not say which runs they were fitted to.
-            let now = Profile { domain: None, ..now };
+            let mut later = Profile { domain: None, ..later };
+            later.cpu.catch_up = then.cpu.catch_up;
+            (later.guest.idle_pages, later.guest.idle_share) =
+                (then.guest.idle_pages, then.guest.idle_share);
             // Nor did they know of guests that are forced to stop, cannot catch up, or are idle as
             // an operating system is.
             let new = [
@@ -883,13 +903,28 @@ mod tests {
             ]
             .map(str::to_owned)
             .to_vec();
-            assert_eq!((then, missing), (now, new), "{name}");
+            assert_eq!((then, missing), (later, new), "{name}");
         }
         let read = |file: &str| {
             let text = std::fs::read_to_string(format!("{folder}/../../../{file}")).unwrap();
             Profile::parse_noting(&text).unwrap()
         };
         assert_eq!(read("tests/data/profiles/v0-paper.toml"), read("scenarios/paper/profile.toml"));
+    }
+
+    /// What nothing is known of, and what is a choice, has none.
+    #[test]
+    fn every_parameter_of_a_shipped_profile_has_an_error() {
+        let chosen = ["switchover.forced_stop_after", "cpu.catch_up", "guest.idle_pages"];
+        for name in SHIPPED.into_iter().filter(|name| *name != "ideal") {
+            let mut profile = Profile::parse(shipped(name).unwrap()).unwrap();
+            for field in FIELDS.iter().filter(|field| !chosen.contains(&field.key)) {
+                let slot = (field.slot)(&mut profile);
+                let none =
+                    slot.value() == 0.0 || slot.value() >= 1e9 && field.key == "cpu.writer_rate";
+                assert_eq!(slot.error().is_some_and(|e| e > 0.0), !none, "{name}: {}", field.key);
+            }
+        }
     }
 
     #[test]
@@ -901,14 +936,18 @@ mod tests {
                 "network.share.tcp is 1.5; it takes",
             ),
             (
-                "tls = { value = 0.95 }",
+                "tls = { value = 0.95, error = 0.02 }",
                 "tls = { value = nan }",
                 "network.share.tls is NaN; it takes",
             ),
             ("\"900ms\"", "900", "`900` has no unit; a duration is written like"),
             ("value = \"4MiB\"", "value = \"4MiB\", typo = 1", "unknown field `typo`"),
             ("format = 1", "format = 2", "format is 2; it takes 1: the file is of a newer version"),
-            ("tls = { value = 0.95 }", "quic = { value = 0.95 }", "unknown variant `quic`"),
+            (
+                "tls = { value = 0.95, error = 0.02 }",
+                "quic = { value = 0.95 }",
+                "unknown variant `quic`",
+            ),
             ("\"245000p/s\"", "\"0p/s\"", "cpu.page_rate is 0p/s; it takes a rate above zero"),
             ("[software]", "[software", "TOML parse error"),
         ] {

@@ -50,6 +50,40 @@ impl Slot<'_> {
         }
     }
 
+    /// Whether it is a quantity above zero that may be off by a factor; others are off by an amount.
+    fn by_factors(&self) -> bool {
+        matches!(self, Slot::Time(_) | Slot::Pages(_) | Slot::Rate(_) | Slot::Bytes(_))
+            && self.value() > 0.0
+    }
+
+    /// A standard error as it counts for [`moved`](Slot::moved): of the logarithm, or as it is.
+    fn width(&self) -> f64 {
+        let error = self.error().unwrap_or(0.0);
+        if self.by_factors() { libm::log1p(error / self.value()) } else { error }
+    }
+
+    /// What it would be so many standard errors from here. One above is the value and its error;
+    /// times and rates are off by factors, so that one that is hardly known stays above zero.
+    pub fn moved(&self, errors: f64) -> f64 {
+        let far = errors * self.width();
+        self.nearest(if self.by_factors() {
+            self.value() * libm::exp(far)
+        } else {
+            self.value() + far
+        })
+    }
+
+    /// How many standard errors from here `value` lies; zero where there is no error.
+    pub fn distance(&self, value: f64) -> f64 {
+        let far = if self.by_factors() {
+            libm::log(value.max(f64::MIN_POSITIVE) / self.value())
+        } else {
+            value - self.value()
+        };
+        let width = self.width();
+        if width > 0.0 { far / width } else { 0.0 }
+    }
+
     /// The nearest that it can be: no time is below zero, no rate is nothing, no share above all.
     pub fn nearest(&self, value: f64) -> f64 {
         match self {
@@ -150,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_value_is_put_and_read_again() {
-        for field in FIELDS {
+        // No number times infinity is anything else.
+        for field in FIELDS.iter().filter(|field| field.key != "cpu.catch_up") {
             let mut profile = Profile::default();
             let value = (field.slot)(&mut profile).value();
             (field.slot)(&mut profile).set(value / 2.0, Some(value / 4.0));
@@ -168,6 +203,27 @@ mod tests {
                 field.key
             );
         }
+    }
+
+    #[test]
+    fn a_value_that_was_moved_lies_as_far_as_it_was_moved() {
+        for field in FIELDS.iter().filter(|field| field.key != "cpu.catch_up") {
+            let mut profile = Profile::default();
+            let value = (field.slot)(&mut profile).value();
+            (field.slot)(&mut profile).set(value, Some(value / 4.0));
+            let slot = (field.slot)(&mut profile);
+            let moved = slot.moved(-1.5);
+            assert!(moved <= value && moved >= value / 2.0, "{}: {value} to {moved}", field.key);
+            // Counts are whole.
+            let tolerance = if matches!(slot, Slot::Count(_)) { 0.1 } else { 1e-9 };
+            let far = slot.distance(moved);
+            assert!(value == 0.0 || (far + 1.5).abs() < tolerance, "{}: {far}", field.key);
+        }
+        // One that is hardly known.
+        let mut profile = Profile::default();
+        Slot::Time(&mut profile.software.round).set(1.0, Some(3.0));
+        let slot = Slot::Time(&mut profile.software.round);
+        assert!((slot.moved(1.0) - 4.0).abs() < 1e-9 && (slot.moved(-1.0) - 0.25).abs() < 1e-9);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod fleet;
 mod predict;
+mod sensitivity;
 mod sweep;
 
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ enum Command {
     Predict(Box<predict::PredictArgs>),
     /// Answer the same question over a range of one or two numbers
     Sweep(Box<sweep::SweepArgs>),
+    /// Say which of all that is not known an answer hangs on, and so what to measure first
+    Sensitivity(Box<sensitivity::SensitivityArgs>),
     /// Move many guests at once: how long it takes in all, and who waits for what
     Fleet(fleet::FleetArgs),
     /// Look at an inventory before it is used
@@ -92,7 +95,7 @@ struct Manner {
     /// Expected counts, or every page and every write (the reference, slower)
     #[arg(long, value_enum, default_value_t = FidelityName::Flow)]
     fidelity: FidelityName,
-    /// Seed of the writes at page fidelity
+    /// Seed of the writes at page fidelity, and of what is drawn
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Parameters of the two hosts, from a file or by name (see `migsim profile`) [default: servers
@@ -126,6 +129,10 @@ impl Manner {
         }
     }
 
+    fn is_by_pages(&self) -> bool {
+        self.fidelity == FidelityName::Page
+    }
+
     fn between(&self) -> anyhow::Result<Between> {
         Ok(terminal::between(self.profile.as_deref(), self.manager.manager)?)
     }
@@ -141,6 +148,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match cli.command {
         Command::Predict(args) => predict::run(&args),
         Command::Sweep(args) => sweep::run(&args),
+        Command::Sensitivity(args) => sensitivity::run(&args),
         Command::Fleet(args) => fleet::fleet(&args),
         Command::Inventory { command } => fleet::inventory(&command),
         Command::Profile { which, manager } => profile(&which, manager.manager),

@@ -24,5 +24,6 @@ pub mod outputs;
 pub mod plot;
 pub mod predict;
 pub mod program;
+pub mod sensitivity;
 pub mod sweep;
 pub mod terminal;

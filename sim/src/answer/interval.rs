@@ -1,10 +1,10 @@
 //! How sure a prediction is: percentiles of total time and downtime, and the probability of
 //! converging.
 //!
-//! Four things make a prediction unsure. The profile's parameters are estimates: profiles drawn
-//! within their standard errors are asked as well. What a guest dirties is random: each draw's
-//! writers are a little faster or slower. Where in a phase the migration starts may not
-//! be known: each draw starts somewhere. And runs scatter: the profile's noise. Percentiles are
+//! Five things make a prediction unsure. The profile's parameters are estimates: profiles that
+//! could be the true one are asked as well. What a guest dirties is random: each draw's writers are
+//! a little faster or slower. Where in a phase the migration starts, and where the guest's zero
+//! pages lie, may not be known: each draw has one way. And runs scatter: the profile's noise. Percentiles are
 //! those of the draws, each with its noise; how much of that, the fit has found on runs of the same
 //! mode that it had not seen, so that the interval holds as often as it says (split-conformal
 //! prediction with normalised scores, mode by mode: Vovk, Gammerman and Shafer 2005; Lei et al.
@@ -14,7 +14,7 @@
 //! the link or before the timeout that it waits for, and no downtime is shorter than its fixed
 //! parts.
 
-use migsim_models::profile::{FIELDS, Profile};
+use migsim_models::profile::Profile;
 use migsim_models::qemu::NORMAL_PAGE_WIRE;
 use migsim_models::spec::{Mode, OnTimeout};
 use migsim_models::units::SimTime;
@@ -62,6 +62,8 @@ struct Draw {
     phase: f64,
     /// Of a guest known by one number.
     unknown: Unknown,
+    /// Where zero pages lie, as the rank of one way among all.
+    layout: f64,
     /// Noise of total time and downtime, in standard deviations.
     noise: [f64; 2],
 }
@@ -148,14 +150,15 @@ impl Draws {
         let normal = |p: f64| Normal::standard().inverse_cdf(p);
         let (elapsed, downtime, phase) = (spread(&normal), spread(&normal), spread(&|p| p));
         let (share, more, faster) = (spread(&|p| p), spread(&|p| p), spread(&normal));
+        let layout = spread(&|p| p);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut rng = || -> f64 { StandardNormal.sample(&mut rng) };
         let draw = |i: usize| Draw {
-            hosts: drawn(&hosts, &mut rng),
-            writers: libm::exp(
-                WRITERS * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, &mut rng),
-            ),
+            hosts: hosts.varied(i, &mut rng),
+            writers: libm::exp(WRITERS * rng()),
             phase: phase[i],
             unknown: Unknown::drawn(share[i], more[i], faster[i]),
+            layout: layout[i],
             noise: [elapsed[i], downtime[i]],
         };
         Draws((0..DRAWS).map(draw).collect())
@@ -184,6 +187,7 @@ impl Draws {
             if let Some(period) = period {
                 asked.guest.phase_offset = Some(SimTime((period.0 as f64 * draw.phase) as u64));
             }
+            asked.guest.layout = case.guest.layout.as_it_could_be(draw.layout);
             let found = predict(&asked, &draw.hosts, Fidelity::Flow);
             let waited = found.timed_out_at.or(found.switched_at).unwrap_or_default();
             Some(Drawn {
@@ -338,20 +342,6 @@ impl Percentiles {
         let [p5, p25, p50, p75, p95] = [0.05, 0.25, 0.5, 0.75, 0.95].map(|p| data.quantile(p));
         Percentiles { p5, p25, p50, p75, p95 }
     }
-}
-
-/// A profile that could be the true one: each estimate within its standard error.
-pub(crate) fn drawn(profile: &Profile, rng: &mut ChaCha8Rng) -> Profile {
-    let mut drawn = profile.clone();
-    for field in FIELDS {
-        let slot = (field.slot)(&mut drawn);
-        if let Some(error) = slot.error() {
-            let (value, normal): (f64, f64) = (slot.value(), StandardNormal.sample(rng));
-            // A rate or a time that is hardly known is not drawn below a tenth of itself.
-            slot.set((value + error * normal).max(value / 10.0), None);
-        }
-    }
-    drawn
 }
 
 /// Total time and reported downtime, ms.

@@ -8,6 +8,7 @@ mod hosts;
 mod interval;
 mod outside;
 mod predict;
+mod sensitivity;
 pub mod shape;
 pub mod sweep;
 mod understood;
@@ -15,10 +16,11 @@ mod verdict;
 
 pub use advice::{Advice, Lever, Remedy, Setting, advise, first_remedy};
 pub use hosts::{Between, Hosts};
+pub(crate) use interval::WRITERS;
 pub use interval::{DRAWS, Draws, Percentiles, Quantiles, Scatter, Times};
-pub(crate) use interval::{WRITERS, drawn};
 pub use outside::{outside_of_all, outside_words};
 pub use predict::{OFFSETS, commoner, median, median_run, predict, runs, together};
+pub use sensitivity::{Influence, sensitivity};
 pub use understood::{Quantity, Understood};
 pub use verdict::{
     bound_word, bound_words, contributors, ending_word, largest, outcome_word, why_not,

@@ -368,6 +368,16 @@ pub struct ModelFigures {
     pub downtime_s: Option<f64>,
 }
 
+/// What an answer hangs on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SensitivityAnswer {
+    /// Version of this shape.
+    pub schema: u32,
+    /// Each thing that is not known, what matters most first.
+    pub results: Vec<super::Influence>,
+}
+
 /// The applications that `app:NAME` takes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use crate::answer::{WRITERS, drawn};
+use crate::answer::WRITERS;
 
 /// One replication's random draws. The same seed and number have the same, whatever else is drawn
 /// in whatever order.
@@ -32,9 +32,10 @@ const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// And so are those of another irrational number, which have nothing to do with them.
 const SILVER: f64 = 0.414_213_562_373_095_05;
 
-/// A stream of random numbers for each move, another for what is unknown of its guest, and one for
-/// what all share.
+/// A stream of random numbers for each move, others for what is unknown of its guest and for where
+/// its zero pages lie, and one for what all share.
 const UNKNOWN: u64 = 1 << 31;
+const LAID_OUT: u64 = 1 << 30;
 const SHARED: u64 = u32::MAX as u64;
 
 impl Chance {
@@ -45,7 +46,9 @@ impl Chance {
 
     /// The draws of a replication.
     pub fn of_replication(seed: u64, number: u64, profile: &Profile) -> Chance {
-        let mut hosts = drawn(profile, &mut stream(seed, number, SHARED));
+        let mut rng = stream(seed, number, SHARED);
+        let which = rng.random_range(0..profile.refits.len().max(1));
+        let mut hosts = profile.varied(which, || StandardNormal.sample(&mut rng));
         // What it was fitted to is of no use here, and is not copied for each move.
         hosts.fit = None;
         Chance(Some(Luck { seed, number, hosts }))
@@ -71,6 +74,8 @@ impl Chance {
         let mut rng = stream(draws.seed, draws.number, index as u64);
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
         let mut guest = guest.clone();
+        let rank = stream(draws.seed, draws.number, LAID_OUT | index as u64).random();
+        guest.layout = guest.layout.as_it_could_be(rank);
         if guest.workload.terms.is_empty() || guest.workload.is_known_by_one_number() {
             let mut rng = stream(draws.seed, draws.number, UNKNOWN | index as u64);
             let faster: f64 = StandardNormal.sample(&mut rng);

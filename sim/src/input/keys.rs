@@ -240,7 +240,8 @@ layered! {
         workload: Workload = flag("workload", "NOTATION");
         /// Virtual processors [default: 1]
         vcpus: u32 = flag("vcpus", "N");
-        /// Where zero pages lie: mixed, front (touched pages in front) or back [default: mixed]
+        /// Where zero pages lie: in blocks as Linux leaves them, mixed with touched pages, behind those
+        /// (front: touched pages in front) or before them (back) [default: unknown]
         layout: Layout = flag("layout", "WHERE");
         /// Zero pages before all others, at the bottom of its memory [default: none]
         zero_head: Pages = flag("zero-head", "SIZE");

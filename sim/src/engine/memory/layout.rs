@@ -1,7 +1,7 @@
 //! Where things lie in the guest's memory, and who writes there.
 
 use migsim_models::profile::Profile;
-use migsim_models::spec::{Guest, Layout, Policy};
+use migsim_models::spec::{Blocks, Guest, Layout, Policy};
 use migsim_models::units::{PAGE_BYTES, SimTime};
 use migsim_models::workload::{Class, Pattern, WriterClock};
 
@@ -61,7 +61,7 @@ impl Workplace {
         offset: SimTime,
     ) -> Workplace {
         let scattered = |class: &Class| {
-            guest.layout == Layout::Mixed
+            matches!(guest.layout, Layout::Mixed | Layout::Linux | Layout::Unknown)
                 && matches!(
                     guest.workload.terms[class.term].pattern,
                     Pattern::Curve { .. } | Pattern::Dirty { .. }
@@ -102,20 +102,35 @@ impl Workplace {
         let touched = touched.min(rest);
         let head = guest.zero_head.0.min(rest - touched);
         let rest = rest - head;
+        // What is not written, strip by strip behind the classes of each: touched pages as evenly as
+        // the pages are.
+        let mut in_strips = |pages: u64, touched: u64| {
+            let mut before = 0;
+            for (strip, end) in (0..strips).zip(&ends) {
+                // None where there is no page.
+                let mine = part(pages, strip);
+                let touched_by = |to: u64| {
+                    (u128::from(to) * u128::from(touched) / u128::from(pages.max(1))) as u64
+                };
+                let nonzero = touched_by(before + mine) - touched_by(before);
+                before += mine;
+                // What was put behind earlier strips has moved this one's end.
+                regions.insert(end + strip as usize, quiet(mine, nonzero));
+            }
+        };
         match guest.layout {
-            Layout::Mixed => {
-                let mut before = 0;
-                for (strip, end) in (0..strips).zip(&ends) {
-                    // Touched pages as evenly as the pages are: none where there is no page.
-                    let pages = part(rest, strip);
-                    let touched_by = |pages: u64| {
-                        (u128::from(pages) * u128::from(touched) / u128::from(rest.max(1))) as u64
-                    };
-                    let nonzero = touched_by(before + pages) - touched_by(before);
-                    before += pages;
-                    // What was put behind earlier strips has moved this one's end.
-                    regions.insert(end + strip as usize, quiet(pages, nonzero));
-                }
+            Layout::Mixed => in_strips(rest, touched),
+            Layout::Linux | Layout::Unknown => {
+                let Blocks { bottom, gap, top } = Blocks::of(guest.memory, guest.touched);
+                // What is written is counted already, and lies between the gaps.
+                let top = top.min(touched);
+                let bottom = bottom.min(touched - top);
+                let zero = rest - touched;
+                let gap = gap.min(zero);
+                let others = touched - top - bottom;
+                in_strips(others, others);
+                regions.splice(0..0, [quiet(bottom, bottom), quiet(gap, 0)]);
+                regions.extend([quiet(zero - gap, 0), quiet(top, top)]);
             }
             Layout::Front => regions.extend([quiet(touched, touched), quiet(rest - touched, 0)]),
             Layout::Back => {

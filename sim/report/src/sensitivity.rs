@@ -1,0 +1,102 @@
+//! What an answer hangs on, as a table and as a picture.
+
+use kuva::plot::BarPlot;
+use kuva::render::figure::Figure;
+use kuva::render::layout::Layout;
+use kuva::render::plots::Plot;
+use migsim::answer::{Influence, shape};
+use migsim_models::units::{SimTime, human_time};
+
+use crate::chart::{BLUE, ORANGE, Picture};
+use crate::document::{Document, Grid};
+use crate::format::Told;
+
+/// Below this share of the largest effect nothing is listed.
+const LEAST: f64 = 0.01;
+/// A picture has so many bars at most.
+const MOST_BARS: usize = 12;
+
+/// The influences as they are printed and written.
+pub fn told(influences: &[Influence]) -> Told {
+    let whole = shape::SensitivityAnswer { schema: shape::SCHEMA, results: influences.to_vec() };
+    Told::new(document(influences), whole, influences)
+}
+
+/// Those that matter.
+fn large(influences: &[Influence]) -> Vec<&Influence> {
+    let most = |of: fn(&Influence) -> f64| influences.iter().map(of).fold(0.0, f64::max);
+    let (total, downtime) = (most(|one| one.total_s), most(|one| one.downtime_s));
+    let matters = |one: &&Influence| {
+        one.decides > 0.0 || one.total_s > LEAST * total || one.downtime_s > LEAST * downtime
+    };
+    influences.iter().filter(matters).collect()
+}
+
+fn document(influences: &[Influence]) -> Document {
+    let shown = large(influences);
+    let decides = shown.iter().any(|one| one.decides > 0.0);
+    let mut header = vec!["unknown", "total", "spread", "downtime", "spread"];
+    if decides {
+        header.push("decides");
+    }
+    let mut table = Grid::new(&header, 1..);
+    let time = |seconds: f64| human_time(SimTime::from_secs_f64(seconds));
+    for one in &shown {
+        let mut row = vec![
+            one.what.to_owned(),
+            time(one.total_s),
+            time(one.total_spread_s),
+            time(one.downtime_s),
+            time(one.downtime_spread_s),
+        ];
+        if decides {
+            row.push(format!("{:.0} %", one.decides * 100.0));
+        }
+        table.row(row);
+    }
+    let mut text = "How much the answer changes when one unknown goes half of its way from one end of what it could be to the other;\n\
+                    the spread says how much that hangs on the others.\n"
+        .to_owned();
+    if decides {
+        text.push_str(
+            "decides: how often that alone makes the difference between converging and not.\n",
+        );
+    }
+    if shown.len() < influences.len() {
+        text.push_str(&format!(
+            "{} others change neither by a hundredth of what the first does.\n",
+            influences.len() - shown.len()
+        ));
+    }
+    let mut out = Document::default();
+    out.table(table).text(text);
+    out
+}
+
+/// The largest influences on total time and on downtime, as bars.
+pub fn picture(influences: &[Influence]) -> Picture {
+    let panel = |title: &str, colour: &str, of: fn(&Influence) -> f64| {
+        let mut ordered = large(influences);
+        ordered.sort_by(|a, b| of(b).total_cmp(&of(a)));
+        ordered.truncate(MOST_BARS);
+        let most = ordered.first().map_or(0.0, |one| of(one));
+        let (unit, scale) = if most < 1.0 { ("ms", 1e3) } else { ("s", 1.0) };
+        // From the top downwards.
+        let bars: Vec<(String, f64)> =
+            ordered.iter().rev().map(|one| (one.what.to_owned(), of(one) * scale)).collect();
+        let plots = vec![Plot::Bar(
+            BarPlot::new().with_bars(bars).with_color(colour).with_horizontal(true),
+        )];
+        let layout = Layout::auto_from_plots(&plots)
+            .with_title(title)
+            .with_x_label(format!("mean change, {unit}"));
+        (plots, layout)
+    };
+    let total = panel("Total time hangs on", BLUE, |one| one.total_s);
+    let downtime = panel("Downtime hangs on", ORANGE, |one| one.downtime_s);
+    let figure = Figure::new(1, 2)
+        .with_plots(vec![total.0, downtime.0])
+        .with_layouts(vec![total.1, downtime.1])
+        .with_cell_size(640.0, 380.0);
+    Picture(figure.render())
+}
