@@ -43,6 +43,10 @@ struct Grammar {
     accepted: &'static str,
     /// Name, multiple of the base unit, and whether `Display` may choose it. Larger units first.
     units: &'static [(&'static str, u128, bool)],
+    /// What people write that may be one of several units, those it may be.
+    unclear: &'static [(&'static str, &'static [&'static str])],
+    /// What a number alone may be in, by the tools that print it so.
+    alone: &'static [&'static str],
     /// Whether there is a word for no limit, the largest value.
     unlimited: bool,
 }
@@ -52,12 +56,24 @@ const UNLIMITED: &str = "unlimited";
 
 const SIZE: Grammar = Grammar {
     quantity: "a size",
-    accepted: "`4GiB`, `512MiB`, `64KiB`, `2GB`, `100B` or `16384p` (pages of 4 KiB)",
+    accepted: "`4GiB`, `512Mi`, `64KiB`, `2GB`, `100B` or `16384p` (pages of 4 KiB)",
+    unclear: &[
+        ("T", &["TiB", "TB"]),
+        ("G", &["GiB", "GB"]),
+        ("M", &["MiB", "MB"]),
+        ("K", &["KiB", "kB"]),
+        ("KB", &["KiB", "kB"]),
+    ],
+    alone: &["MiB", "KiB", "B"],
     units: &[
         ("TiB", 1 << 40, true),
         ("GiB", 1 << 30, true),
         ("MiB", 1 << 20, true),
         ("KiB", 1 << 10, true),
+        ("Ti", 1 << 40, false),
+        ("Gi", 1 << 30, false),
+        ("Mi", 1 << 20, false),
+        ("Ki", 1 << 10, false),
         ("TB", 1_000_000_000_000, false),
         ("GB", 1_000_000_000, false),
         ("MB", 1_000_000, false),
@@ -70,16 +86,43 @@ const SIZE: Grammar = Grammar {
 
 const BIT_RATE: Grammar = Grammar {
     quantity: "a bit rate",
-    accepted: "`1Gbit/s`, `100Mbit/s`, `20MiB/s` or `2.5MB/s`",
+    accepted: "`1Gbit/s`, `100Mbps`, `10GbE`, `20MiB/s` or `2.5MB/s`",
+    unclear: &[
+        ("T", &["Tbit/s", "TB/s"]),
+        ("G", &["Gbit/s", "GB/s", "GiB/s"]),
+        ("M", &["Mbit/s", "MB/s", "MiB/s"]),
+        ("K", &["kbit/s", "kB/s", "KiB/s"]),
+        ("GB", &["GB/s", "Gbit/s"]),
+        ("MB", &["MB/s", "Mbit/s"]),
+    ],
+    alone: &["Mbit/s", "MiB/s", "B/s"],
     units: &[
         ("Tbit/s", 1_000_000_000_000, true),
         ("Gbit/s", 1_000_000_000, true),
         ("Mbit/s", 1_000_000, true),
         ("kbit/s", 1_000, true),
         ("bit/s", 1, true),
+        // Network cards by their name, the tools' own spellings.
+        ("GbE", 1_000_000_000, false),
+        ("Tbps", 1_000_000_000_000, false),
+        ("Gbps", 1_000_000_000, false),
+        ("Mbps", 1_000_000, false),
+        ("kbps", 1_000, false),
+        ("Kbps", 1_000, false),
+        ("Tb/s", 1_000_000_000_000, false),
+        ("Gb/s", 1_000_000_000, false),
+        ("Mb/s", 1_000_000, false),
+        ("kb/s", 1_000, false),
+        ("Kb/s", 1_000, false),
         ("GiB/s", 8 << 30, false),
         ("MiB/s", 8 << 20, false),
         ("KiB/s", 8 << 10, false),
+        // KubeVirt's caps, bytes a second.
+        ("Gi", 8 << 30, false),
+        ("Mi", 8 << 20, false),
+        ("Ki", 8 << 10, false),
+        ("GBps", 8_000_000_000, false),
+        ("MBps", 8_000_000, false),
         ("GB/s", 8_000_000_000, false),
         ("MB/s", 8_000_000, false),
         ("kB/s", 8_000, false),
@@ -91,11 +134,15 @@ const BIT_RATE: Grammar = Grammar {
 const DURATION: Grammar = Grammar {
     quantity: "a duration",
     accepted: "`300ms`, `2s`, `1.5s`, `100us`, `5min` or `8h`",
+    unclear: &[("m", &["min", "ms"])],
+    alone: &["s", "ms"],
     units: &[
         ("h", 3_600_000_000_000, true),
         ("min", 60_000_000_000, true),
         ("s", 1_000_000_000, true),
+        ("sec", 1_000_000_000, false),
         ("ms", 1_000_000, true),
+        ("msec", 1_000_000, false),
         ("us", 1_000, true),
         ("µs", 1_000, false),
         ("ns", 1, true),
@@ -106,6 +153,14 @@ const DURATION: Grammar = Grammar {
 const PAGE_RATE: Grammar = Grammar {
     quantity: "a page rate",
     accepted: "`3000p/s` (pages of 4 KiB) or `20MiB/s`",
+    unclear: &[
+        ("p", &["p/s"]),
+        ("G", &["GB/s", "GiB/s"]),
+        ("M", &["MB/s", "MiB/s"]),
+        ("MB", &["MB/s", "MiB/s"]),
+        ("MiB", &["MiB/s"]),
+    ],
+    alone: &["p/s", "MiB/s", "KiB/s"],
     // Multiples of a millionth of a page per second are exact enough for every rate a guest can
     // have; the base unit here is a byte per second, divided by the page size afterwards.
     units: &[
@@ -144,11 +199,40 @@ impl Grammar {
             return Err(self.error(input, "is not a number with a unit"));
         }
         if unit.is_empty() {
-            return Err(self.error(input, "has no unit"));
+            return Err(self.error(input, self.without(number)));
         }
-        match self.units.iter().find(|(name, ..)| *name == unit) {
-            Some((_, multiple, _)) => Ok((number, *multiple)),
-            None => Err(self.error(input, format!("has an unknown unit `{}`", quoted(unit)))),
+        if let Some((_, multiple, _)) = self.units.iter().find(|(name, ..)| *name == unit) {
+            return Ok((number, *multiple));
+        }
+        Err(self.error(input, self.unknown(number, unit)))
+    }
+
+    /// What is wrong with a number without a unit.
+    fn without(&self, number: &str) -> String {
+        format!("has no unit: it may be {}", either(number, self.alone))
+    }
+
+    /// What is wrong with a unit that is none, with what may have been meant.
+    fn unknown(&self, number: &str, unit: &str) -> String {
+        let unclear = self.unclear.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+        // Somebody's own case: `gib`, `GBIT/S`.
+        let alike: Vec<&str> = self
+            .units
+            .iter()
+            .map(|(name, ..)| *name)
+            .filter(|name| name.eq_ignore_ascii_case(unit))
+            .collect();
+        match (unclear, alike.is_empty()) {
+            (Some((_, meant)), _) => format!("may be {}", either(number, meant)),
+            (None, false) => {
+                format!(
+                    "has an unknown unit `{}`: it may be {}",
+                    quoted(unit),
+                    either(number, &alike)
+                )
+            }
+            (None, true) if unit.starts_with(',') => "has a comma for its point".to_owned(),
+            (None, true) => format!("has an unknown unit `{}`", quoted(unit)),
         }
     }
 
@@ -190,6 +274,17 @@ impl Grammar {
             }
         }
         unreachable!("every grammar has a unit of 1 that may be displayed")
+    }
+}
+
+/// A number in each of several units, as a choice.
+fn either(number: &str, units: &[&str]) -> String {
+    let number = quoted(number);
+    let mut choices: Vec<String> = units.iter().map(|unit| format!("`{number}{unit}`")).collect();
+    match choices.pop() {
+        Some(last) if choices.is_empty() => last,
+        Some(last) => format!("{} or {last}", choices.join(", ")),
+        None => String::new(),
     }
 }
 
@@ -250,6 +345,15 @@ struct QuantityVisitor<T> {
     parse: fn(&str) -> Result<T, UnitError>,
 }
 
+impl<T> QuantityVisitor<T> {
+    /// Refuses a number without quotes, and so without a unit.
+    fn alone<E: serde::de::Error>(&self, number: &str, negative: bool) -> Result<T, E> {
+        let problem =
+            if negative { "is negative".to_owned() } else { self.grammar.without(number) };
+        Err(E::custom(self.grammar.error(number, problem)))
+    }
+}
+
 impl<T> serde::de::Visitor<'_> for QuantityVisitor<T> {
     type Value = T;
 
@@ -262,23 +366,18 @@ impl<T> serde::de::Visitor<'_> for QuantityVisitor<T> {
     }
 
     fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
-        let problem = if number < 0 { "is negative" } else { "has no unit" };
-        Err(E::custom(self.grammar.error(&number.to_string(), problem)))
+        self.alone(&number.to_string(), number < 0)
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
-        Err(E::custom(self.grammar.error(&number.to_string(), "has no unit")))
+        self.alone(&number.to_string(), false)
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
-        let problem = if number.is_nan() {
-            "is not a number"
-        } else if number < 0.0 {
-            "is negative"
-        } else {
-            "has no unit"
-        };
-        Err(E::custom(self.grammar.error(&number.to_string(), problem)))
+        if number.is_nan() {
+            return Err(E::custom(self.grammar.error("NaN", "is not a number")));
+        }
+        self.alone(&number.to_string(), number < 0.0)
     }
 }
 
@@ -522,6 +621,8 @@ mod tests {
             ("2GB", 2_000_000_000),
             ("3p", 12288),
             ("0.0000000000000000001TiB", 0),
+            ("16Gi", 16 << 30),
+            ("512Mi", 512 << 20),
         ] {
             assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
         }
@@ -529,6 +630,10 @@ mod tests {
         assert_eq!("1GB".parse::<Pages>().unwrap(), Pages(244_141));
         assert_eq!("1Gbit/s".parse(), Ok(BitRate(1_000_000_000)));
         assert_eq!("20MiB/s".parse(), Ok(BitRate((20 * 8) << 20)));
+        for gigabit in ["1Gbps", "1GbE", "1 Gb/s", "1000Mbps", "1000Mb/s", "125MB/s"] {
+            assert_eq!(gigabit.parse(), Ok(BitRate(1_000_000_000)), "{gigabit}");
+        }
+        assert_eq!("64Mi".parse::<BitRate>(), "64MiB/s".parse());
         assert_eq!("2.5ms".parse(), Ok(SimTime(2_500_000)));
         assert_eq!("20MiB/s".parse::<PageRate>().unwrap().to_string(), "5120p/s");
     }
@@ -536,9 +641,15 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_quantity_is_said_with_the_accepted_forms() {
         for (text, message) in [
-            ("4096", "`4096` has no unit; a size is written like"),
+            (
+                "4096",
+                "`4096` has no unit: it may be `4096MiB`, `4096KiB` or `4096B`; a size is written like",
+            ),
             ("-4GiB", "`-4GiB` is negative; a size"),
-            ("4GIB", "`4GIB` has an unknown unit `GIB`; a size"),
+            ("4GIB", "`4GIB` has an unknown unit `GIB`: it may be `4GiB`; a size"),
+            ("16G", "`16G` may be `16GiB` or `16GB`; a size"),
+            ("512m", "`512m` may be `512MiB` or `512MB`; a size"),
+            ("1,5GiB", "`1,5GiB` has a comma for its point; a size"),
             ("1e9B", "`1e9B` has an unknown unit `e9B`; a size"),
             ("", "`` is not a number with a unit; a size"),
             ("NaN", "`NaN` is not a number with a unit; a size"),
@@ -547,6 +658,27 @@ mod tests {
         ] {
             let error = text.parse::<Bytes>().unwrap_err().to_string();
             assert!(error.starts_with(message), "{error}");
+        }
+        let error = |error: UnitError| error.to_string();
+        for (said, message) in [
+            (
+                error("10G".parse::<BitRate>().unwrap_err()),
+                "`10G` may be `10Gbit/s`, `10GB/s` or `10GiB/s`; a bit rate",
+            ),
+            (
+                error("100mbps".parse::<BitRate>().unwrap_err()),
+                "`100mbps` has an unknown unit `mbps`: it may be `100Mbps` or `100MBps`; a bit rate",
+            ),
+            (
+                error("5m".parse::<SimTime>().unwrap_err()),
+                "`5m` may be `5min` or `5ms`; a duration",
+            ),
+            (
+                error("300".parse::<SimTime>().unwrap_err()),
+                "`300` has no unit: it may be `300s` or `300ms`; a duration",
+            ),
+        ] {
+            assert!(said.starts_with(message), "{said}");
         }
     }
 

@@ -44,7 +44,11 @@ fn bad_scenarios_end_with_one_message_that_names_file_line_and_what_is_accepted(
         format!("[link]\ncapacity = \"1Gbit/s\"\n\n[[guest]]\nmemory = \"4GiB\"\n{line}\n")
     };
     for (text, place, message) in [
-        (guest("touched = \"3\""), "FILE:6", "`3` has no unit; a size is written like `4GiB`"),
+        (
+            guest("touched = \"3\""),
+            "FILE:6",
+            "`3` has no unit: it may be `3MiB`, `3KiB` or `3B`; a size is written like `4GiB`",
+        ),
         (guest("touched = 3"), "FILE:6", "`3` has no unit"),
         (guest("touched = \"-3GiB\""), "FILE:6", "`-3GiB` is negative"),
         (guest("touched = \"5GiB\""), "FILE:6", "more than the memory of 4GiB"),
@@ -90,7 +94,7 @@ fn bad_flags_end_with_status_2_and_what_is_accepted() {
         (&["predict", "--memory", "4GiB"][..], "lacks its capacity"),
         (
             &["predict", "--memory", "4", "--link", "1Gbit/s"],
-            "`4` has no unit; a size is written like",
+            "`4` has no unit: it may be `4MiB`, `4KiB` or `4B`; a size is written like",
         ),
         (&["predict", "--memory", "4GiB", "--link", "0Mbit/s"], "the link's capacity is 0"),
         (

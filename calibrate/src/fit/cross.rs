@@ -1,13 +1,14 @@
 //! Runs predicted by fits that have not seen them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use migsim::record::Observation;
 use migsim_models::profile::Profile;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::{FitError, Manner, fit};
 use crate::validate::{Judged, judge};
@@ -66,23 +67,28 @@ pub fn cross_validate(
 ) -> Result<Vec<Judged>, FitError> {
     // As many fits as parts: each looks less far about than the one that is shipped.
     let manner = Manner { starts: 3, refits: 15, ..manner };
+    // How much of each part is done, in thousandths.
+    let done: Vec<AtomicU64> = (0..runs.len()).map(|_| AtomicU64::new(0)).collect();
     held_out(runs, parts, manner.seed, |used, fold, folds| {
-        let tell = |done: f64| progress((fold as f64 + done) / folds as f64);
+        let tell = |share: f64| {
+            done[fold].store((share * 1000.0) as u64, Ordering::Relaxed);
+            let all: u64 = done.iter().map(|part| part.load(Ordering::Relaxed)).sum();
+            progress(all as f64 / 1000.0 / folds as f64);
+        };
         Ok(fit(used, prior, manner, interrupted, &tell)?.profile)
     })
 }
 
 /// Predicts each run by the profile that `fit` makes of the other parts; it is told which of how
-/// many it is.
+/// many it is. Parts are fitted beside each other.
 pub(super) fn held_out(
     runs: &[Observation],
     parts: Parts,
     seed: u64,
-    fit: impl Fn(&[Observation], usize, usize) -> Result<Profile, FitError>,
+    fit: impl Fn(&[Observation], usize, usize) -> Result<Profile, FitError> + Sync,
 ) -> Result<Vec<Judged>, FitError> {
     let (folds, parts) = parts.deal(runs, seed);
-    let mut judged = Vec::with_capacity(runs.len());
-    for fold in 0..folds {
+    let judged = (0..folds).into_par_iter().map(|fold| {
         let of = |held: bool| -> Vec<Observation> {
             runs.iter()
                 .zip(&parts)
@@ -90,10 +96,10 @@ pub(super) fn held_out(
                 .map(|(run, _)| run.clone())
                 .collect()
         };
-        let (held, used) = (of(true), of(false));
-        let profile = fit(&used, fold, folds)?;
-        judged.extend(judge(&held, &profile));
-    }
+        Ok(judge(&of(true), &fit(&of(false), fold, folds)?))
+    });
+    let mut judged: Vec<Judged> =
+        judged.collect::<Result<Vec<_>, FitError>>()?.into_iter().flatten().collect();
     judged.sort_by_key(|one| one.run.line);
     Ok(judged)
 }

@@ -940,7 +940,11 @@ mod tests {
                 "tls = { value = nan }",
                 "network.share.tls is NaN; it takes",
             ),
-            ("\"900ms\"", "900", "`900` has no unit; a duration is written like"),
+            (
+                "\"900ms\"",
+                "900",
+                "`900` has no unit: it may be `900s` or `900ms`; a duration is written like",
+            ),
             ("value = \"4MiB\"", "value = \"4MiB\", typo = 1", "unknown field `typo`"),
             ("format = 1", "format = 2", "format is 2; it takes 1: the file is of a newer version"),
             (

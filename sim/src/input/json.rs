@@ -95,7 +95,10 @@ mod tests {
                 r#"{"memry": "4GiB"}"#,
                 "`memry`: unknown key; it takes id, guest, link, migration, name, memory",
             ),
-            (r#"{"memory": 4}"#, "`memory`: `4` has no unit; a size is written like"),
+            (
+                r#"{"memory": 4}"#,
+                "`memory`: `4` has no unit: it may be `4MiB`, `4KiB` or `4B`; a size is written like",
+            ),
             (r#"{"vcpus": 1.5}"#, "`vcpus`: `1.5`: it takes a whole number"),
             (r#"{"guest": {"memry": 1}}"#, "`guest`: unknown field `memry`"),
             (r#"{"memory": ["4GiB"]}"#, "`memory`: it takes a text, a number or true or false"),

@@ -327,10 +327,9 @@ mod tests {
             let got = error(text);
             assert!(got.starts_with(message), "{got}\nnot {message}");
         }
-        assert!(
-            error("[[guest]]\nmemory = 4096\n")
-                .contains("`4096` has no unit; a size is written like")
-        );
+        assert!(error("[[guest]]\nmemory = 4096\n").contains(
+            "`4096` has no unit: it may be `4096MiB`, `4096KiB` or `4096B`; a size is written like"
+        ));
         assert!(
             error("[[guest]]\nmemry = \"4GiB\"\n")
                 .contains("unknown field `memry`, expected one of `name`, `memory`")
