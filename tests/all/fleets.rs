@@ -5,13 +5,17 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use migsim::fleet::{
-    Chance, Cluster, Fleet, FleetOutcome, Link, parse, read, replicate, run, totals,
+    Chance, Cluster, Fleet, FleetOutcome, Link, Wanted, parse, read, replicate, run, totals,
 };
 use migsim_models::profile::Profile;
 use migsim_models::units::{BitRate, Bytes, SimTime};
 use proptest::prelude::*;
 
 use crate::support::{answer, case, migsim, says};
+
+fn wanted(seed: u64, replications: usize) -> Wanted {
+    Wanted { replications, seed, deadline: None }
+}
 
 fn fleet(text: &str) -> Fleet {
     parse(Path::new("fleet.toml"), text).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"))
@@ -323,7 +327,7 @@ fn replications_are_the_same_on_any_number_of_threads_and_spread_around_what_is_
     let expected = totals(&moved(&fleet, &profile)).makespan_s;
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| replicate(&fleet, &profile, 7, 24, &AtomicBool::new(false), || {}))
+        pool.install(|| replicate(&fleet, &profile, wanted(7, 24), &AtomicBool::new(false), || {}))
     };
     let (one, three) = (on(1), on(3));
     assert_eq!(one, three);
@@ -333,9 +337,9 @@ fn replications_are_the_same_on_any_number_of_threads_and_spread_around_what_is_
         "{low} {middle} {high}, {expected}"
     );
     assert!(one.moves.iter().all(|likely| likely.is_some_and(|likely| likely.arrived == 1.0)));
-    let other = replicate(&fleet, &profile, 8, 24, &AtomicBool::new(false), || {});
+    let other = replicate(&fleet, &profile, wanted(8, 24), &AtomicBool::new(false), || {});
     assert_ne!(one, other, "another seed has other luck");
-    let interrupted = replicate(&fleet, &profile, 7, 24, &AtomicBool::new(true), || {});
+    let interrupted = replicate(&fleet, &profile, wanted(7, 24), &AtomicBool::new(true), || {});
     assert_eq!((interrupted.wanted, interrupted.totals.len()), (24, 0));
 }
 
@@ -636,7 +640,7 @@ fn the_single_run_of_a_fleet_lies_within_its_own_replications() {
         .unwrap();
     let profile = Profile::default();
     let single = totals(&moved(&rack, &profile));
-    let many = replicate(&rack, &profile, 1, 100, &AtomicBool::new(false), || {});
+    let many = replicate(&rack, &profile, wanted(1, 100), &AtomicBool::new(false), || {});
     for (name, of) in [
         ("makespan", (|t: &migsim::fleet::Totals| t.makespan_s) as fn(&_) -> f64),
         ("downtime", |t| t.downtime_s),

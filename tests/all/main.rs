@@ -9,6 +9,7 @@ mod extremes;
 mod fidelity;
 mod files;
 mod fleets;
+mod friday;
 mod frozen;
 mod laws;
 mod outputs;

@@ -133,8 +133,17 @@ pub(crate) fn faults(profile: &Profile, seed: u64, index: u64) -> Option<Vec<Str
     }
     let hosts = &Hosts::given(profile.clone());
     let cluster = &fleet.cluster;
-    let report =
-        Report(Findings { cluster, hosts, found: &found, missing: &missing, likely: None });
+    let report = Report {
+        found: Findings {
+            cluster,
+            moves_of: &fleet.moves,
+            hosts,
+            found: &found,
+            missing: &missing,
+            likely: None,
+        },
+        window: None,
+    };
     faults.extend(unfit_json(&report.value(), "").map(|what| format!("JSON: {what}")));
     let texts = FORMATS.map(|one| (one.name(), format::text(&report, one).unwrap_or_default()));
     let texts = texts.into_iter().filter(|(name, _)| !name.starts_with("json"));

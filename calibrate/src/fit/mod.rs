@@ -211,7 +211,8 @@ pub fn fit(
     fit_noise(&mut profile, &used, &best);
     profile.domain = domain(&used);
     if manner.intervals {
-        profile.noise.intervals = intervals(&used, &prior, &profile, manner, interrupted, &work)?;
+        let whole = Whole { prior: &prior, free: &free, fitted: &profile };
+        profile.noise.intervals = intervals(&used, whole, manner.seed, interrupted, &work)?;
     }
     progress(1.0);
     Ok(Fitted { profile, estimated, at_prior, left_out, used: used.len() })
@@ -267,8 +268,7 @@ fn begin(
     work: &Work,
 ) -> Result<(Profile, Estimate), FitError> {
     let descend = |prior: &Profile| {
-        let problem = Problem::of(runs, prior, free);
-        let found = problem.descend(DVector::zeros(free.len()), interrupted);
+        let found = Problem::of(runs, prior, free).descend(DVector::zeros(free.len()), interrupted);
         work.more(2);
         found
     };
@@ -436,24 +436,48 @@ const FEWEST_OF_A_CAMPAIGN: usize = 10;
 /// Parts into which runs are dealt to see how far predictions of unseen ones are off.
 const FOLDS: usize = 5;
 
+/// A fit to all runs, of which parts are held back.
+#[derive(Debug, Clone, Copy)]
+struct Whole<'a> {
+    prior: &'a Profile,
+    free: &'a [Parameter],
+    fitted: &'a Profile,
+}
+
+impl Whole<'_> {
+    /// The profile that a part of the runs would have given: with the same parameters free, sought
+    /// from what is believed, and as sure of them as the whole.
+    fn of_a_part(
+        &self,
+        used: &[Observation],
+        interrupted: &AtomicBool,
+    ) -> Result<Profile, FitError> {
+        enough(&[], used)?;
+        let prior = shapes::learn(used, self.prior, interrupted)?;
+        let problem = Problem::of(used, &prior, self.free);
+        let best = problem.descend(DVector::zeros(self.free.len()), interrupted)?;
+        let mut profile = shapes::learn(used, &problem.profile(&best.position), interrupted)?;
+        fit_noise(&mut profile, used, &best);
+        profile.doubt_as(self.fitted);
+        Ok(profile)
+    }
+}
+
 /// How wide intervals have to be to hold as often as they say: quantiles of the errors, over the
 /// scatter expected, of predictions of runs that the fit behind them had not seen (cross-conformal
 /// prediction: Vovk 2015). `None`: too few runs.
 fn intervals(
     runs: &[Observation],
-    prior: &Profile,
-    fitted: &Profile,
-    manner: Manner,
+    whole: Whole,
+    seed: u64,
     interrupted: &AtomicBool,
     work: &Work,
 ) -> Result<Option<Intervals>, FitError> {
-    let manner = manner.of_a_part();
     let unseen = |parts: Parts| {
-        let judged = held_out(runs, parts, manner.seed, |used, _, _| {
-            let mut profile = fit(used, prior, manner, interrupted, &|_| {})?.profile;
-            profile.doubt_as(fitted);
+        let judged = held_out(runs, parts, seed, |used, _, _| {
+            let profile = whole.of_a_part(used, interrupted);
             work.more(2);
-            Ok(profile)
+            profile
         });
         match judged {
             Err(FitError::TooLittle(_)) => Ok(Vec::new()),

@@ -27,3 +27,4 @@ pub mod program;
 pub mod sensitivity;
 pub mod sweep;
 pub mod terminal;
+pub mod window;

@@ -22,6 +22,9 @@ pub struct Host {
     pub rack: usize,
     /// RAM for guests.
     pub memory: Bytes,
+    /// The guests' memory may be so many times that, 1 or more: what KSM, ballooning and swap make
+    /// of it.
+    pub overcommit: f64,
     /// Processors.
     pub cores: f64,
     /// Capacity of its network card, each way.
@@ -78,10 +81,22 @@ pub struct Vm {
     pub send_buffer: Option<Bytes>,
     /// Where it is, by number.
     pub host: usize,
+    /// Whether it stays there, whatever is moved: passed-through devices, licences.
+    pub stays: bool,
     /// Processors' worth of work that it does, up to its vCPUs.
     pub cpu: f64,
     /// Whether its workload was given, and its vCPUs; what was not is idle, and one.
     pub given: [bool; 2],
+}
+
+impl Host {
+    /// Bytes of memory that its guests may have together.
+    pub fn room(&self) -> u64 {
+        if self.overcommit <= 1.0 {
+            return self.memory.0;
+        }
+        (self.memory.as_f64() * self.overcommit) as u64
+    }
 }
 
 impl Vm {
@@ -162,7 +177,7 @@ impl Cluster {
 
     /// Bytes of memory that no guest has, by host.
     pub fn free(&self) -> Vec<i128> {
-        let mut free: Vec<i128> = self.hosts.iter().map(|host| host.memory.0.into()).collect();
+        let mut free: Vec<i128> = self.hosts.iter().map(|host| host.room().into()).collect();
         for vm in &self.vms {
             free[vm.host] -= vm.need();
         }
@@ -298,6 +313,7 @@ mod tests {
             name: name.to_owned(),
             rack,
             memory: Bytes(1 << 38),
+            overcommit: 1.0,
             cores: 32.0,
             nic: BitRate(10_000_000_000),
             storage: None,

@@ -9,13 +9,13 @@ use migsim_models::units::{BitRate, Bytes, SimTime};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::cluster::{Cluster, Host, MOST_GUESTS, MOST_HOSTS, Rack, Site, Wan};
+use super::cluster::{Cluster, Host, MOST_GUESTS, MOST_HOSTS, Rack, Site, Vm, Wan};
 use super::inventory::without_effect;
-use super::moves::{Limits, Move, Order, Placement};
+use super::moves::{Leaving, Limits, Move, Order, Placement};
 use super::task::{Fleet, TOLERANCE, Traffic};
 use crate::input::{
-    GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, line_of_key, quoted, read_file,
-    shown, whole_table,
+    GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, line_of_key, nearest, quoted,
+    read_file, shown, whole_table,
 };
 
 /// The fewest and the most cores of a host.
@@ -23,6 +23,10 @@ const CORES: std::ops::RangeInclusive<f64> = 0.01..=1e6;
 
 fn one() -> usize {
     1
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,6 +97,7 @@ struct HostKeys {
     #[serde(default)]
     rack: Vec<String>,
     memory: Bytes,
+    overcommit: Option<f64>,
     cores: f64,
     nic: BitRate,
     storage: Option<BitRate>,
@@ -109,6 +114,9 @@ struct VmKeys {
     on: Vec<String>,
     #[serde(default = "Option::default")]
     cpu: Option<f64>,
+    /// Whether they may be moved.
+    #[serde(default = "yes", rename = "move")]
+    moves: bool,
     /// Its keys as a single guest's.
     guest: GuestKeys,
 }
@@ -131,6 +139,9 @@ struct MovesKeys {
     /// Everything off these hosts ...
     #[serde(default)]
     off: Vec<String>,
+    /// ... but these guests ...
+    #[serde(default)]
+    except: Vec<String>,
     /// ... onto these; by default onto all others.
     #[serde(default)]
     to: Vec<String>,
@@ -189,10 +200,12 @@ impl Reader<'_> {
             if found.len() == before {
                 let some: Vec<&str> = known.keys().take(6).map(String::as_str).collect();
                 let more = if known.len() > some.len() { ", ..." } else { "" };
+                let meant = nearest(name, known.keys())
+                    .map_or(String::new(), |known| format!(" Did you mean `{known}`?"));
                 self.mistake(
                     at.clone(),
                     format!(
-                        "there is no {what} `{}`; there are {}{more}",
+                        "there is no {what} `{}`; there are {}{more}.{meant}",
                         quoted(name),
                         some.join(", ")
                     ),
@@ -205,14 +218,29 @@ impl Reader<'_> {
     }
 }
 
-/// The names of `count` things: `{n}` counts from 1; without it a number is put behind the name if
-/// there are several.
+/// The names of `count` things: `{n}` counts from 1, `{n:02}` with two digits at least; without
+/// either a number is put behind the name if there are several.
 fn names(name: &str, count: usize) -> impl Iterator<Item = String> + '_ {
-    (1..=count).map(move |n| match (name.contains("{n}"), count) {
-        (true, _) => name.replace("{n}", &n.to_string()),
-        (false, 1) => name.to_owned(),
-        (false, _) => format!("{name}{n}"),
+    let counted = counter(name);
+    (1..=count).map(move |n| match (&counted, count) {
+        (Some((before, digits, after)), _) => format!("{before}{n:0digits$}{after}"),
+        (None, 1) => name.to_owned(),
+        (None, _) => format!("{name}{n}"),
     })
+}
+
+/// Where a name counts, and with how many digits at least.
+fn counter(name: &str) -> Option<(&str, usize, &str)> {
+    const MOST_DIGITS: usize = 9;
+    let (before, rest) = name.split_once("{n")?;
+    let (format, after) = rest.split_once('}')?;
+    match format.strip_prefix(":0") {
+        None if format.is_empty() => Some((before, 0, after)),
+        Some(digits) => {
+            Some((before, digits.parse().ok().filter(|digits| *digits <= MOST_DIGITS)?, after))
+        }
+        None => None,
+    }
 }
 
 fn add(known: &mut BTreeMap<String, usize>, name: &str, index: usize) -> Result<(), String> {
@@ -419,6 +447,12 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
         } else {
             reader.find(&host.rack, &racks, "rack", table.span())
         };
+        if host.overcommit.is_some_and(|ratio| !(1.0..=100.0).contains(&ratio)) {
+            reader.mistake(
+                table.span(),
+                "overcommit is the guests' memory over the host's: 1 to 100",
+            );
+        }
         if !CORES.contains(&host.cores) {
             let (least, most) = (CORES.start(), CORES.end());
             reader.mistake(
@@ -446,6 +480,7 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
                 name,
                 rack: among.get(index % among.len().max(1)).copied().unwrap_or(0),
                 memory: host.memory,
+                overcommit: host.overcommit.unwrap_or(1.0),
                 cores: host.cores,
                 nic: host.nic,
                 storage: host.storage,
@@ -492,7 +527,7 @@ fn guests(
         match super::inventory::vm(&keys, on[index % on.len()], own.cpu) {
             Err(error) => return reader.mistake(table.span(), error),
             Ok(vm) => match add(vms, &name, cluster.vms.len()) {
-                Ok(()) => cluster.vms.push(vm),
+                Ok(()) => cluster.vms.push(Vm { stays: !own.moves, ..vm }),
                 Err(taken) => return reader.mistake(table.span(), taken),
             },
         }
@@ -504,11 +539,15 @@ fn crowded(cluster: &Cluster, when: &str, reader: &mut Reader) {
     for (host, free) in cluster.hosts.iter().zip(cluster.free()) {
         if free < 0 {
             let place = reader.file.display().to_string();
-            let used = Bytes(u64::try_from(i128::from(host.memory.0) - free).unwrap_or(u64::MAX));
+            let used = Bytes(u64::try_from(i128::from(host.room()) - free).unwrap_or(u64::MAX));
+            let over = match host.overcommit {
+                ratio if ratio > 1.0 => format!(" and lets {ratio} times as much be given"),
+                _ => "; `overcommit` of a host lets more be given".to_owned(),
+            };
             reader.mistakes.push(InputError::new(
                 place,
                 format!(
-                    "{when}the guests on host `{}` have {used} of memory, the host {}",
+                    "{when}the guests on host `{}` have {used} of memory, the host {}{over}",
                     host.name, host.memory
                 ),
             ));
@@ -536,6 +575,8 @@ fn moves(
         } else if cluster.route(from, to).is_none() {
             let from = &cluster.hosts[from].name;
             reader.mistake(table.span(), format!("no path leads from `{from}` to `{}`", single.to));
+        } else if cluster.vms[vm].stays {
+            reader.mistake(table.span(), format!("`{}` is one that stays (`move`)", single.vm));
         } else if found.iter().any(|known| known.vm == vm) {
             reader.mistake(table.span(), format!("`{}` is moved twice", single.vm));
         } else {
@@ -555,16 +596,12 @@ fn moves(
     } else {
         reader.find(&wanted.to, hosts, "host", table.span())
     };
-    match super::moves::evacuate(cluster, &off, &to, wanted.place, wanted.order) {
-        Ok(more) => {
-            let named: BTreeSet<usize> = found.iter().map(|one| one.vm).collect();
-            found.extend(more.into_iter().filter(|one| !named.contains(&one.vm)));
-        }
-        Err(problems) => {
-            for problem in problems {
-                reader.mistake(table.span(), problem);
-            }
-        }
+    let except = reader.find(&wanted.except, vms, "guest", table.span());
+    let named: BTreeSet<usize> = found.iter().map(|one| one.vm).chain(except).collect();
+    let leaving = Leaving { hosts: &off, but: &named };
+    match super::moves::evacuate(cluster, leaving, &to, wanted.place, wanted.order) {
+        Ok(more) => found.extend(more),
+        Err(problem) => reader.mistake(table.span(), problem),
     }
     (found, limits)
 }

@@ -9,12 +9,14 @@ use migsim_models::spec::{Path, SpecError};
 use migsim_models::units::Pages;
 
 use super::cluster::{MOST_GUESTS, Vm};
-use crate::input::{Case, Cells, InputError, Keys, LinkKeys, Mistakes, Rows, quoted, shown};
+use crate::input::{
+    Case, Cells, InputError, Keys, LinkKeys, Mistakes, Rows, nearest, quoted, shown,
+};
 
 /// Columns that every inventory has.
 const NEEDED: [&str; 3] = ["name", "host", "memory"];
 /// And those that it may have.
-const OPTIONAL: [&str; 9] = [
+const OPTIONAL: [&str; 10] = [
     "touched",
     "workload",
     "vcpus",
@@ -24,6 +26,7 @@ const OPTIONAL: [&str; 9] = [
     "mode",
     "downtime_limit",
     "auto_converge",
+    "move",
 ];
 
 /// Takes away what a fleet has no use for in a scenario's link: a path is found for each move.
@@ -94,6 +97,8 @@ pub fn parse(
     }
     let mut found = Vec::new();
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
+    // Hosts that there are none of: one cause is told once, however many guests are on it.
+    let mut nowhere: BTreeMap<String, (u64, usize)> = BTreeMap::new();
     for row in reader.records() {
         let row = row.map_err(|e| InputError::new(place, e))?;
         taken();
@@ -113,6 +118,9 @@ pub fn parse(
                 format!("column `name`: the name `{}` is taken by line {before}", quoted(name));
             mistakes.push(InputError::new(format!("{place}:{line}"), taken));
         }
+        if let Some(name) = row.text("host").filter(|name| !hosts.contains_key(&shown(name))) {
+            nowhere.entry(shown(name)).or_insert((line, 0)).1 += 1;
+        }
         match row.vm(defaults, hosts) {
             Ok(vm) => found.push((line, vm)),
             Err(problems) => {
@@ -123,6 +131,18 @@ pub fn parse(
                 );
             }
         }
+    }
+    for (name, (line, count)) in nowhere {
+        let others = match count {
+            1 => String::new(),
+            count => format!(" (so say {count} rows)"),
+        };
+        let meant = nearest(&name, hosts.keys())
+            .map_or(String::new(), |known| format!("; did you mean `{known}`?"));
+        mistakes.push(InputError::new(
+            format!("{place}:{line}"),
+            format!("column `host`: there is no host `{}`{others}{meant}", quoted(&name)),
+        ));
     }
     if found.is_empty() && mistakes.is_empty() {
         mistakes.push(InputError::new(place, "has no rows; an inventory has one for each guest"));
@@ -172,21 +192,26 @@ impl Row<'_> {
                 problems.push("column `host` is empty, and needed".to_owned());
                 None
             }
-            Some(name) => {
-                let found = hosts.get(&shown(name)).copied();
-                if found.is_none() {
-                    problems.push(format!("column `host`: there is no host `{}`", quoted(name)));
-                }
-                found
-            }
+            // One that there is none of is told once for all rows.
+            Some(name) => hosts.get(&shown(name)).copied(),
         };
         for column in ["name", "memory"] {
             if self.text(column).is_none() {
                 problems.push(format!("column `{column}` is empty, and needed"));
             }
         }
+        let stays = match self.text("move").map(str::to_lowercase).as_deref() {
+            None | Some("yes" | "true" | "1") => false,
+            Some("no" | "false" | "0") => true,
+            Some(other) => {
+                problems
+                    .push(format!("column `move`: it takes yes or no, not `{}`", quoted(other)));
+                false
+            }
+        };
         let (true, Some(host)) = (problems.is_empty(), host) else { return Err(problems) };
-        vm(&keys, host, cpu).map_err(|error| vec![error])
+        let vm = vm(&keys, host, cpu).map_err(|error| vec![error])?;
+        Ok(Vm { stays, ..vm })
     }
 }
 
@@ -218,6 +243,7 @@ pub(super) fn vm(keys: &Keys, host: usize, cpu: Option<f64>) -> Result<Vm, Strin
         transport,
         send_buffer: link.send_buffer,
         host,
+        stays: false,
         cpu,
         given: [keys.guest.workload.is_some(), keys.guest.vcpus.is_some()],
     })

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use migsim_models::units::human_bytes;
 use serde::Deserialize;
 
 use super::cluster::{Cluster, Link};
@@ -62,30 +63,44 @@ impl Limits {
     }
 }
 
-/// Everything off `off` onto `to`: guests in the order of their hosts.
+/// What leaves: the guests of some hosts, but for those that stay and some that are named.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaving<'a> {
+    /// The hosts, by number.
+    pub hosts: &'a [usize],
+    /// The guests that are not meant, by number.
+    pub but: &'a BTreeSet<usize>,
+}
+
+/// So many guests are named that find no room.
+const NAMED: usize = 12;
+
+/// Everything that leaves, onto `to`: guests in the order of their hosts.
 ///
 /// # Errors
-/// The guests for whom there is no room, or no path, in words.
+/// The guests for whom there is no room, or no path, and how much is short, in words.
 pub fn evacuate(
     cluster: &Cluster,
-    off: &[usize],
+    leaving: Leaving,
     to: &[usize],
     place: Placement,
     order: Order,
-) -> Result<Vec<Move>, Vec<String>> {
+) -> Result<Vec<Move>, String> {
     let mut room = cluster.free();
     let mut on: Vec<Vec<usize>> = vec![Vec::new(); cluster.hosts.len()];
     for (index, vm) in cluster.vms.iter().enumerate() {
         on[vm.host].push(index);
     }
-    let mut leaving: Vec<usize> = off.iter().flat_map(|host| on[*host].iter().copied()).collect();
+    let goes = |vm: &usize| !cluster.vms[*vm].stays && !leaving.but.contains(vm);
+    let mut leaving: Vec<usize> =
+        leaving.hosts.iter().flat_map(|host| on[*host].iter().copied()).filter(goes).collect();
     sort(cluster, &mut leaving, order);
     let smallest = leaving.iter().map(|vm| cluster.vms[*vm].need()).min().unwrap_or(0);
     // The hosts that may still have room: by it, or as they are listed.
     let mut by_room: BTreeSet<(i128, Reverse<usize>)> =
         to.iter().map(|host| (room[*host], Reverse(*host))).collect();
     let mut listed: Vec<usize> = to.to_vec();
-    let (mut moves, mut problems) = (Vec::new(), Vec::new());
+    let (mut moves, mut homeless) = (Vec::new(), Vec::new());
     for vm in leaving {
         let need = cluster.vms[vm].need();
         let fits =
@@ -96,11 +111,7 @@ pub fn evacuate(
             Placement::Fill => listed.iter().copied().find(fits),
         };
         let Some(host) = found else {
-            problems.push(format!(
-                "no host that it may go to has the {} of `{}` left and a path to it",
-                cluster.vms[vm].guest.memory.bytes(),
-                cluster.vms[vm].guest.name
-            ));
+            homeless.push(vm);
             continue;
         };
         by_room.remove(&(room[host], Reverse(host)));
@@ -112,7 +123,32 @@ pub fn evacuate(
         }
         moves.push(Move { vm, to: host });
     }
-    if problems.is_empty() { Ok(moves) } else { Err(problems) }
+    if homeless.is_empty() {
+        return Ok(moves);
+    }
+    let short: u64 = homeless.iter().map(|vm| cluster.vms[*vm].guest.memory.bytes().0).sum();
+    let guest = |vm: &usize| {
+        let guest = &cluster.vms[*vm].guest;
+        format!("`{}` ({})", guest.name, human_bytes(guest.memory.bytes().as_f64()))
+    };
+    let named: Vec<String> = homeless.iter().take(NAMED).map(guest).collect();
+    let more = match homeless.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let most = to.iter().copied().max_by_key(|host| (room[*host], Reverse(*host)));
+    let left = most.map_or(String::new(), |host| {
+        let room = human_bytes(room[host].max(0) as f64);
+        format!("; the most that is left is {room} at `{}`", cluster.hosts[host].name)
+    });
+    Err(format!(
+        "{} of {} guests find no host with room and a path to it, {} in all: {}{more}{left}. {} fit; `except` lets some stay",
+        homeless.len(),
+        homeless.len() + moves.len(),
+        human_bytes(short as f64),
+        named.join(", "),
+        moves.len()
+    ))
 }
 
 fn sort(cluster: &Cluster, vms: &mut [usize], order: Order) {

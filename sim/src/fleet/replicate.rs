@@ -19,6 +19,17 @@ pub const PERCENTILES: [f64; 3] = [0.05, 0.5, 0.95];
 /// 5th, 50th and 95th percentile.
 pub type Likely = [f64; 3];
 
+/// What replications are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// How many.
+    pub replications: usize,
+    /// Of what they draw.
+    pub seed: u64,
+    /// So long after the start all are to have arrived, where somebody wants that.
+    pub deadline: Option<SimTime>,
+}
+
 /// What came of the replications.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replicated {
@@ -28,6 +39,19 @@ pub struct Replicated {
     pub totals: Vec<Totals>,
     /// By move of the list; `None` where it arrived in fewer than two, which have no interval.
     pub moves: Vec<Option<LikelyMove>>,
+    /// Who had arrived by a deadline, where there is one.
+    pub deadline: Option<Deadline>,
+}
+
+/// Who had arrived by a deadline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deadline {
+    /// From the start to it.
+    pub within: SimTime,
+    /// In how many replications all guests had.
+    pub all: usize,
+    /// By move of the list: in how many its guest had.
+    pub by_move: Vec<usize>,
 }
 
 /// A move over all replications in which the guest arrived.
@@ -52,6 +76,11 @@ impl Replicated {
         (values.len() > 1).then(|| percentiles(values))
     }
 
+    /// When the last guest has arrived in each replication, s; `None`: not all arrived.
+    pub fn makespans_s(&self) -> impl Iterator<Item = Option<f64>> + '_ {
+        self.totals.iter().map(|t| (t.not_arrived == 0).then_some(t.makespan_s))
+    }
+
     /// The share of replications in which all guests arrived.
     pub fn p_all_arrive(&self) -> f64 {
         let all = self.totals.iter().filter(|totals| totals.not_arrived == 0).count();
@@ -65,23 +94,23 @@ fn percentiles(values: Vec<f64>) -> Likely {
     PERCENTILES.map(|p| data.quantile(p))
 }
 
-/// Moves a fleet `wanted` times, on all processors; the same seed gives the same on any number of
-/// them. `progress` is told of each that is made. Interrupted, it returns those that were made.
+/// Moves a fleet as often as is wanted, on all processors; the same seed gives the same on any
+/// number of them. `progress` is told of each that is made. Interrupted, it returns those that were
+/// made.
 pub fn replicate(
     fleet: &Fleet,
     profile: &Profile,
-    seed: u64,
-    wanted: usize,
+    wanted: Wanted,
     interrupted: &AtomicBool,
     progress: impl Fn() + Sync,
 ) -> Replicated {
-    let made: Vec<(Totals, Vec<Option<[f32; 3]>>)> = (0..wanted)
+    let made: Vec<(Totals, Vec<Option<[f32; 3]>>)> = (0..wanted.replications)
         .into_par_iter()
         .filter_map(|number| {
             if interrupted.load(Ordering::Relaxed) {
                 return None;
             }
-            let chance = Chance::of_replication(seed, number as u64, profile);
+            let chance = Chance::of_replication(wanted.seed, number as u64, profile);
             let found = run(fleet, profile, chance, interrupted, |_| {})?;
             progress();
             Some((totals(&found), moves(fleet, &found)))
@@ -92,7 +121,16 @@ pub fn replicate(
         .into_par_iter()
         .map(|index| likely(&by_replication, index))
         .collect();
-    Replicated { wanted, totals, moves }
+    let deadline = wanted.deadline.map(|within| {
+        let seconds = within.as_secs_f64();
+        let in_time = |one: &[f32; 3]| f64::from(one[0]) + f64::from(one[1]) <= seconds;
+        let all = totals.iter().filter(|t| t.not_arrived == 0 && t.makespan_s <= seconds).count();
+        let arrived = |index: usize| {
+            by_replication.iter().filter(|moves| moves[index].as_ref().is_some_and(in_time)).count()
+        };
+        Deadline { within, all, by_move: (0..fleet.moves.len()).map(arrived).collect() }
+    });
+    Replicated { wanted: wanted.replications, totals, moves, deadline }
 }
 
 /// When each guest that arrived began, its total time and downtime, s.

@@ -1,10 +1,13 @@
 //! What came of a fleet as programs read it; names and units are those of [`crate::answer::shape`].
 
+use std::collections::BTreeSet;
+
 use migsim_models::units::SimTime;
 use serde::Serialize;
 
 use super::cluster::Cluster;
 use super::missing::Missing;
+use super::moves::Move;
 use super::replicate::{Likely, LikelyMove, Replicated};
 use super::run::{FleetOutcome, MoveOutcome};
 use super::totals::{Totals, totals};
@@ -30,6 +33,9 @@ pub struct FleetAnswer {
     /// The same over replications, where some were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replications: Option<Replications>,
+    /// Who has arrived by the deadline, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<DeadlineShape>,
     /// Where a default decides.
     pub warnings: Vec<String>,
     /// Guests that do not arrive.
@@ -148,8 +154,30 @@ pub struct MoveQuantiles {
     pub p_arrives: f64,
 }
 
+/// Who has arrived by a deadline, over the replications.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeadlineShape {
+    /// From the start to it.
+    pub within_s: f64,
+    /// The probability that all guests have arrived.
+    pub p_all_arrived: f64,
+    /// Guests that may not have, the likeliest to be late first.
+    pub endangered_by: Vec<Endangering>,
+}
+
+/// A guest that may not have arrived by the deadline.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Endangering {
+    /// The guest.
+    pub name: String,
+    /// The probability that it has arrived.
+    pub p_arrived: f64,
+}
+
 /// The totals over replications in which some guest arrived; `null`: there are not two.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Replications {
     /// How many were made.
@@ -158,6 +186,8 @@ pub struct Replications {
     pub wanted: usize,
     /// The share in which all guests arrived.
     pub p_all_arrive: f64,
+    /// When the last guest has arrived in each; `null`: not all arrived.
+    pub makespans_s: Vec<Option<f64>>,
     /// When the last guest has arrived.
     pub makespan_s: Option<Spread>,
     /// Bytes on the wire.
@@ -200,6 +230,8 @@ pub struct AtOnceAnswer {
 pub struct Findings<'a> {
     /// Hosts, links, guests.
     pub cluster: &'a Cluster,
+    /// What is moved where.
+    pub moves_of: &'a [Move],
     /// By which hosts' profile.
     pub hosts: &'a Hosts,
     /// How it is expected to go.
@@ -293,6 +325,7 @@ impl From<&Replicated> for Replications {
             made: likely.totals.len(),
             wanted: likely.wanted,
             p_all_arrive: likely.p_all_arrive(),
+            makespans_s: likely.makespans_s().collect(),
             makespan_s: of(|t| t.makespan_s),
             wire_bytes: of(|t| t.wire_bytes),
             downtime_s: of(|t| t.downtime_s),
@@ -313,8 +346,44 @@ impl Findings<'_> {
             Some(self.hosts.profile.outside(&vm.guest, &path, &vm.policy))
         });
         let mut notes = self.cluster.notes();
+        let left: BTreeSet<usize> =
+            self.moves_of.iter().map(|one| self.cluster.vms[one.vm].host).collect();
+        let staying = self.cluster.vms.iter().filter(|vm| vm.stays && left.contains(&vm.host));
+        let staying: Vec<&str> = staying.map(|vm| vm.guest.name.as_str()).collect();
+        if !staying.is_empty() {
+            let some = staying.iter().take(6).copied().collect::<Vec<_>>().join(", ");
+            let more = if staying.len() > 6 { ", ..." } else { "" };
+            notes.push(format!(
+                "{} guests stay on hosts that others leave: {some}{more}",
+                staying.len()
+            ));
+        }
         notes.extend(outside_of_all("guests", outside));
         notes
+    }
+
+    /// Who has arrived by the deadline.
+    pub fn deadline(&self) -> Option<DeadlineShape> {
+        let likely = self.likely.filter(|likely| !likely.totals.is_empty())?;
+        let deadline = likely.deadline.as_ref()?;
+        let share = |count: usize| count as f64 / likely.totals.len() as f64;
+        let mut late: Vec<(usize, usize)> = deadline
+            .by_move
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(_, arrived)| *arrived < likely.totals.len())
+            .collect();
+        late.sort_by_key(|(index, arrived)| (*arrived, *index));
+        let endangering = |(index, arrived): (usize, usize)| Endangering {
+            name: self.guest(self.moves_of[index].vm),
+            p_arrived: share(arrived),
+        };
+        Some(DeadlineShape {
+            within_s: deadline.within.as_secs_f64(),
+            p_all_arrived: share(deadline.all),
+            endangered_by: late.into_iter().map(endangering).collect(),
+        })
     }
 
     fn host(&self, host: usize) -> String {
@@ -407,6 +476,7 @@ impl Findings<'_> {
                 .likely
                 .filter(|likely| !likely.totals.is_empty())
                 .map(Replications::from),
+            deadline: self.deadline(),
             warnings: self.notes(),
             not_arrived_guests: self.missing.iter().map(missing).collect(),
             moves: self.found.moves.iter().map(|one| self.moved(one)).collect(),

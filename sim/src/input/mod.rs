@@ -18,4 +18,5 @@ pub use keys::{Flag, GuestKeys, Key, Keys, Kind, LinkKeys, MigrationKeys, Table,
 pub use migsim_models::text::{quoted, shown};
 pub use profile::profile_or_default;
 pub use scenario::{Case, Scenario};
+pub(crate) use text::nearest;
 pub use text::{Rows, read_file};

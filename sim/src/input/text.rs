@@ -61,3 +61,19 @@ impl<R: Read> Read for Rows<R> {
         Ok(read)
     }
 }
+
+/// How alike two names are at least for one to have been meant for the other, 0 to 1.
+const ALIKE: f64 = 0.8;
+
+/// The name among `known` that is most like one that there is none of, if any is (Jaro and
+/// Winkler's similarity).
+pub(crate) fn nearest<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a String>,
+) -> Option<&'a str> {
+    let alike = |other: &'a String| {
+        (strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase()), other.as_str())
+    };
+    let best = known.into_iter().map(alike).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
+    best.filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, other)| other)
+}

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, Subcommand};
 use migsim::fleet::shape::Findings;
 use migsim::fleet::{
-    Chance, Fleet, FleetOutcome, Shape, TOLERANCE, generate, missing, read, replicate, run, totals,
+    Chance, Fleet, FleetOutcome, Shape, TOLERANCE, Wanted, generate, missing, read, replicate, run,
+    totals,
 };
 use migsim::input::InputError;
 use migsim_models::profile::Profile;
@@ -15,7 +16,10 @@ use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::fleet::{Checked, Compared, Report, at_once, at_once_picture};
 use migsim_report::outputs::{OutputArgs, Prepared};
 use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, interruptible};
+use migsim_report::window::{Clock, Window};
 
+/// So many replications tell a probability within some 7 %.
+const WITH_A_DEADLINE: usize = 200;
 /// Replications times moves that are kept in memory: 12 bytes each.
 const MOST_KEPT: usize = 50_000_000;
 
@@ -33,9 +37,16 @@ pub(super) struct FleetArgs {
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     /// Move it so many times, each with other random draws in dirtying, links and start times, and
-    /// say what is likely
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    replications: usize,
+    /// say what is likely [default: 0; with a deadline 200]
+    #[arg(long, value_name = "N")]
+    replications: Option<usize>,
+    /// When it begins: `Fri 20:00`, `20:00` or `2026-11-27 20:00`
+    #[arg(long, value_name = "TIME", requires = "deadline")]
+    start: Option<Clock>,
+    /// Say how likely all guests have arrived by then, and which endanger that: a time as --start
+    /// takes it, or how long there is (`2h`)
+    #[arg(long, value_name = "TIME", conflicts_with = "at_once")]
+    deadline: Option<String>,
     /// Seed of the replications
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -100,11 +111,26 @@ fn inputs(args: &FleetArgs, fleet: &Fleet) -> Vec<PathBuf> {
 }
 
 pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
+    let window = args
+        .deadline
+        .as_deref()
+        .map(|deadline| Window::new(args.start, deadline))
+        .transpose()
+        .map_err(|why| InputError::new("--deadline", why))?;
+    let replications =
+        args.replications.unwrap_or(if window.is_some() { WITH_A_DEADLINE } else { 0 });
+    if window.is_some() && replications == 0 {
+        return Err(InputError::new(
+            "--replications",
+            "0 say nothing of how likely a deadline is met; it takes 1 or more",
+        )
+        .into());
+    }
     let between = terminal::between(args.profile.as_deref(), args.manager.manager)?;
     let fleet = Fleet { tolerance: args.tolerance, ..read(&args.file)? };
     let hosts = between.over(fleet.cluster.usual_nic());
     let profile = &hosts.profile;
-    if args.replications.saturating_mul(fleet.moves.len()) > MOST_KEPT {
+    if replications.saturating_mul(fleet.moves.len()) > MOST_KEPT {
         let most = MOST_KEPT / fleet.moves.len().max(1);
         let why = format!("{} moves take at most {most} replications", fleet.moves.len());
         return Err(InputError::new("--replications", why).into());
@@ -132,13 +158,17 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         terminal::complain("interrupted: nothing is done yet");
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    let likely = (args.replications > 0).then(|| {
+    let wanted = Wanted {
+        replications,
+        seed: args.seed,
+        deadline: window.as_ref().map(|window| window.length),
+    };
+    let likely = (replications > 0).then(|| {
         let bar = terminal::progress(
-            args.replications as u64,
+            replications as u64,
             "{bar:40} {pos}/{len} replications, {eta} left",
         );
-        let likely =
-            replicate(&fleet, profile, args.seed, args.replications, &interrupted, || bar.inc(1));
+        let likely = replicate(&fleet, profile, wanted, &interrupted, || bar.inc(1));
         bar.finish_and_clear();
         likely
     });
@@ -150,13 +180,15 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     let missing = missing(&fleet, profile, &found, &interrupted, || bar.inc(1));
     bar.finish_and_clear();
     terminal::finishing();
-    let report = Report(Findings {
+    let found_out = Findings {
         cluster: &fleet.cluster,
+        moves_of: &fleet.moves,
         hosts,
         found: &found,
         missing: &missing,
         likely: likely.as_ref(),
-    });
+    };
+    let report = Report { found: found_out, window: window.as_ref() };
     prepared.write(&report)?;
     if let Some(picture) = picture {
         picture.write(&report.picture())?;

@@ -1,0 +1,157 @@
+//! What a planner asks on Friday: whether all are there by then, and what does not go as it is
+//! listed.
+
+use std::path::Path;
+
+use migsim::fleet::{Fleet, parse};
+use serde_json::Value;
+
+use crate::support::{migsim, says};
+
+/// Two full hosts and two to take their guests.
+fn text(hosts: &str, guests: &str, moves: &str) -> String {
+    format!(
+        "name = \"small\"\n\
+         [[host]]\nname = \"old{{n:02}}\"\ncount = 2\nmemory = \"32GiB\"\ncores = 8\nnic = \"10Gbit/s\"\n\
+         [[host]]\nname = \"new{{n:02}}\"\ncount = 2\nmemory = \"16GiB\"\ncores = 8\nnic = \"10Gbit/s\"\n{hosts}\n\
+         [[vm]]\ncount = 4\non = [\"old*\"]\nguest = {{ name = \"web{{n}}\", memory = \"8GiB\" }}\n{guests}\n\
+         [moves]\noff = [\"old*\"]\nto = [\"new*\"]\n{moves}\n"
+    )
+}
+
+fn fleet(hosts: &str, guests: &str, moves: &str) -> Result<Fleet, String> {
+    parse(Path::new("f.toml"), &text(hosts, guests, moves)).map_err(|mistakes| mistakes.to_string())
+}
+
+fn moved(fleet: &Fleet) -> Vec<&str> {
+    fleet.moves.iter().map(|one| fleet.cluster.vms[one.vm].guest.name.as_str()).collect()
+}
+
+#[test]
+fn hosts_are_counted_with_as_many_digits_as_they_have() {
+    let fleet = fleet("", "", "").unwrap();
+    let names: Vec<&str> = fleet.cluster.hosts.iter().map(|host| host.name.as_str()).collect();
+    assert_eq!(names, ["old01", "old02", "new01", "new02"]);
+}
+
+#[test]
+fn guests_that_stay_are_left_out_and_told() {
+    assert_eq!(moved(&fleet("", "", "").unwrap()).len(), 4);
+    assert_eq!(moved(&fleet("", "", "except = [\"web2\"]").unwrap()), ["web1", "web3", "web4"]);
+    let pinned =
+        "[[vm]]\non = [\"old01\"]\nmove = false\nguest = { name = \"licence\", memory = \"8GiB\" }";
+    let stays = fleet("", pinned, "").unwrap();
+    assert_eq!(moved(&stays).len(), 4);
+    let single = "[[move]]\nvm = \"licence\"\nto = \"new01\"";
+    let error = fleet("", &format!("{pinned}\n{single}"), "").unwrap_err();
+    assert!(error.contains("`licence` is one that stays"), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("f.toml");
+    std::fs::write(&file, text("", pinned, "")).unwrap();
+    let said = says(&["fleet", file.to_str().unwrap()]);
+    assert!(said.contains("1 guests stay on hosts that others leave: licence"), "{said}");
+}
+
+#[test]
+fn who_finds_no_room_is_listed_once_with_what_is_short() {
+    let more =
+        "[[vm]]\ncount = 2\non = [\"old*\"]\nguest = { name = \"db{n}\", memory = \"8GiB\" }";
+    let error = fleet("", more, "").unwrap_err();
+    assert!(
+        error.contains(
+            "2 of 6 guests find no host with room and a path to it, 16.0 GiB in all: `web4` (8.00 GiB), `db2` (8.00 GiB); the most that is \
+             left is 0 B at `new01`. 4 fit"
+        ),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 1, "{error}");
+    // Where memory may be given twice, they fit.
+    let twice =
+        text("", more, "").replace("memory = \"16GiB\"", "memory = \"16GiB\"\novercommit = 2.0");
+    assert_eq!(parse(Path::new("f.toml"), &twice).unwrap().moves.len(), 6);
+    let thrice = twice.replace("overcommit = 2.0", "overcommit = 0.5");
+    let error = parse(Path::new("f.toml"), &thrice).unwrap_err().to_string();
+    assert!(
+        error.contains("overcommit is the guests' memory over the host's: 1 to 100"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_host_that_there_is_none_of_is_told_once_with_the_one_that_was_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("f.toml");
+    let own = text("", "", "").replacen("name =", "inventory = \"guests.csv\"\nname =", 1);
+    std::fs::write(&file, own).unwrap();
+    let rows: String = (1..=150).map(|n| format!("vm{n},old1,1GiB,\n")).collect();
+    let wrong = "other,new02,1GiB,perhaps\n";
+    std::fs::write(
+        folder.path().join("guests.csv"),
+        format!("name,host,memory,move\n{rows}{wrong}"),
+    )
+    .unwrap();
+    let output = migsim(&["inventory", "check", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("guests.csv:2: column `host`: there is no host `old1` (so say 150 rows); did you mean `old01`?"),
+        "{said}"
+    );
+    assert!(
+        said.contains("guests.csv:152: column `move`: it takes yes or no, not `perhaps`"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 2, "{said}");
+}
+
+#[test]
+fn a_deadline_is_met_as_often_as_the_replications_say() {
+    let ask = |deadline: &str| -> Value {
+        let rack = ["fleet", "scenarios/fleet/rack.toml", "--profile", "lab", "--format", "json"];
+        let more = ["--replications", "40", "--start", "Fri 20:00", "--deadline", deadline];
+        serde_json::from_str(&says(&[&rack[..], &more].concat())).unwrap()
+    };
+    let (soon, late) = (ask("1s"), ask("Fri 22:00"));
+    let p = |said: &Value| said["deadline"]["p_all_arrived"].as_f64().unwrap();
+    assert_eq!((p(&soon), p(&late)), (0.0, 1.0));
+    assert_eq!(late["deadline"]["within_s"].as_f64(), Some(7200.0));
+    assert!(late["deadline"]["endangered_by"].as_array().unwrap().is_empty());
+    let makespans: Vec<f64> = late["replications"]["makespans_s"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|makespan| makespan.as_f64().unwrap())
+        .collect();
+    assert_eq!(makespans.len(), 40);
+    // Half of the way: as many as the samples say.
+    let mut sorted = makespans.clone();
+    sorted.sort_by(f64::total_cmp);
+    let middle = (sorted[19] + sorted[20]) / 2.0;
+    let half = ask(&format!("{}ms", (middle * 1e3).round()));
+    assert!((p(&half) - 0.5).abs() < 0.026, "{}", half["deadline"]);
+    let late: Vec<f64> = half["deadline"]["endangered_by"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["p_arrived"].as_f64().unwrap())
+        .collect();
+    assert!(!late.is_empty() && late.windows(2).all(|pair| pair[0] <= pair[1]), "{late:?}");
+    assert!(late.iter().all(|p| *p < 1.0));
+    let words = says(&[
+        "fleet",
+        "scenarios/fleet/rack.toml",
+        "--profile",
+        "lab",
+        "--start",
+        "Fri 20:00",
+        "--deadline",
+        "Fri 22:00",
+        "--replications",
+        "10",
+    ]);
+    assert!(
+        words.contains("All guests have arrived by Fri 22:00 (2 h 00 min after Fri 20:00) with a probability of 100 %."),
+        "{words}"
+    );
+    assert!(words.contains("The last of those that arrive is there at Fri 20:"), "{words}");
+}
