@@ -155,3 +155,32 @@ fn a_deadline_is_met_as_often_as_the_replications_say() {
     );
     assert!(words.contains("The last of those that arrive is there at Fri 20:"), "{words}");
 }
+
+#[test]
+fn what_ifs_are_asked_alone_and_together() {
+    let ask = |more: &[&str]| -> Vec<Value> {
+        let rack = ["fleet", "scenarios/fleet/rack.toml", "--profile", "lab", "--format", "json"];
+        let said: Value = serde_json::from_str(&says(&[&rack[..], more].concat())).unwrap();
+        said["results"].as_array().unwrap().clone()
+    };
+    let ways = ask(&["--what-if", "at_once=4", "--what-if", "mode=postcopy,order=largest"]);
+    let names: Vec<&str> = ways.iter().map(|way| way["what_if"].as_str().unwrap()).collect();
+    assert_eq!(names, ["as it is", "at_once=4", "mode=postcopy, order=largest", "all of it"]);
+    let of = |way: usize, key: &str| ways[way][key].as_f64().unwrap();
+    assert!(of(1, "makespan_s") > 1.5 * of(0, "makespan_s"), "four at a time are slower");
+    assert!(of(2, "downtime_s") < of(0, "downtime_s") / 3.0, "post-copy stops shortly: {ways:?}");
+    assert_eq!((of(1, "most_at_once"), of(3, "most_at_once")), (4.0, 4.0));
+    // A flag goes over all of them, and is the same as a change.
+    let flagged = ask(&["--mode", "postcopy", "--what-if", "at_once=4"]);
+    let changed = ask(&["--what-if", "mode=postcopy", "--what-if", "at_once=4"]);
+    assert_eq!(flagged[0]["makespan_s"], changed[1]["makespan_s"]);
+    assert_eq!(flagged[1]["makespan_s"], changed[3]["makespan_s"]);
+    // With replications and a deadline each has its probabilities.
+    let likely = ask(&["--what-if", "at_once=4", "--replications", "10", "--deadline", "5min"]);
+    assert_eq!(likely[0]["p_all_arrived"].as_f64(), Some(1.0));
+    assert_eq!(likely[1]["p_all_arrived"].as_f64(), Some(0.0));
+    let wrong = migsim(&["fleet", "scenarios/fleet/rack.toml", "--what-if", "at_ones=4"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(said.contains("Did you mean `at_once`?"), "{said}");
+}

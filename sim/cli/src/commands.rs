@@ -50,7 +50,7 @@ enum Command {
     /// Say which of all that is not known an answer hangs on, and so what to measure first
     Sensitivity(Box<sensitivity::SensitivityArgs>),
     /// Move many guests at once: how long it takes in all, and who waits for what
-    Fleet(fleet::FleetArgs),
+    Fleet(Box<fleet::FleetArgs>),
     /// Look at an inventory before it is used
     Inventory {
         #[command(subcommand)]

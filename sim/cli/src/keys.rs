@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValue, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
-use migsim::input::{Key, Keys, Kind};
+use migsim::input::{Key, Keys, Kind, Table};
 
 /// The flags of all keys that have one, made from the table of keys.
 #[derive(Debug, Clone, Default)]
@@ -34,8 +34,12 @@ impl TypedValueParser for Tried {
     }
 }
 
-fn flags() -> impl Iterator<Item = (&'static Key, Arg)> {
-    Key::all().filter_map(|key| {
+/// The flags of the keys of `[migration]` alone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MigrationFlags(pub(crate) Keys);
+
+fn flags(wanted: fn(&Key) -> bool) -> impl Iterator<Item = (&'static Key, Arg)> {
+    Key::all().filter(move |key| wanted(key)).filter_map(|key| {
         let flag = key.flag?;
         let arg = Arg::new(key.key)
             .long(flag.long)
@@ -53,31 +57,43 @@ fn flags() -> impl Iterator<Item = (&'static Key, Arg)> {
     })
 }
 
-impl Args for KeyFlags {
-    fn augment_args(command: Command) -> Command {
-        command.args(flags().map(|(_, arg)| arg))
+/// Sets what flags say.
+fn set(keys: &mut Keys, matches: &ArgMatches, wanted: fn(&Key) -> bool) -> Result<(), Error> {
+    for (key, _) in flags(wanted) {
+        if let Some(text) = matches.get_one::<String>(key.key) {
+            // It was set once already, when the flag was read.
+            key.set(keys, text)
+                .map_err(|why| Error::raw(clap::error::ErrorKind::ValueValidation, why))?;
+        }
     }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        KeyFlags::augment_args(command)
-    }
+    Ok(())
 }
 
-impl FromArgMatches for KeyFlags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<KeyFlags, Error> {
-        let mut keys = KeyFlags::default();
-        keys.update_from_arg_matches(matches)?;
-        Ok(keys)
-    }
+macro_rules! flags_of {
+    ($type:ident, $wanted:expr) => {
+        impl Args for $type {
+            fn augment_args(command: Command) -> Command {
+                command.args(flags($wanted).map(|(_, arg)| arg))
+            }
 
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        for (key, _) in flags() {
-            if let Some(text) = matches.get_one::<String>(key.key) {
-                // It was set once already, when the flag was read.
-                key.set(&mut self.0, text)
-                    .map_err(|why| Error::raw(clap::error::ErrorKind::ValueValidation, why))?;
+            fn augment_args_for_update(command: Command) -> Command {
+                $type::augment_args(command)
             }
         }
-        Ok(())
-    }
+
+        impl FromArgMatches for $type {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<$type, Error> {
+                let mut keys = $type::default();
+                keys.update_from_arg_matches(matches)?;
+                Ok(keys)
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+                set(&mut self.0, matches, $wanted)
+            }
+        }
+    };
 }
+
+flags_of!(KeyFlags, |_| true);
+flags_of!(MigrationFlags, |key| key.table == Table::Migration);

@@ -27,4 +27,5 @@ pub mod program;
 pub mod sensitivity;
 pub mod sweep;
 pub mod terminal;
+pub mod what_if;
 pub mod window;

@@ -9,8 +9,9 @@ use migsim_models::units::{BitRate, Bytes, SimTime};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::change::Changes;
 use super::cluster::{Cluster, Host, MOST_GUESTS, MOST_HOSTS, Rack, Site, Vm, Wan};
-use super::inventory::without_effect;
+use super::inventory::{Defaults, without_effect};
 use super::moves::{Leaving, Limits, Move, Order, Placement};
 use super::task::{Fleet, TOLERANCE, Traffic};
 use crate::input::{
@@ -258,8 +259,16 @@ fn add(known: &mut BTreeMap<String, usize>, name: &str, index: usize) -> Result<
 /// # Errors
 /// Everything that is wrong, each with file and line and what is accepted.
 pub fn read(file: &FilePath) -> Result<Fleet, Mistakes> {
+    read_changed(file, &Changes::default())
+}
+
+/// Like [`read`], with changes that go over what the file says.
+///
+/// # Errors
+/// Everything that is wrong, each with file and line and what is accepted.
+pub fn read_changed(file: &FilePath, changes: &Changes) -> Result<Fleet, Mistakes> {
     let text = read_file(file)?;
-    parse(file, &text)
+    changed(file, &text, changes)
 }
 
 /// Like [`read`], of a text that is at hand; an inventory lies beside `file`.
@@ -267,6 +276,10 @@ pub fn read(file: &FilePath) -> Result<Fleet, Mistakes> {
 /// # Errors
 /// Everything that is wrong, each with file and line and what is accepted.
 pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
+    changed(file, text, &Changes::default())
+}
+
+fn changed(file: &FilePath, text: &str, changes: &Changes) -> Result<Fleet, Mistakes> {
     let keys: File = toml::from_str(text).map_err(|e| {
         let offset = e.span().map_or(0, |span| span.start);
         InputError::at(file, text, offset, e.to_string().trim_end())
@@ -303,12 +316,13 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
     let mut vms = BTreeMap::new();
     let link = keys.link.as_ref().map(|table| link(table, &mut reader)).unwrap_or_default();
     let defaults = Keys { link, migration: keys.migration.clone(), ..Keys::default() };
+    let defaults = Defaults { keys: &defaults, over: &changes.keys.migration };
     for table in &keys.vm {
-        guests(table, &defaults, &hosts, &mut cluster, &mut vms, &mut reader);
+        guests(table, defaults, &hosts, &mut cluster, &mut vms, &mut reader);
     }
     if let Some(inventory) = &keys.inventory {
         let place = file.with_file_name(inventory.get_ref());
-        match super::inventory::read(&place, &defaults, &hosts) {
+        match super::inventory::read(&place, defaults, &hosts) {
             Ok(found) => {
                 for (line, vm) in found {
                     match add(&mut vms, &vm.guest.name, cluster.vms.len()) {
@@ -341,7 +355,7 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
             Some(Traffic { route, rate: t.rate, during: t.begin..t.end.unwrap_or(SimTime::MAX) })
         })
         .collect();
-    let (moves, limits) = moves(&keys, &hosts, &vms, &cluster, &mut reader);
+    let (moves, limits) = moves(&keys, changes, &hosts, &vms, &cluster, &mut reader);
     if reader.mistakes.is_empty() {
         let mut after = cluster.clone();
         for one in &moves {
@@ -505,7 +519,7 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
 /// The guests of one table.
 fn guests(
     table: &Spanned<VmKeys>,
-    defaults: &Keys,
+    defaults: Defaults,
     hosts: &BTreeMap<String, usize>,
     cluster: &mut Cluster,
     vms: &mut BTreeMap<String, usize>,
@@ -517,8 +531,8 @@ fn guests(
         return;
     }
     let mut keys = Keys {
-        link: own.guest.link.clone().unwrap_or_default().over(&defaults.link),
-        migration: own.guest.migration.clone().unwrap_or_default().over(&defaults.migration),
+        link: own.guest.link.clone().unwrap_or_default().over(&defaults.keys.link),
+        migration: defaults.migration(&own.guest.migration.clone().unwrap_or_default()),
         guest: own.guest.clone(),
     };
     let name = keys.guest.name.clone().unwrap_or_else(|| "vm".to_owned());
@@ -558,6 +572,7 @@ fn crowded(cluster: &Cluster, when: &str, reader: &mut Reader) {
 /// What is to be moved: single moves first, then everything off hosts.
 fn moves(
     keys: &File,
+    changes: &Changes,
     hosts: &BTreeMap<String, usize>,
     vms: &BTreeMap<String, usize>,
     cluster: &Cluster,
@@ -583,10 +598,13 @@ fn moves(
             found.push(Move { vm, to });
         }
     }
-    let Some(table) = &keys.moves else { return (found, Limits::default()) };
+    let Some(table) = &keys.moves else {
+        return (found, changes.over(Limits::default(), Placement::default(), Order::default()).0);
+    };
     let wanted = table.get_ref();
     let limits =
         Limits { at_once: wanted.at_once, per_host: wanted.per_host, per_link: wanted.per_link };
+    let (limits, place, order) = changes.over(limits, wanted.place, wanted.order);
     if [limits.at_once, limits.per_host, limits.per_link].contains(&Some(0)) {
         reader.mistake(table.span(), "a limit of 0 moves nothing; it takes 1 or more");
     }
@@ -599,7 +617,7 @@ fn moves(
     let except = reader.find(&wanted.except, vms, "guest", table.span());
     let named: BTreeSet<usize> = found.iter().map(|one| one.vm).chain(except).collect();
     let leaving = Leaving { hosts: &off, but: &named };
-    match super::moves::evacuate(cluster, leaving, &to, wanted.place, wanted.order) {
+    match super::moves::evacuate(cluster, leaving, &to, place, order) {
         Ok(more) => found.extend(more),
         Err(problem) => reader.mistake(table.span(), problem),
     }

@@ -10,7 +10,7 @@ use migsim_models::units::Pages;
 
 use super::cluster::{MOST_GUESTS, Vm};
 use crate::input::{
-    Case, Cells, InputError, Keys, LinkKeys, Mistakes, Rows, nearest, quoted, shown,
+    Case, Cells, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, Rows, nearest, quoted, shown,
 };
 
 /// Columns that every inventory has.
@@ -43,14 +43,29 @@ pub(super) fn without_effect(link: &mut LinkKeys) -> impl Iterator<Item = (&'sta
     })
 }
 
-/// Reads an inventory: each guest with the line of its row. `defaults` are the file's `[link]` and
-/// `[migration]`.
+/// What guests have beside their own keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Defaults<'a> {
+    /// The file's `[link]` and `[migration]`, for what they do not say.
+    pub keys: &'a Keys,
+    /// Changes of the migration, whatever they say.
+    pub over: &'a MigrationKeys,
+}
+
+impl Defaults<'_> {
+    /// How a guest is moved that says so much of it.
+    pub(super) fn migration(&self, own: &MigrationKeys) -> MigrationKeys {
+        self.over.over(&own.over(&self.keys.migration))
+    }
+}
+
+/// Reads an inventory: each guest with the line of its row.
 ///
 /// # Errors
 /// Every row that cannot be used, with line, column and what is accepted.
 pub(super) fn read(
     file: &FilePath,
-    defaults: &Keys,
+    defaults: Defaults,
     hosts: &BTreeMap<String, usize>,
 ) -> Result<Vec<(u64, Vm)>, Mistakes> {
     let place = file.display().to_string();
@@ -66,7 +81,7 @@ pub(super) fn read(
 pub fn parse(
     place: &str,
     input: impl Read,
-    defaults: &Keys,
+    defaults: Defaults,
     hosts: &BTreeMap<String, usize>,
 ) -> Result<Vec<(u64, Vm)>, Mistakes> {
     let (mut reader, taken) = Rows::reader(input);
@@ -165,7 +180,7 @@ impl Row<'_> {
         self.0.parse(column).map_err(noted).ok().flatten()
     }
 
-    fn vm(&self, defaults: &Keys, hosts: &BTreeMap<String, usize>) -> Result<Vm, Vec<String>> {
+    fn vm(&self, defaults: Defaults, hosts: &BTreeMap<String, usize>) -> Result<Vm, Vec<String>> {
         let mut problems = Vec::new();
         if self.0.row.len() != self.0.columns.len() {
             return Err(vec![format!(
@@ -174,7 +189,7 @@ impl Row<'_> {
                 self.0.columns.len()
             )]);
         }
-        let mut keys = defaults.clone();
+        let mut keys = defaults.keys.clone();
         let (g, m) = (&mut keys.guest, &mut keys.migration);
         g.name = self.text("name").map(str::to_owned);
         g.memory = self.parse::<Pages>("memory", &mut problems);
@@ -210,6 +225,7 @@ impl Row<'_> {
             }
         };
         let (true, Some(host)) = (problems.is_empty(), host) else { return Err(problems) };
+        keys.migration = defaults.migration(&keys.migration);
         let vm = vm(&keys, host, cpu).map_err(|error| vec![error])?;
         Ok(Vm { stays, ..vm })
     }

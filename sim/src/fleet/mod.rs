@@ -4,6 +4,7 @@
 //! CSV, [`run()`] moves it, [`replicate()`] moves it many times, each with other random draws.
 
 mod chance;
+mod change;
 mod cluster;
 mod file;
 mod generate;
@@ -19,10 +20,11 @@ mod task;
 mod totals;
 
 pub use chance::Chance;
+pub use change::Changes;
 pub use cluster::{Cluster, Host, Link, Rack, Site, Vm, Wan};
-pub use file::{parse, read};
+pub use file::{parse, read, read_changed};
 pub use generate::{Shape, generate};
-pub use inventory::parse as parse_inventory;
+pub use inventory::{Defaults, parse as parse_inventory};
 pub use meter::Meter;
 pub use missing::{Missing, missing};
 pub use moves::{Leaving, Limits, Move, Order, Placement, evacuate};

@@ -2,7 +2,9 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
+use migsim_models::text::quoted;
 use migsim_models::units::human_bytes;
 use serde::Deserialize;
 
@@ -39,6 +41,29 @@ pub enum Order {
     Largest,
     /// Those with the least first.
     Smallest,
+}
+
+impl FromStr for Placement {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Placement, String> {
+        match text {
+            "spread" => Ok(Placement::Spread),
+            "fill" => Ok(Placement::Fill),
+            other => Err(format!("`{}`: it takes spread or fill", quoted(other))),
+        }
+    }
+}
+
+impl FromStr for Order {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Order, String> {
+        match text {
+            "listed" => Ok(Order::Listed),
+            "largest" => Ok(Order::Largest),
+            "smallest" => Ok(Order::Smallest),
+            other => Err(format!("`{}`: it takes listed, largest or smallest", quoted(other))),
+        }
+    }
 }
 
 /// How many migrations at a time; `None`: any number.

@@ -202,6 +202,53 @@ pub struct Replications {
     pub lost_s: Option<Spread>,
 }
 
+/// A fleet with something changed, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WhatIf {
+    /// What was changed.
+    pub what_if: String,
+    /// The sums over all moves.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// The makespan over replications, where some were asked for.
+    pub makespan_quantiles_s: Option<Spread>,
+    /// The probability that all guests arrive.
+    pub p_all_arrive: Option<f64>,
+    /// The probability that all have arrived by the deadline.
+    pub p_all_arrived: Option<f64>,
+}
+
+/// A fleet as it is, and with changes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WhatIfAnswer {
+    /// Version of this shape.
+    pub schema: u32,
+    /// As it is, with each change alone, and with all.
+    pub results: Vec<WhatIf>,
+}
+
+impl WhatIf {
+    /// Of one way.
+    pub fn new(what_if: &str, found: &FleetOutcome, likely: Option<&Replicated>) -> WhatIf {
+        let likely = likely.filter(|likely| !likely.totals.is_empty());
+        let deadline = likely.and_then(|likely| {
+            let deadline = likely.deadline.as_ref()?;
+            Some(deadline.all as f64 / likely.totals.len() as f64)
+        });
+        WhatIf {
+            what_if: what_if.to_owned(),
+            totals: totals(found),
+            makespan_quantiles_s: likely
+                .and_then(|likely| likely.likely(|t| t.makespan_s))
+                .map(Spread::from),
+            p_all_arrive: likely.map(Replicated::p_all_arrive),
+            p_all_arrived: deadline,
+        }
+    }
+}
+
 /// A fleet with so many migrations at a time, and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Subcommand};
-use migsim::fleet::shape::Findings;
+use migsim::fleet::shape::{Findings, WhatIf};
 use migsim::fleet::{
-    Chance, Fleet, FleetOutcome, Shape, TOLERANCE, Wanted, generate, missing, read, replicate, run,
-    totals,
+    Chance, Changes, Fleet, FleetOutcome, Shape, TOLERANCE, Wanted, generate, missing, read,
+    read_changed, replicate, run, totals,
 };
 use migsim::input::InputError;
 use migsim_models::profile::Profile;
@@ -16,7 +16,10 @@ use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::fleet::{Checked, Compared, Report, at_once, at_once_picture};
 use migsim_report::outputs::{OutputArgs, Prepared};
 use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, interruptible};
+use migsim_report::what_if::{WhatIfs, what_if_picture};
 use migsim_report::window::{Clock, Window};
+
+use crate::keys::MigrationFlags;
 
 /// So many replications tell a probability within some 7 %.
 const WITH_A_DEADLINE: usize = 200;
@@ -53,6 +56,12 @@ pub(super) struct FleetArgs {
     /// Compare so many migrations at once, like 1,2,4,8
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with_all = ["report", "replications"])]
     at_once: Vec<usize>,
+    /// Ask the same with keys of `[moves]` or `[migration]` changed: `at_once=4`,
+    /// `auto_converge=true`, several joined by commas; each alone, and all together
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with_all = ["report", "at_once"])]
+    what_if: Vec<Changes>,
+    #[command(flatten)]
+    migration: MigrationFlags,
     /// Of very many migrations on a link, one need not know at once that its share has changed by
     /// so much; 0: all are exact
     #[arg(long, value_name = "SHARE", default_value_t = TOLERANCE, value_parser = tolerance)]
@@ -127,7 +136,8 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         .into());
     }
     let between = terminal::between(args.profile.as_deref(), args.manager.manager)?;
-    let fleet = Fleet { tolerance: args.tolerance, ..read(&args.file)? };
+    let asked = Changes::of(args.migration.0.clone());
+    let fleet = Fleet { tolerance: args.tolerance, ..read_changed(&args.file, &asked)? };
     let hosts = between.over(fleet.cluster.usual_nic());
     let profile = &hosts.profile;
     if replications.saturating_mul(fleet.moves.len()) > MOST_KEPT {
@@ -145,6 +155,14 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     if !args.at_once.is_empty() {
         return compare(args, fleet, profile, (picture, prepared), &interrupted);
     }
+    let wanted = Wanted {
+        replications,
+        seed: args.seed,
+        deadline: window.as_ref().map(|window| window.length),
+    };
+    if !args.what_if.is_empty() {
+        return what_if(args, (fleet, &asked), profile, wanted, (picture, prepared), &interrupted);
+    }
     let page = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let expected = || -> Option<FleetOutcome> {
         let bar = terminal::progress(fleet.moves.len() as u64, "{bar:40} {pos}/{len} moves over");
@@ -157,11 +175,6 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     let Some(found) = expected() else {
         terminal::complain("interrupted: nothing is done yet");
         return Ok(ExitCode::from(INTERRUPTED));
-    };
-    let wanted = Wanted {
-        replications,
-        seed: args.seed,
-        deadline: window.as_ref().map(|window| window.length),
     };
     let likely = (replications > 0).then(|| {
         let bar = terminal::progress(
@@ -204,6 +217,48 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// The fleet as it is, with each change alone, and with all of them.
+fn what_if(
+    args: &FleetArgs,
+    (fleet, asked): (Fleet, &Changes),
+    profile: &Profile,
+    wanted: Wanted,
+    (picture, prepared): (Option<PictureOutput>, Prepared),
+    interrupted: &AtomicBool,
+) -> anyhow::Result<ExitCode> {
+    let name = fleet.cluster.name.clone();
+    let mut ways = vec![(Changes::default().to_string(), fleet)];
+    let all = args.what_if.iter().fold(asked.clone(), |all, one| all.and(one));
+    let together = (args.what_if.len() > 1).then(|| ("all of it".to_owned(), all));
+    let alone = args.what_if.iter().map(|one| (one.to_string(), asked.and(one)));
+    for (name, changes) in alone.chain(together) {
+        let changed = read_changed(&args.file, &changes)
+            .map_err(|why| anyhow::anyhow!("--what-if {name}: {why}"))?;
+        ways.push((name, Fleet { tolerance: args.tolerance, ..changed }));
+    }
+    let each = 1 + wanted.replications as u64;
+    let bar = terminal::progress(ways.len() as u64 * each, "{bar:40} {pos}/{len} runs, {eta} left");
+    let mut found = Vec::new();
+    for (name, fleet) in &ways {
+        let Some(moved) = run(fleet, profile, Chance::none(), interrupted, |_| {}) else { break };
+        bar.inc(1);
+        let likely = (wanted.replications > 0)
+            .then(|| replicate(fleet, profile, wanted, interrupted, || bar.inc(1)));
+        found.push(WhatIf::new(name, &moved, likely.as_ref()));
+    }
+    bar.finish_and_clear();
+    terminal::finishing();
+    if interrupted.load(Ordering::Relaxed) {
+        terminal::complain("interrupted: nothing is printed of what was not asked to the end");
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    prepared.write(&WhatIfs(&found))?;
+    if let Some(picture) = picture {
+        picture.write(&what_if_picture(&name, &found))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn compare(

@@ -1,0 +1,111 @@
+//! A fleet as it is and with changes, as a table and as a picture.
+
+use kuva::plot::BarPlot;
+use kuva::render::figure::Figure;
+use kuva::render::layout::Layout;
+use kuva::render::plots::Plot;
+use migsim::answer::shape::SCHEMA;
+use migsim::fleet::shape::{WhatIf, WhatIfAnswer};
+use migsim_models::units::{SimTime, human_bytes, human_time};
+use serde_json::Value;
+
+use crate::chart::{BLUE, ORANGE, Picture};
+use crate::document::{Document, Grid};
+use crate::format::{Answered, places, value};
+
+/// The ways that were compared.
+#[derive(Debug, Clone, Copy)]
+pub struct WhatIfs<'a>(pub &'a [WhatIf]);
+
+impl Answered for WhatIfs<'_> {
+    fn document(&self) -> Document {
+        let likely = self.0.iter().any(|way| way.p_all_arrive.is_some());
+        let deadline = self.0.iter().any(|way| way.p_all_arrived.is_some());
+        let mut header = vec!["what if", "the last arrives after"];
+        if likely {
+            header.push("90 % interval");
+        }
+        header.extend([
+            "downtime in all",
+            "at worst",
+            "service lost",
+            "over the links",
+            "not arrived",
+        ]);
+        if deadline {
+            header.push("all there by the deadline");
+        } else if likely {
+            header.push("all arrive");
+        }
+        let time = |seconds: f64| human_time(SimTime::from_secs_f64(seconds));
+        let percent =
+            |share: Option<f64>| share.map_or("-".to_owned(), |p| format!("{:.0} %", p * 100.0));
+        let mut table = Grid::new(&header, 1..);
+        for way in self.0 {
+            let t = &way.totals;
+            let mut row = vec![way.what_if.clone(), time(t.makespan_s)];
+            if likely {
+                row.push(
+                    way.makespan_quantiles_s
+                        .map_or("-".to_owned(), |q| format!("{} to {}", time(q.p5), time(q.p95))),
+                );
+            }
+            row.extend([
+                time(t.downtime_s),
+                time(t.worst_downtime_s),
+                time(t.lost_s),
+                human_bytes(t.wire_bytes),
+                t.not_arrived.to_string(),
+            ]);
+            if deadline {
+                row.push(percent(way.p_all_arrived));
+            } else if likely {
+                row.push(percent(way.p_all_arrive));
+            }
+            table.row(row);
+        }
+        let mut out = Document::default();
+        out.table(table);
+        out
+    }
+
+    fn value(&self) -> Value {
+        value(WhatIfAnswer { schema: SCHEMA, results: self.0.to_vec() })
+    }
+
+    fn each_row(&self, take: &mut dyn FnMut(Value) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        self.0.iter().try_for_each(|way| take(value(way)))
+    }
+
+    fn columns(&self) -> Vec<String> {
+        self.0.first().map_or(Vec::new(), |way| places(&value(way)))
+    }
+}
+
+/// A panel for each figure, a bar for each way.
+pub fn what_if_picture(name: &str, ways: &[WhatIf]) -> Picture {
+    let panel = |title: &str, colour: &str, unit: &str, of: &dyn Fn(&WhatIf) -> f64| {
+        // From the top downwards. Of those that leave guests behind it is said.
+        let label = |way: &WhatIf| match way.totals.not_arrived {
+            0 => way.what_if.clone(),
+            behind => format!("{} ({behind} do not arrive)", way.what_if),
+        };
+        let bars: Vec<(String, f64)> = ways.iter().rev().map(|way| (label(way), of(way))).collect();
+        let plots = vec![Plot::Bar(
+            BarPlot::new().with_bars(bars).with_color(colour).with_horizontal(true),
+        )];
+        let layout = Layout::auto_from_plots(&plots).with_title(title).with_x_label(unit);
+        (plots, layout)
+    };
+    let panels = [
+        panel(&format!("{name}: the last arrives after"), BLUE, "s", &|way| way.totals.makespan_s),
+        panel("service lost", ORANGE, "s", &|way| way.totals.lost_s),
+        panel("longest downtime", ORANGE, "s", &|way| way.totals.worst_downtime_s),
+        panel("over the links", BLUE, "GiB", &|way| way.totals.wire_bytes / f64::from(1_u32 << 30)),
+    ];
+    let (plots, layouts): (Vec<_>, Vec<_>) = panels.into_iter().unzip();
+    let height = 140.0 + 34.0 * ways.len() as f64;
+    let figure =
+        Figure::new(2, 2).with_plots(plots).with_layouts(layouts).with_cell_size(640.0, height);
+    Picture(figure.render())
+}
