@@ -184,3 +184,42 @@ fn what_ifs_are_asked_alone_and_together() {
     let said = String::from_utf8(wrong.stderr).unwrap();
     assert!(said.contains("Did you mean `at_once`?"), "{said}");
 }
+
+#[test]
+fn what_is_not_modelled_and_what_is_of_another_kind_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |command: &str, text: &str| {
+        let file = folder.path().join("f.toml");
+        std::fs::write(&file, text).unwrap();
+        let output = migsim(&[command, file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let guest = "link = { capacity = \"1Gbit/s\" }\n[[guest]]\nmemory = \"1GiB\"\n";
+    for (command, text, message) in [
+        (
+            "predict",
+            format!("{guest}vfio = true\n"),
+            "devices passed through (VFIO) is not modelled yet",
+        ),
+        (
+            "predict",
+            format!("{guest}[migration]\ndirty-limit = true\n"),
+            "dirty-limit is not modelled yet",
+        ),
+        (
+            "predict",
+            format!("{guest}[migration]\nmultifd_compression = \"zstd\"\n"),
+            "compression is not modelled yet",
+        ),
+        ("predict", text("", "", ""), "belongs to a fleet, which `migsim fleet FILE` moves"),
+        (
+            "fleet",
+            guest.to_owned(),
+            "`guest` belongs to a scenario, which `migsim predict FILE` answers",
+        ),
+    ] {
+        let error = said(command, &text);
+        assert!(error.contains(message), "{error}");
+    }
+}

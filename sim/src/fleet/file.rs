@@ -16,7 +16,7 @@ use super::moves::{Leaving, Limits, Move, Order, Placement};
 use super::task::{Fleet, TOLERANCE, Traffic};
 use crate::input::{
     GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, line_of_key, nearest, quoted,
-    read_file, shown, whole_table,
+    read_file, shown, toml_error, whole_table,
 };
 
 /// The fewest and the most cores of a host.
@@ -280,10 +280,7 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
 }
 
 fn changed(file: &FilePath, text: &str, changes: &Changes) -> Result<Fleet, Mistakes> {
-    let keys: File = toml::from_str(text).map_err(|e| {
-        let offset = e.span().map_or(0, |span| span.start);
-        InputError::at(file, text, offset, e.to_string().trim_end())
-    })?;
+    let keys: File = toml::from_str(text).map_err(|e| toml_error(file, text, &e))?;
     let mut reader = Reader { file, text, mistakes: Vec::new() };
     for (what, counts, most) in [
         (

@@ -43,12 +43,49 @@ impl InputError {
     }
 }
 
-pub(super) fn toml_error(file: &FilePath, text: &str, error: &toml::de::Error) -> InputError {
+/// An error of TOML's, with its line; where it is a field that there is none of, with what is known
+/// of such.
+pub(crate) fn toml_error(file: &FilePath, text: &str, error: &toml::de::Error) -> InputError {
     let offset = error.span().map_or(0, |span| span.start);
     // The message repeats the line, which may be as long as the file.
-    let lines: Vec<String> =
+    let mut lines: Vec<String> =
         error.to_string().trim_end().lines().map(|line| clipped(line, MOST_LINE)).collect();
+    lines.extend(unknown_field(error.message()));
     InputError::at(file, text, offset, lines.join("\n"))
+}
+
+/// What QEMU has and this does not, by a part of what people call it.
+const NOT_MODELLED: [(&str, &str); 9] = [
+    ("vfio", "devices passed through (VFIO)"),
+    ("compress", "compression"),
+    ("zero_copy", "zero-copy send"),
+    ("dirty_limit", "dirty-limit"),
+    ("disk", "storage migration"),
+    ("storage", "storage migration"),
+    ("rdma", "RDMA"),
+    ("colo", "COLO"),
+    ("switchover_ack", "the switchover's acknowledgement"),
+];
+/// Tables of a fleet's file.
+const OF_FLEETS: [&str; 9] =
+    ["vm", "host", "rack", "site", "wan", "moves", "move", "inventory", "traffic"];
+
+/// What is to be said of a field that there is none of: it is not modelled yet, or the file is of
+/// another kind.
+fn unknown_field(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("unknown field `")?;
+    let (field, _) = rest.split_once('`')?;
+    let spelt = field.to_lowercase().replace('-', "_");
+    if OF_FLEETS.contains(&field) {
+        return Some(format!("`{field}` belongs to a fleet, which `migsim fleet FILE` moves"));
+    }
+    if field == "guest" {
+        return Some(
+            "`guest` belongs to a scenario, which `migsim predict FILE` answers".to_owned(),
+        );
+    }
+    let (_, what) = NOT_MODELLED.iter().find(|(part, _)| spelt.contains(part))?;
+    Some(format!("{what} is not modelled yet: the answer is for a migration without it"))
 }
 
 /// The most characters of a line of somebody's file that a message repeats.

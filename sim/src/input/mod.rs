@@ -12,7 +12,7 @@ mod text;
 
 pub(crate) use cells::Cells;
 pub use error::{InputError, Mistakes};
-pub(crate) use error::{line_of_key, whole_table};
+pub(crate) use error::{line_of_key, toml_error, whole_table};
 pub use json::JsonQuestion;
 pub use keys::{Flag, GuestKeys, Key, Keys, Kind, LinkKeys, MigrationKeys, Table, ThrottleKeys};
 pub use migsim_models::text::{quoted, shown};
