@@ -17,6 +17,15 @@ pub fn clipped(text: &str, most: usize) -> String {
     }
 }
 
+/// The first so many of some names, and how many there are more.
+pub fn first_of(names: impl ExactSizeIterator<Item = String>, most: usize) -> String {
+    let more = match names.len().saturating_sub(most) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", names.take(most).collect::<Vec<_>>().join(", "))
+}
+
 /// Somebody's text with what would move the cursor, ring, or turn the line about escaped: control
 /// characters, line separators and the marks of bidirectional text.
 pub fn shown(text: &str) -> String {

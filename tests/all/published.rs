@@ -299,8 +299,8 @@ fn a_guest_of_twelve_terabytes_stands_still_for_its_dirty_log() {
 /// Auto-converge against a writer that sweeps 1 GiB of a guest of 4 GiB, 1 MiB each millisecond and
 /// the time that it takes to write it. Left out, and why: rows in which auto-converge did not
 /// converge (writers without a pause; here they converge at 99 %, in three minutes), one that took
-/// 910 s where its repeat took 204, one that is suspect in the file, S1 and S2, whose guests are not
-/// described, and dirty-limit, which is not modelled.
+/// 910 s where its repeat took 204, one that is suspect in the file, S1 and S2, whose guests are
+/// not described, and dirty-limit, which is not modelled.
 #[test]
 fn auto_converge_takes_as_long_with_a_sweeping_writer_as_was_published() {
     let mut compared = 0;

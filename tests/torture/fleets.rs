@@ -134,7 +134,7 @@ pub(crate) fn faults(profile: &Profile, seed: u64, index: u64) -> Option<Vec<Str
     let hosts = &Hosts::given(profile.clone());
     let cluster = &fleet.cluster;
     let report = Report {
-        found: Findings {
+        findings: Findings {
             cluster,
             moves_of: &fleet.moves,
             hosts,

@@ -15,6 +15,7 @@ use migsim_report::outputs::OutputArgs;
 use migsim_report::terminal;
 
 use super::records::{DisturbanceArgs, read};
+use super::table::parameter;
 
 #[derive(Debug, Args)]
 pub(super) struct FitArgs {
@@ -94,15 +95,12 @@ fn describe(fitted: &Fitted, place: &Path) -> Document {
     let mut table =
         Grid::new(&["parameter", "before", "fitted", "standard error", "90 % interval"], 1..);
     for one in &fitted.estimated {
-        let text = |value: f64| {
-            if value.abs() >= 1000.0 { format!("{value:.0}") } else { format!("{value:.4}") }
-        };
-        let [low, high] = one.interval.map(text);
+        let [low, high] = one.interval.map(parameter);
         table.row([
             one.key.to_owned(),
-            text(one.value[0]),
-            text(one.value[1]),
-            text(one.error),
+            parameter(one.value[0]),
+            parameter(one.value[1]),
+            parameter(one.error),
             format!("{low} to {high}"),
         ]);
     }

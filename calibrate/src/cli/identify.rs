@@ -12,6 +12,7 @@ use migsim_report::outputs::OutputArgs;
 use migsim_report::terminal;
 
 use super::records::{DisturbanceArgs, read};
+use super::table::parameter;
 
 #[derive(Debug, Args)]
 pub(super) struct IdentifyArgs {
@@ -52,22 +53,19 @@ fn describe(held: &[Held]) -> Document {
         "the runs determine it",
     ];
     let mut table = Grid::new(&header, 1..);
-    let text = |value: f64| {
-        if value.abs() >= 1000.0 { format!("{value:.0}") } else { format!("{value:.4}") }
-    };
     for one in held {
         let [low, high] = one.interval;
         let interval = match (low, high) {
-            (Some(low), Some(high)) => format!("{} to {}", text(low), text(high)),
-            (Some(low), None) => format!("above {}", text(low)),
-            (None, Some(high)) => format!("below {}", text(high)),
+            (Some(low), Some(high)) => format!("{} to {}", parameter(low), parameter(high)),
+            (Some(low), None) => format!("above {}", parameter(low)),
+            (None, Some(high)) => format!("below {}", parameter(high)),
             (None, None) => "none".to_owned(),
         };
         let determined = if one.is_determined() { "yes" } else { "no" };
         table.row([
             one.key.to_owned(),
-            text(one.value),
-            text(one.error),
+            parameter(one.value),
+            parameter(one.error),
             interval,
             determined.to_owned(),
         ]);

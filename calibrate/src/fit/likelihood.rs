@@ -69,9 +69,8 @@ pub fn likelihood(
     // weaker than the runs do.
     let lowest = |free: &[Parameter], at: &Profile| -> Result<f64, FitError> {
         let problem = Problem::of(&used, at, free);
-        let found = problem.search(DVector::zeros(free.len()), interrupted);
-        let polished = found.and_then(|found| problem.polish(&found.position, interrupted));
-        Ok(problem.cost_at(&polished.ok_or(FitError::Interrupted)?))
+        let found = problem.settle(DVector::zeros(free.len()), interrupted);
+        Ok(problem.cost_at(&found.ok_or(FitError::Interrupted)?))
     };
     let unheld = lowest(&free, profile)?;
     let done = AtomicUsize::new(0);

@@ -39,8 +39,7 @@ pub(super) fn refits(
         .collect();
     let refit = |(weights, from): (Vec<f64>, DVector<f64>)| {
         let problem = Problem { weights: Some(&weights), ..*problem };
-        let found = problem.search(from, interrupted)?;
-        let position = problem.polish(&found.position, interrupted)?;
+        let position = problem.settle(from, interrupted)?;
         done();
         Some(position)
     };

@@ -154,6 +154,9 @@ pub enum Base {
 }
 
 impl Base {
+    /// All of them.
+    pub const ALL: [Base; 3] = [Base::Lab, Base::Assumed, Base::Server1g];
+
     /// Its name, as `--profile` takes it.
     pub fn name(self) -> &'static str {
         match self {
@@ -328,8 +331,8 @@ pub struct GuestExtras {
     pub firmware_pages: Param<u64>,
     /// How many of them are zero.
     pub firmware_zero_pages: Param<u64>,
-    /// Distinct pages that a guest's operating system dirties in ten seconds, where its workload is
-    /// idle; 0: an idle guest dirties nothing.
+    /// Distinct pages that a guest's operating system dirties in ten seconds, where its workload
+    /// is idle; 0: an idle guest dirties nothing.
     pub idle_pages: Param<u64>,
     /// The share of its touched pages that an idle guest dirties sooner or later, above 0 to 1.
     pub idle_share: Param<f64>,
@@ -538,11 +541,9 @@ impl Profile {
     pub fn parse_noting(text: &str) -> Result<(Profile, Vec<String>), ProfileError> {
         let mut given = DeTable::parse(text)?;
         before_versions(given.get_mut());
-        let base = match given.get_ref().get("base").and_then(|base| base.get_ref().as_str()) {
-            Some("assumed") => Base::Assumed,
-            Some("server-1g") => Base::Server1g,
-            _ => Base::Lab,
-        };
+        let named = given.get_ref().get("base").and_then(|base| base.get_ref().as_str());
+        let base =
+            Base::ALL.into_iter().find(|base| named == Some(base.name())).unwrap_or_default();
         let mut missing = Vec::new();
         for source in [base.file(), ASSUMED_TOML] {
             let base = DeTable::parse(source)?;

@@ -50,7 +50,8 @@ impl Slot<'_> {
         }
     }
 
-    /// Whether it is a quantity above zero that may be off by a factor; others are off by an amount.
+    /// Whether it is a quantity above zero that may be off by a factor; others are off by an
+    /// amount.
     fn by_factors(&self) -> bool {
         matches!(self, Slot::Time(_) | Slot::Pages(_) | Slot::Rate(_) | Slot::Bytes(_))
             && self.value() > 0.0

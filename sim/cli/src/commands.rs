@@ -98,8 +98,8 @@ struct Manner {
     /// Seed of the writes at page fidelity, and of what is drawn
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Parameters of the two hosts, from a file or by name (see `migsim profile`) [default: servers
-    /// of the link's class; of records those of the project's own lab]
+    /// Parameters of the two hosts, from a file or by name (see `migsim profile`) [default:
+    /// servers of the link's class; of records those of the project's own lab]
     #[arg(long, value_name = "FILE|NAME")]
     profile: Option<PathBuf>,
     #[command(flatten)]
@@ -109,8 +109,8 @@ struct Manner {
 /// Who runs migrations.
 #[derive(Debug, Args)]
 struct ManagerArg {
-    /// Who runs the migration, which takes seconds before and after it (docs/guide.md) [default: as
-    /// the profile has it]
+    /// Who runs the migration, which takes seconds before and after it (docs/guide.md) [default:
+    /// as the profile has it]
     #[arg(long, value_parser = PossibleValuesParser::new(Manager::WORDS).try_map(|word| word.parse::<Manager>()))]
     manager: Option<Manager>,
 }

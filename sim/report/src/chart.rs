@@ -3,7 +3,7 @@
 use kuva::backend::png::PngBackend;
 use kuva::backend::svg::SvgBackend;
 use kuva::plot::legend::LegendPosition;
-use kuva::plot::{LinePlot, ScatterPlot};
+use kuva::plot::{BarPlot, LinePlot, ScatterPlot};
 use kuva::render::figure::Figure;
 use kuva::render::layout::Layout;
 use kuva::render::plots::Plot;
@@ -136,6 +136,38 @@ impl Panel {
         }
         (plots, layout)
     }
+}
+
+/// Named bars, one below the other.
+#[derive(Debug, Clone)]
+pub struct Bars {
+    /// What stands over them.
+    pub title: String,
+    /// What their lengths are, with the unit.
+    pub unit: String,
+    /// Their colour.
+    pub colour: &'static str,
+    /// Each with its length, from the top downwards.
+    pub bars: Vec<(String, f64)>,
+}
+
+/// Such bars side by side, two in a row, each panel so high.
+pub fn draw_bars(height: f64, panels: Vec<Bars>) -> Picture {
+    let rows = panels.len().div_ceil(2);
+    let drawn = panels.into_iter().map(|panel| {
+        // The first of a plot's bars is the lowest.
+        let bars: Vec<(String, f64)> = panel.bars.into_iter().rev().collect();
+        let plots = vec![Plot::Bar(
+            BarPlot::new().with_bars(bars).with_color(panel.colour).with_horizontal(true),
+        )];
+        let layout =
+            Layout::auto_from_plots(&plots).with_title(&panel.title).with_x_label(&panel.unit);
+        (plots, layout)
+    });
+    let (plots, layouts): (Vec<_>, Vec<_>) = drawn.unzip();
+    let figure =
+        Figure::new(rows, 2).with_plots(plots).with_layouts(layouts).with_cell_size(640.0, height);
+    Picture(figure.render())
 }
 
 /// Panels side by side, so many in a row.

@@ -7,6 +7,7 @@ use migsim::answer::outcome_word;
 use migsim::answer::shape::SCHEMA;
 use migsim::fleet::shape::{AtOnce, AtOnceAnswer, Findings, InventoryAnswer, MoveShape};
 use migsim::fleet::{Cluster, Host, Likely, LikelyMove, Missing, MoveOutcome, Totals, totals};
+use migsim_models::text::first_of;
 use migsim_models::units::{SimTime, human_bytes, human_rate, human_time};
 use serde_json::Value;
 
@@ -26,7 +27,7 @@ const COLOURS: [&str; 6] = [BLUE, ORANGE, "#009e73", "#cc79a7", "#56b4e9", "#e69
 #[derive(Debug, Clone, Copy)]
 pub struct Report<'a> {
     /// What was found.
-    pub found: Findings<'a>,
+    pub findings: Findings<'a>,
     /// The window that was asked for.
     pub window: Option<&'a Window>,
 }
@@ -93,15 +94,15 @@ impl Answered for Report<'_> {
     }
 
     fn value(&self) -> Value {
-        value(self.found.answer())
+        value(self.findings.answer())
     }
 
     fn each_row(&self, take: &mut dyn FnMut(Value) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        self.found.moves().try_for_each(|one| take(value(one)))
+        self.findings.moves().try_for_each(|one| take(value(one)))
     }
 
     fn columns(&self) -> Vec<String> {
-        places(&value(MoveShape::full(self.found.likely.is_some())))
+        places(&value(MoveShape::full(self.findings.likely.is_some())))
     }
 }
 
@@ -109,35 +110,35 @@ impl Report<'_> {
     fn row<'b>(&'b self, one: &'b MoveOutcome) -> Row<'b> {
         Row {
             one,
-            name: &self.found.cluster.vms[one.vm].guest.name,
-            hosts: one.hosts.map(|host| self.found.cluster.hosts[host].name.as_str()),
+            name: &self.findings.cluster.vms[one.vm].guest.name,
+            hosts: one.hosts.map(|host| self.findings.cluster.hosts[host].name.as_str()),
             outcome: outcome_word(&one.outcome),
-            likely: self.found.likely.and_then(|likely| likely.moves[one.index]),
+            likely: self.findings.likely.and_then(|likely| likely.moves[one.index]),
         }
     }
 
     /// The links that carried something, the busiest first.
     fn links(&self, makespan_s: f64) -> Vec<Busy> {
         let link = |index: usize| {
-            let link = self.found.found.links[index];
+            let link = self.findings.found.links[index];
             let (did, capacity) =
-                (self.found.found.carried.total(index), self.found.cluster.capacity(link));
+                (self.findings.found.carried.total(index), self.findings.cluster.capacity(link));
             let share = did / (capacity.bytes_per_s() * makespan_s);
             Busy {
                 index,
-                name: self.found.cluster.link_name(link),
+                name: self.findings.cluster.link_name(link),
                 most: human_rate(capacity),
                 did,
                 share,
             }
         };
-        busiest((0..self.found.found.links.len()).map(link))
+        busiest((0..self.findings.found.links.len()).map(link))
     }
 
     /// The hosts whose processors did something.
     fn hosts(&self, makespan_s: f64) -> Vec<Busy> {
         let host = |(index, host): (usize, &Host)| {
-            let did = self.found.found.worked.total(index);
+            let did = self.findings.found.worked.total(index);
             let share = did / (host.cores * makespan_s);
             Busy {
                 index,
@@ -147,25 +148,25 @@ impl Report<'_> {
                 share,
             }
         };
-        busiest(self.found.cluster.hosts.iter().enumerate().map(host))
+        busiest(self.findings.cluster.hosts.iter().enumerate().map(host))
     }
 
     /// What it takes in all, the guests that take longest, the busiest links and hosts.
     fn document(&self) -> Document {
-        let t = totals(self.found.found);
+        let t = totals(self.findings.found);
         let mut out = Document::default();
         out.text(self.words(&t));
-        let mut longest: Vec<&MoveOutcome> = self.found.found.moves.iter().collect();
+        let mut longest: Vec<&MoveOutcome> = self.findings.found.moves.iter().collect();
         longest.sort_by_key(|one| (one.outcome.completed(), Reverse(one.outcome.ended_at), one.vm));
         let mut header = Row::HEADER.to_vec();
-        if self.found.likely.is_some() {
+        if self.findings.likely.is_some() {
             header.extend(["total, 90 % interval", "downtime, 90 % interval", "arrives with"]);
         }
         let mut moves = Grid::new(&header, 4..);
         for one in longest.iter().take(SHOWN) {
             let row = self.row(one);
             let mut cells = row.cells().to_vec();
-            if self.found.likely.is_some() {
+            if self.findings.likely.is_some() {
                 let [tmt, down] = [row.likely.map(|l| l.tmt_s), row.likely.map(|l| l.downtime_s)];
                 cells.extend([tmt, down].map(|figure| figure.map_or("-".to_owned(), span)));
                 cells.push(
@@ -189,7 +190,7 @@ impl Report<'_> {
         };
         busy("link", "carried", self.links(t.all_over_s), human_bytes);
         busy("host", "processors' time", self.hosts(t.all_over_s), seconds);
-        for note in self.found.notes() {
+        for note in self.findings.notes() {
             out.text(format!("Note: {note}.\n"));
         }
         out
@@ -198,8 +199,8 @@ impl Report<'_> {
     /// Who does not arrive, a line each.
     fn missing_words(&self) -> Vec<String> {
         let line = |one: &Missing| {
-            let name = &self.found.cluster.vms[one.vm].guest.name;
-            let [from, to] = one.hosts.map(|host| self.found.cluster.hosts[host].name.as_str());
+            let name = &self.findings.cluster.vms[one.vm].guest.name;
+            let [from, to] = one.hosts.map(|host| self.findings.cluster.hosts[host].name.as_str());
             let remedy = match (&one.remedy, one.ending) {
                 (Some(remedy), _) => format!("; it would arrive {remedy}"),
                 (None, "never-left") => String::new(),
@@ -207,21 +208,21 @@ impl Report<'_> {
             };
             format!("{name} ({from} to {to}) does not arrive: {}{remedy}", one.reason)
         };
-        self.found.missing.iter().map(line).collect()
+        self.findings.missing.iter().map(line).collect()
     }
 
     /// The totals in sentences.
     fn words(&self, t: &Totals) -> String {
         let mut out = format!(
             "{}: {} guest{} arrive{} within {}; {} over the links.\n",
-            self.found.cluster.name,
+            self.findings.cluster.name,
             t.arrived,
             if t.arrived == 1 { "" } else { "s" },
             if t.arrived == 1 { "s" } else { "" },
             seconds(t.makespan_s),
             human_bytes(t.wire_bytes)
         );
-        let hosts = self.found.hosts;
+        let hosts = self.findings.hosts;
         let [which, mark] =
             if hosts.given { ["", ""] } else { ["by their network cards, ", " (default)"] };
         let _ = writeln!(out, "  Hosts: profile {which}{}{mark}.", hosts.profile.name);
@@ -233,7 +234,7 @@ impl Report<'_> {
             seconds(t.migration_s),
             seconds(t.lost_s)
         );
-        if let Some(likely) = self.found.likely.filter(|likely| !likely.totals.is_empty()) {
+        if let Some(likely) = self.findings.likely.filter(|likely| !likely.totals.is_empty()) {
             let made = likely.totals.len();
             let several = if made == 1 { "replication" } else { "replications" };
             let of = if made < likely.wanted {
@@ -291,7 +292,7 @@ impl Report<'_> {
     /// Whether the window is long enough, and who endangers that.
     fn window_words(&self) -> String {
         let (Some(window), Some(deadline), Some(likely)) =
-            (self.window, self.found.deadline(), self.found.likely)
+            (self.window, self.findings.deadline(), self.findings.likely)
         else {
             return String::new();
         };
@@ -311,28 +312,23 @@ impl Report<'_> {
         }
         let late = &deadline.endangered_by;
         if !late.is_empty() {
-            let named = late.iter().take(SHOWN).map(|one| {
+            let named = late.iter().map(|one| {
                 format!("{} (there by then with {:.0} %)", one.name, one.p_arrived * 100.0)
             });
-            let more = match late.len().saturating_sub(SHOWN) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            let named = named.collect::<Vec<_>>().join(", ");
-            let _ = writeln!(out, "  It is endangered by {named}{more}.");
+            let _ = writeln!(out, "  It is endangered by {}.", first_of(named, SHOWN));
         }
         out
     }
 
     /// When each guest moved, with its stop, and how busy the busiest links and hosts were.
     pub fn picture(&self) -> Picture {
-        let t = totals(self.found.found);
+        let t = totals(self.findings.found);
         draw_at(1, [900.0, 340.0], &[self.gantt(&t), self.use_of_links(&t), self.use_of_hosts(&t)])
     }
 
     fn gantt(&self, t: &Totals) -> Panel {
-        let count = self.found.found.moves.len();
-        let mut order: Vec<&MoveOutcome> = self.found.found.moves.iter().collect();
+        let count = self.findings.found.moves.len();
+        let mut order: Vec<&MoveOutcome> = self.findings.found.moves.iter().collect();
         order.sort_by_key(|one| (one.began, one.ended(), one.vm));
         // Of very many guests every so many-th.
         let arrived = if t.not_arrived > 0 {
@@ -344,7 +340,7 @@ impl Report<'_> {
         let shown = count.div_ceil(step);
         let which = if step > 1 { format!(" (one of {step} is shown)") } else { String::new() };
         let mut panel = Panel::new(
-            &format!("{}: {arrived} within {}", self.found.cluster.name, seconds(t.makespan_s)),
+            &format!("{}: {arrived} within {}", self.findings.cluster.name, seconds(t.makespan_s)),
             "time, s",
             &format!("guests by their start{which}"),
         )
@@ -379,11 +375,11 @@ impl Report<'_> {
             Panel::new("The busiest links", "time, s", "utilisation, %").until(t.all_over_s);
         for (busy, colour) in self.links(t.all_over_s).into_iter().zip(COLOURS) {
             let most =
-                self.found.cluster.capacity(self.found.found.links[busy.index]).bytes_per_s();
+                self.findings.cluster.capacity(self.findings.found.links[busy.index]).bytes_per_s();
             panel = panel.line(
                 &busy.name,
                 colour,
-                percent(self.found.found.carried.rates(busy.index), most),
+                percent(self.findings.found.carried.rates(busy.index), most),
             );
         }
         panel
@@ -393,11 +389,11 @@ impl Report<'_> {
         let mut panel = Panel::new("Processors of the busiest hosts", "time, s", "utilisation, %")
             .until(t.all_over_s);
         for (busy, colour) in self.hosts(t.all_over_s).into_iter().zip(COLOURS) {
-            let most = self.found.cluster.hosts[busy.index].cores;
+            let most = self.findings.cluster.hosts[busy.index].cores;
             panel = panel.line(
                 &busy.name,
                 colour,
-                percent(self.found.found.worked.rates(busy.index), most),
+                percent(self.findings.found.worked.rates(busy.index), most),
             );
         }
         panel
@@ -407,20 +403,20 @@ impl Report<'_> {
     fn more_words(&self) -> String {
         let more =
             self.missing_words().into_iter().skip(SHOWN).map(|line| format!("  - {line}.\n"));
-        let notes = self.found.notes().into_iter().map(|note| format!("Note: {note}.\n"));
+        let notes = self.findings.notes().into_iter().map(|note| format!("Note: {note}.\n"));
         more.chain(notes).collect()
     }
 
     /// All of it as one page that needs no network.
     pub fn page(&self) -> String {
-        let t = totals(self.found.found);
+        let t = totals(self.findings.found);
         let pictures = |panel: Panel| draw_at(1, [1000.0, 400.0], &[panel]).svg();
         let header = Row::HEADER
             .iter()
             .chain(&["total, 90 % interval"])
             .map(|&name| name.to_owned())
             .collect();
-        let rows = self.found.found.moves.iter().map(|one| {
+        let rows = self.findings.found.moves.iter().map(|one| {
             let row = self.row(one);
             row.cells()
                 .into_iter()
@@ -436,7 +432,7 @@ impl Report<'_> {
         };
         let body = format!(
             "<h1>{name}</h1>\n<p>{words}</p>\n<h2>When</h2>\n{when}\n<h2>Links</h2>\n{use_of_links}\n{links}\n<h2>Hosts</h2>\n{use_of_hosts}\n{hosts}\n<h2>Guests</h2>\n{moves}",
-            name = html::escaped(&self.found.cluster.name),
+            name = html::escaped(&self.findings.cluster.name),
             words = html::escaped(&(self.words(&t) + &self.more_words())).replace('\n', "<br>\n"),
             when = pictures(self.gantt(&t)),
             use_of_links = pictures(self.use_of_links(&t)),
@@ -444,7 +440,7 @@ impl Report<'_> {
             use_of_hosts = pictures(self.use_of_hosts(&t)),
             hosts = busy("host", self.hosts(t.all_over_s), seconds),
         );
-        html::page(&self.found.cluster.name, &body)
+        html::page(&self.findings.cluster.name, &body)
     }
 }
 

@@ -1,13 +1,9 @@
 //! What an answer hangs on, as a table and as a picture.
 
-use kuva::plot::BarPlot;
-use kuva::render::figure::Figure;
-use kuva::render::layout::Layout;
-use kuva::render::plots::Plot;
 use migsim::answer::{Influence, shape};
 use migsim_models::units::{SimTime, human_time};
 
-use crate::chart::{BLUE, ORANGE, Picture};
+use crate::chart::{BLUE, Bars, ORANGE, Picture, draw_bars};
 use crate::document::{Document, Grid};
 use crate::format::Told;
 
@@ -75,28 +71,22 @@ fn document(influences: &[Influence]) -> Document {
 
 /// The largest influences on total time and on downtime, as bars.
 pub fn picture(influences: &[Influence]) -> Picture {
-    let panel = |title: &str, colour: &str, of: fn(&Influence) -> f64| {
+    let panel = |title: &str, colour: &'static str, of: fn(&Influence) -> f64| {
         let mut ordered = large(influences);
         ordered.sort_by(|a, b| of(b).total_cmp(&of(a)));
         ordered.truncate(MOST_BARS);
         let most = ordered.first().map_or(0.0, |one| of(one));
         let (unit, scale) = if most < 1.0 { ("ms", 1e3) } else { ("s", 1.0) };
-        // From the top downwards.
-        let bars: Vec<(String, f64)> =
-            ordered.iter().rev().map(|one| (one.what.to_owned(), of(one) * scale)).collect();
-        let plots = vec![Plot::Bar(
-            BarPlot::new().with_bars(bars).with_color(colour).with_horizontal(true),
-        )];
-        let layout = Layout::auto_from_plots(&plots)
-            .with_title(title)
-            .with_x_label(format!("mean change, {unit}"));
-        (plots, layout)
+        Bars {
+            title: title.to_owned(),
+            unit: format!("mean change, {unit}"),
+            colour,
+            bars: ordered.iter().map(|one| (one.what.to_owned(), of(one) * scale)).collect(),
+        }
     };
-    let total = panel("Total time hangs on", BLUE, |one| one.total_s);
-    let downtime = panel("Downtime hangs on", ORANGE, |one| one.downtime_s);
-    let figure = Figure::new(1, 2)
-        .with_plots(vec![total.0, downtime.0])
-        .with_layouts(vec![total.1, downtime.1])
-        .with_cell_size(640.0, 380.0);
-    Picture(figure.render())
+    let panels = vec![
+        panel("Total time hangs on", BLUE, |one| one.total_s),
+        panel("Downtime hangs on", ORANGE, |one| one.downtime_s),
+    ];
+    draw_bars(380.0, panels)
 }

@@ -1,15 +1,11 @@
 //! A fleet as it is and with changes, as a table and as a picture.
 
-use kuva::plot::BarPlot;
-use kuva::render::figure::Figure;
-use kuva::render::layout::Layout;
-use kuva::render::plots::Plot;
 use migsim::answer::shape::SCHEMA;
 use migsim::fleet::shape::{WhatIf, WhatIfAnswer};
 use migsim_models::units::{SimTime, human_bytes, human_time};
 use serde_json::Value;
 
-use crate::chart::{BLUE, ORANGE, Picture};
+use crate::chart::{BLUE, Bars, ORANGE, Picture, draw_bars};
 use crate::document::{Document, Grid};
 use crate::format::{Answered, places, value};
 
@@ -84,28 +80,23 @@ impl Answered for WhatIfs<'_> {
 
 /// A panel for each figure, a bar for each way.
 pub fn what_if_picture(name: &str, ways: &[WhatIf]) -> Picture {
-    let panel = |title: &str, colour: &str, unit: &str, of: &dyn Fn(&WhatIf) -> f64| {
-        // From the top downwards. Of those that leave guests behind it is said.
-        let label = |way: &WhatIf| match way.totals.not_arrived {
-            0 => way.what_if.clone(),
-            behind => format!("{} ({behind} do not arrive)", way.what_if),
-        };
-        let bars: Vec<(String, f64)> = ways.iter().rev().map(|way| (label(way), of(way))).collect();
-        let plots = vec![Plot::Bar(
-            BarPlot::new().with_bars(bars).with_color(colour).with_horizontal(true),
-        )];
-        let layout = Layout::auto_from_plots(&plots).with_title(title).with_x_label(unit);
-        (plots, layout)
+    // Of those that leave guests behind it is said.
+    let label = |way: &WhatIf| match way.totals.not_arrived {
+        0 => way.what_if.clone(),
+        behind => format!("{} ({behind} do not arrive)", way.what_if),
     };
-    let panels = [
+    let panel = |title: &str, colour: &'static str, unit: &str, of: &dyn Fn(&WhatIf) -> f64| Bars {
+        title: title.to_owned(),
+        unit: unit.to_owned(),
+        colour,
+        bars: ways.iter().map(|way| (label(way), of(way))).collect(),
+    };
+    let gib = f64::from(1_u32 << 30);
+    let panels = vec![
         panel(&format!("{name}: the last arrives after"), BLUE, "s", &|way| way.totals.makespan_s),
         panel("service lost", ORANGE, "s", &|way| way.totals.lost_s),
         panel("longest downtime", ORANGE, "s", &|way| way.totals.worst_downtime_s),
-        panel("over the links", BLUE, "GiB", &|way| way.totals.wire_bytes / f64::from(1_u32 << 30)),
+        panel("over the links", BLUE, "GiB", &|way| way.totals.wire_bytes / gib),
     ];
-    let (plots, layouts): (Vec<_>, Vec<_>) = panels.into_iter().unzip();
-    let height = 140.0 + 34.0 * ways.len() as f64;
-    let figure =
-        Figure::new(2, 2).with_plots(plots).with_layouts(layouts).with_cell_size(640.0, height);
-    Picture(figure.render())
+    draw_bars(140.0 + 34.0 * ways.len() as f64, panels)
 }

@@ -63,31 +63,22 @@ impl FromStr for Clock {
     type Err = String;
     fn from_str(text: &str) -> Result<Clock, String> {
         let none = || format!("`{}` is no moment; {ACCEPTED}", quoted(text));
-        let words: Vec<&str> = text.split([' ', 'T']).filter(|word| !word.is_empty()).collect();
-        // A T stands between a date and a time, but begins Tuesday and Thursday.
-        let words = if text.contains('T') && weekday(text.split(' ').next().unwrap_or("")).is_some()
-        {
-            text.split_whitespace().collect()
-        } else {
-            words
+        let text = text.trim();
+        let Some((day, clock)) =
+            text.split_once(char::is_whitespace).or_else(|| text.split_once('T'))
+        else {
+            let at = MONDAY.to_datetime(time(text).ok_or_else(none)?);
+            return Ok(Clock { at, form: Form::Time });
         };
-        match words.as_slice() {
-            [clock] => {
-                let at = MONDAY.to_datetime(time(clock).ok_or_else(none)?);
-                Ok(Clock { at, form: Form::Time })
+        let clock = time(clock.trim()).ok_or_else(none)?;
+        let (date, form) = match weekday(day) {
+            Some(day) => {
+                let days = i64::from(day.to_monday_zero_offset());
+                (MONDAY.checked_add(days.days()).map_err(|_| none())?, Form::Weekday)
             }
-            [day, clock] => {
-                let clock = time(clock).ok_or_else(none)?;
-                if let Some(day) = weekday(day) {
-                    let days = i64::from(day.to_monday_zero_offset());
-                    let date = MONDAY.checked_add(days.days()).map_err(|_| none())?;
-                    return Ok(Clock { at: date.to_datetime(clock), form: Form::Weekday });
-                }
-                let date: Date = day.parse().map_err(|_| none())?;
-                Ok(Clock { at: date.to_datetime(clock), form: Form::Date })
-            }
-            _ => Err(none()),
-        }
+            None => (day.parse::<Date>().map_err(|_| none())?, Form::Date),
+        };
+        Ok(Clock { at: date.to_datetime(clock), form })
     }
 }
 

@@ -4,11 +4,11 @@
 //! Five things make a prediction unsure. The profile's parameters are estimates: profiles that
 //! could be the true one are asked as well. What a guest dirties is random: each draw's writers are
 //! a little faster or slower. Where in a phase the migration starts, and where the guest's zero
-//! pages lie, may not be known: each draw has one way. And runs scatter: the profile's noise. Percentiles are
-//! those of the draws, each with its noise; how much of that, the fit has found on runs of the same
-//! mode that it had not seen, so that the interval holds as often as it says (split-conformal
-//! prediction with normalised scores, mode by mode: Vovk, Gammerman and Shafer 2005; Lei et al.
-//! 2018).
+//! pages lie, may not be known: each draw has one way. And runs scatter: the profile's noise.
+//! Percentiles are those of the draws, each with its noise; how much of that, the fit has found on
+//! runs of the same mode that it had not seen, so that the interval holds as often as it says
+//! (split-conformal prediction with normalised scores, mode by mode: Vovk, Gammerman and Shafer
+//! 2005; Lei et al. 2018).
 //!
 //! What is certain bounds them: no migration is over before its first iteration can have crossed
 //! the link or before the timeout that it waits for, and no downtime is shorter than its fixed

@@ -117,7 +117,8 @@ fn spread(index: usize, profile: &Profile) -> Cow<'_, Profile> {
     Cow::Owned(hosts)
 }
 
-/// QEMU is ready so many seconds later, or earlier; where it is ready at once, later in either case.
+/// QEMU is ready so many seconds later, or earlier; where it is ready at once, later in either
+/// case.
 fn late(hosts: &mut Profile, seconds: f64) {
     let prepare = &mut hosts.software.prepare.value;
     let expected = prepare.as_secs_f64();

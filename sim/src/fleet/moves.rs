@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use migsim_models::text::quoted;
+use migsim_models::text::{first_of, quoted};
 use migsim_models::units::human_bytes;
 use serde::Deserialize;
 
@@ -156,22 +156,17 @@ pub fn evacuate(
         let guest = &cluster.vms[*vm].guest;
         format!("`{}` ({})", guest.name, human_bytes(guest.memory.bytes().as_f64()))
     };
-    let named: Vec<String> = homeless.iter().take(NAMED).map(guest).collect();
-    let more = match homeless.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     let most = to.iter().copied().max_by_key(|host| (room[*host], Reverse(*host)));
     let left = most.map_or(String::new(), |host| {
         let room = human_bytes(room[host].max(0) as f64);
         format!("; the most that is left is {room} at `{}`", cluster.hosts[host].name)
     });
     Err(format!(
-        "{} of {} guests find no host with room and a path to it, {} in all: {}{more}{left}. {} fit; `except` lets some stay",
+        "{} of {} guests find no host with room and a path to it, {} in all: {}{left}. {} fit; `except` lets some stay",
         homeless.len(),
         homeless.len() + moves.len(),
         human_bytes(short as f64),
-        named.join(", "),
+        first_of(homeless.iter().map(guest), NAMED),
         moves.len()
     ))
 }

@@ -202,6 +202,14 @@ impl Scenario {
         Scenario { file: None, guests: vec![(flags.clone(), [None, None, None])] }
     }
 
+    /// A scenario from a file where there is one, and else from flags alone.
+    ///
+    /// # Errors
+    /// Those of [`Scenario::read`].
+    pub fn asked(file: Option<&FilePath>, flags: &Keys) -> Result<Scenario, InputError> {
+        file.map_or_else(|| Ok(Scenario::from_flags(flags)), |file| Scenario::read(file, flags))
+    }
+
     /// Reads a scenario file; `flags` go over what every guest says.
     ///
     /// # Errors

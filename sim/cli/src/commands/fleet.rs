@@ -193,7 +193,7 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     let missing = missing(&fleet, profile, &found, &interrupted, || bar.inc(1));
     bar.finish_and_clear();
     terminal::finishing();
-    let found_out = Findings {
+    let findings = Findings {
         cluster: &fleet.cluster,
         moves_of: &fleet.moves,
         hosts,
@@ -201,7 +201,7 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         missing: &missing,
         likely: likely.as_ref(),
     };
-    let report = Report { found: found_out, window: window.as_ref() };
+    let report = Report { findings, window: window.as_ref() };
     prepared.write(&report)?;
     if let Some(picture) = picture {
         picture.write(&report.picture())?;

@@ -110,10 +110,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         ));
     }
     let models = models(&args.model)?;
-    let scenario = match &args.file {
-        Some(file) => Scenario::read(file, &args.keys.0)?,
-        None => Scenario::from_flags(&args.keys.0),
-    };
+    let scenario = Scenario::asked(args.file.as_deref(), &args.keys.0)?;
     let cases = scenario.cases()?;
     for case in &cases {
         args.manner

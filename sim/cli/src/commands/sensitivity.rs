@@ -36,10 +36,7 @@ pub(super) fn run(args: &SensitivityArgs) -> anyhow::Result<ExitCode> {
         bail!(InputError::new("--fidelity", "a sensitivity is asked of expected counts: flow"));
     }
     let between = args.manner.between()?;
-    let scenario = match &args.file {
-        Some(file) => Scenario::read(file, &args.keys.0)?,
-        None => Scenario::from_flags(&args.keys.0),
-    };
+    let scenario = Scenario::asked(args.file.as_deref(), &args.keys.0)?;
     let cases = scenario.cases()?;
     let [case] = cases.as_slice() else {
         bail!(InputError::new(

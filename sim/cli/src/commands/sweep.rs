@@ -54,10 +54,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         ));
     }
     let between = args.manner.between()?;
-    let scenario = match &args.file {
-        Some(file) => Scenario::read(file, &args.keys.0)?,
-        None => Scenario::from_flags(&args.keys.0),
-    };
+    let scenario = Scenario::asked(args.file.as_deref(), &args.keys.0)?;
     let inputs: Vec<&std::path::Path> =
         [&args.file, &args.manner.profile].into_iter().filter_map(|file| file.as_deref()).collect();
     let care = Care { inputs: &inputs, ..Care::default() };

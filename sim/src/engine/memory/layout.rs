@@ -102,8 +102,8 @@ impl Workplace {
         let touched = touched.min(rest);
         let head = guest.zero_head.0.min(rest - touched);
         let rest = rest - head;
-        // What is not written, strip by strip behind the classes of each: touched pages as evenly as
-        // the pages are.
+        // What is not written, strip by strip behind the classes of each: touched pages as evenly
+        // as the pages are.
         let mut in_strips = |pages: u64, touched: u64| {
             let mut before = 0;
             for (strip, end) in (0..strips).zip(&ends) {

@@ -12,8 +12,8 @@ use crate::engine::{GuestMemory, PageCount};
 const EFFORT_OF_WRITE: u64 = 8;
 
 impl<M: GuestMemory> Migration<M> {
-    /// It is complete: `total` when all is there and runs, until which the management layer waits, `resumed` when the guest runs,
-    /// `source_free` when the source has nothing left.
+    /// It is complete: `total` when all is there and runs, until which the management layer waits,
+    /// `resumed` when the guest runs, `source_free` when the source has nothing left.
     pub(super) fn finish(&mut self, total: SimTime, resumed: SimTime, source_free: SimTime) {
         let total = match self.settings.policy.mode {
             Mode::Offline => total,
