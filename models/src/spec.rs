@@ -91,6 +91,11 @@ impl Blocks {
 }
 
 impl Layout {
+    /// Whether it could be another than what is expected of it.
+    pub fn is_unsure(self) -> bool {
+        matches!(self, Layout::Unknown | Layout::Mixed)
+    }
+
     /// What it could be, where it is not known: `rank` from 0 to below 1 draws. How often each is
     /// met is assumed; what was seen comes first.
     #[must_use]

@@ -170,7 +170,7 @@ impl Draws {
     }
 
     /// Asks every draw, or some of them where one answer is a lot of work.
-    fn ask(&self, case: &Case, profile: &Profile, outcome: &Outcome) -> Vec<Option<Drawn>> {
+    fn ask(&self, case: &Case, outcome: &Outcome) -> Vec<Option<Drawn>> {
         let count =
             (MOST_EFFORT / outcome.effort.max(1)).clamp(FEWEST as u64, DRAWS as u64) as usize;
         let mut asked = case.clone();
@@ -179,7 +179,7 @@ impl Draws {
         let first_pass_ms = first_pass_ms(case);
         let draws = self.0.iter().step_by(DRAWS / count).take(count);
         let ask = draws.map(|draw| {
-            let known = profile.workload_drawn(&case.guest, &draw.unknown);
+            let known = draw.hosts.workload_drawn(&case.guest, &draw.unknown);
             let workload = known.as_ref().unwrap_or(&case.guest.workload);
             if let Some(scaled) = workload.scaled(draw.writers) {
                 asked.guest.workload = scaled;
@@ -206,7 +206,7 @@ impl Draws {
 
     /// The scatter around the prediction `outcome` of a case by `profile`.
     pub fn scatter(&self, case: &Case, profile: &Profile, outcome: &Outcome) -> Scatter {
-        scatter(&self.ask(case, profile, outcome), profile, outcome)
+        scatter(&self.ask(case, outcome), profile, outcome)
     }
 
     /// Scatter and percentiles, where the profile was fitted, of a case whose prediction by
@@ -217,7 +217,7 @@ impl Draws {
         profile: &Profile,
         outcome: &Outcome,
     ) -> (Scatter, Option<Quantiles>) {
-        let drawn = self.ask(case, profile, outcome);
+        let drawn = self.ask(case, outcome);
         let scatter = scatter(&drawn, profile, outcome);
         (scatter, percentiles(&drawn, &scatter, case, profile, outcome))
     }

@@ -7,7 +7,6 @@
 //! an interval draws the fitted ones together.
 
 use migsim_models::profile::{FIELDS, Field, Profile};
-use migsim_models::spec::Layout;
 use migsim_models::units::SimTime;
 use migsim_models::workload::Unknown;
 use rand::seq::SliceRandom;
@@ -83,7 +82,7 @@ impl Factor {
         if guest.workload.terms.is_empty() || guest.workload.is_known_by_one_number() {
             all.extend([Factor::Share, Factor::Rate, Factor::Else]);
         }
-        if guest.layout == Layout::Unknown && guest.touched < guest.memory {
+        if guest.layout.is_unsure() && guest.touched < guest.memory {
             all.push(Factor::Layout);
         }
         if guest.phase_offset.is_none() && guest.workload.has_phases() {
@@ -117,7 +116,7 @@ fn at(case: &Case, profile: &Profile, factors: &[Factor], levels: &[usize]) -> O
         }
     }
     let unknown = Unknown::drawn(share, more, normal(rate));
-    if let Some(known) = profile.workload_drawn(&case.guest, &unknown) {
+    if let Some(known) = hosts.workload_drawn(&case.guest, &unknown) {
         asked.guest.workload = known;
     }
     predict(&asked, &hosts, Fidelity::Flow)
@@ -182,6 +181,8 @@ fn figures(outcome: &Outcome) -> Option<[f64; 2]> {
 
 #[cfg(test)]
 mod tests {
+    use migsim_models::profile::Param;
+
     use super::*;
 
     fn case(workload: &str) -> Case {
@@ -203,6 +204,11 @@ mod tests {
         );
         assert!(found.windows(2).all(|pair| pair[0].total_s >= pair[1].total_s), "{found:?}");
         assert!(found.iter().all(|one| one.what != "guest: dirty rate"), "it is known");
+        // What its system writes is unsure, and decides how much is sent.
+        profile.guest.idle_pages = Param { value: 1000, error: Some(2000) };
+        let found = sensitivity(&case("idle"), &profile, 1);
+        let of = |what: &str| found.iter().find(|one| one.what == what).unwrap();
+        assert!(of("guest.idle_pages").total_s > 0.0, "{found:?}");
         // What is known exactly has none.
         profile.software.prepare.error = None;
         let found = sensitivity(&case("idle"), &profile, 1);

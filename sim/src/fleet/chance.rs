@@ -80,7 +80,7 @@ impl Chance {
             let mut rng = stream(draws.seed, draws.number, UNKNOWN | index as u64);
             let faster: f64 = StandardNormal.sample(&mut rng);
             let unknown = Unknown::drawn(rng.random(), rng.random(), faster);
-            if let Some(known) = profile.workload_drawn(&guest, &unknown) {
+            if let Some(known) = draws.hosts.workload_drawn(&guest, &unknown) {
                 guest.workload = known;
             }
         }
@@ -137,7 +137,21 @@ fn stream(seed: u64, replication: u64, what: u64) -> ChaCha8Rng {
 
 #[cfg(test)]
 mod tests {
+    use migsim_models::profile::Param;
+
     use super::*;
+
+    #[test]
+    fn how_much_an_idle_guest_writes_is_as_unsure_as_the_profile_says() {
+        let told = |error| {
+            let mut profile = Profile::assumed();
+            profile.guest.idle_pages = Param { error, ..Param::exact(1000) };
+            let guest = Guest::new("1GiB").unwrap();
+            let chance = Chance::of_replication(1, 0, &profile);
+            chance.of(0, &guest, &profile).0.workload.to_string()
+        };
+        assert_ne!(told(None), told(Some(2000)));
+    }
 
     #[test]
     fn replications_draw_what_is_unknown_of_guests_that_are_known_by_one_number() {

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
+use migsim_models::spec::WordError;
 use migsim_models::text::quoted;
 
 use super::moves::{Limits, Order, Placement};
@@ -73,8 +74,8 @@ impl Changes {
             "at_once" => self.at_once = count()?,
             "per_host" => self.per_host = count()?,
             "per_link" => self.per_link = count()?,
-            "place" => self.place = Some(value.parse()?),
-            "order" => self.order = Some(value.parse()?),
+            "place" => self.place = Some(word(value)?),
+            "order" => self.order = Some(word(value)?),
             _ => {
                 let known = || Key::varied().filter(|key| key.table == Table::Migration);
                 let Some(found) = known().find(|known| known.key == key) else {
@@ -96,6 +97,10 @@ impl Changes {
         }
         Ok(())
     }
+}
+
+fn word<T: FromStr<Err = WordError>>(value: &str) -> Result<T, String> {
+    value.parse().map_err(|why: WordError| why.to_string())
 }
 
 impl FromStr for Changes {
@@ -141,7 +146,7 @@ mod tests {
             ("at_once=0", "at_once takes 1 or more"),
             ("auto_convergence=true", "Did you mean `auto_converge`?"),
             ("memory=4GiB", "there is no key `memory`; it takes at_once"),
-            ("order=best", "it takes listed, largest or smallest"),
+            ("order=best", "unknown order `best`; it is one of listed, largest, smallest"),
             ("downtime_limit=5", "downtime_limit: `5` has no unit"),
         ] {
             let error = wrong.parse::<Changes>().unwrap_err();

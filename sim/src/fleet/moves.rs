@@ -2,10 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::str::FromStr;
 
-use migsim_models::text::{first_of, quoted};
+use migsim_models::text::first_of;
 use migsim_models::units::human_bytes;
+use migsim_models::words;
 use serde::Deserialize;
 
 use super::cluster::{Cluster, Link};
@@ -43,28 +43,8 @@ pub enum Order {
     Smallest,
 }
 
-impl FromStr for Placement {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Placement, String> {
-        match text {
-            "spread" => Ok(Placement::Spread),
-            "fill" => Ok(Placement::Fill),
-            other => Err(format!("`{}`: it takes spread or fill", quoted(other))),
-        }
-    }
-}
-
-impl FromStr for Order {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Order, String> {
-        match text {
-            "listed" => Ok(Order::Listed),
-            "largest" => Ok(Order::Largest),
-            "smallest" => Ok(Order::Smallest),
-            other => Err(format!("`{}`: it takes listed, largest or smallest", quoted(other))),
-        }
-    }
-}
+words!(Placement, "placement", "spread" => Spread, "fill" => Fill);
+words!(Order, "order", "listed" => Listed, "largest" => Largest, "smallest" => Smallest);
 
 /// How many migrations at a time; `None`: any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
