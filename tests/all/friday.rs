@@ -104,6 +104,69 @@ fn a_host_that_there_is_none_of_is_told_once_with_the_one_that_was_meant() {
     assert_eq!(said.lines().count(), 2, "{said}");
 }
 
+/// A fleet whose hosts stand in a table beside it.
+fn with_hosts(hosts: &str, racks: &str) -> Result<Fleet, String> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hosts.csv"), hosts).unwrap();
+    let file = folder.path().join("f.toml");
+    let text = format!(
+        "hosts = \"hosts.csv\"\n{racks}[[vm]]\non = [\"kvm01\"]\nguest = {{ name = \"web\", memory = \"8GiB\" }}\n[moves]\noff = [\"kvm01\"]\n"
+    );
+    parse(&file, &text)
+        .map_err(|mistakes| mistakes.to_string().replace(folder.path().to_str().unwrap(), ""))
+}
+
+#[test]
+fn hosts_are_a_table_of_their_own() {
+    let table = "name,memory,cores,nic,rack,overcommit,note\nkvm01,64GiB,16,10GbE,r1,,old\nkvm02,128GiB,32,25Gbps,r2,1.5,\n";
+    let found = with_hosts(table, "").unwrap();
+    let [one, two] = &found.cluster.hosts[..] else { panic!("{:?}", found.cluster.hosts) };
+    assert_eq!((one.memory.0 >> 30, one.nic.0, one.rack), (64, 10_000_000_000, 0));
+    assert_eq!((two.room() >> 30, two.cores, two.rack), (192, 32.0, 1));
+    assert_eq!(found.cluster.racks.len(), 2);
+    // Racks that the file has must be those that the table names.
+    let error = with_hosts(table, "[[rack]]\nname = \"r1\"\n").unwrap_err();
+    assert!(error.contains("/hosts.csv:3: there is no rack `r2`"), "{error}");
+    let error =
+        with_hosts("name,memory,cores,nic\nkvm01,64G,16,10GbE\nkvm1,,0,1GbE\n", "").unwrap_err();
+    for part in ["/hosts.csv:2: column `memory`", "/hosts.csv:3: column `memory` is empty"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn guests_of_a_group_never_share_a_host() {
+    let databases = |count: usize| {
+        format!(
+            "[[vm]]\ncount = {count}\non = [\"old*\"]\napart = \"db\"\nguest = {{ name = \"db{{n}}\", memory = \"1GiB\" }}\n"
+        )
+    };
+    let alone = |guests: &str, moves: &str| {
+        parse(Path::new("f.toml"), &text("", guests, moves).replace("count = 4", "count = 1"))
+            .map_err(|all| all.to_string())
+    };
+    for place in ["spread", "fill"] {
+        let found = alone(&databases(2), &format!("place = \"{place}\"")).unwrap();
+        let to: Vec<usize> = found
+            .moves
+            .iter()
+            .filter(|one| found.cluster.vms[one.vm].apart.is_some())
+            .map(|one| one.to)
+            .collect();
+        assert!(to.len() == 2 && to[0] != to[1], "{place}: {to:?}");
+    }
+    let error = alone(&databases(3), "").unwrap_err();
+    assert!(
+        error.contains("1 of 4 guests find no host")
+            && error.contains("without another of their group"),
+        "{error}"
+    );
+    let there = "[[vm]]\non = [\"new01\"]\napart = \"db\"\nguest = { name = \"standby\", memory = \"1GiB\" }\n";
+    let single = "[[move]]\nvm = \"db1\"\nto = \"new01\"\n";
+    let error = alone(&format!("{}{there}{single}", databases(1)), "").unwrap_err();
+    assert!(error.contains("`db1` is kept apart from `standby`"), "{error}");
+}
+
 #[test]
 fn a_deadline_is_met_as_often_as_the_replications_say() {
     let ask = |deadline: &str| -> Value {

@@ -83,6 +83,8 @@ pub struct Vm {
     pub host: usize,
     /// Whether it stays there, whatever is moved: passed-through devices, licences.
     pub stays: bool,
+    /// The group whose guests are kept on different hosts, where it is in one.
+    pub apart: Option<String>,
     /// Processors' worth of work that it does, up to its vCPUs.
     pub cpu: f64,
     /// Whether its workload was given, and its vCPUs; what was not is idle, and one.

@@ -13,10 +13,11 @@ use super::change::Changes;
 use super::cluster::{Cluster, Host, MOST_GUESTS, MOST_HOSTS, Rack, Site, Vm, Wan};
 use super::inventory::{Defaults, without_effect};
 use super::moves::{Leaving, Limits, Move, Order, Placement};
+use super::sheet::Columns;
 use super::task::{Fleet, TOLERANCE, Traffic};
 use crate::input::{
-    GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, line_of_key, nearest, quoted,
-    read_file, shown, toml_error, whole_table,
+    GuestKeys, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, from_toml, line_of_key,
+    nearest, quoted, read_file, shown, whole_table,
 };
 
 /// The fewest and the most cores of a host.
@@ -43,7 +44,11 @@ struct File {
     rack: Vec<Spanned<RackKeys>>,
     #[serde(default)]
     wan: Vec<Spanned<WanKeys>>,
+    #[serde(default)]
     host: Vec<Spanned<HostKeys>>,
+    /// A table of hosts beside the file.
+    #[serde(default = "Option::default")]
+    hosts: Option<Spanned<String>>,
     #[serde(default)]
     vm: Vec<Spanned<VmKeys>>,
     #[serde(default = "Option::default")]
@@ -118,6 +123,9 @@ struct VmKeys {
     /// Whether they may be moved.
     #[serde(default = "yes", rename = "move")]
     moves: bool,
+    /// The group whose guests are kept on different hosts.
+    #[serde(default = "Option::default")]
+    apart: Option<String>,
     /// Its keys as a single guest's.
     guest: GuestKeys,
 }
@@ -163,6 +171,19 @@ struct MoveKeys {
     to: String,
 }
 
+/// Where something stands: in the file, or in a row of a table beside it.
+#[derive(Debug, Clone)]
+enum Spot {
+    Table(Range<usize>),
+    Row(String),
+}
+
+impl From<Range<usize>> for Spot {
+    fn from(table: Range<usize>) -> Spot {
+        Spot::Table(table)
+    }
+}
+
 /// A file being read: where mistakes are gathered.
 struct Reader<'a> {
     file: &'a FilePath,
@@ -171,8 +192,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn mistake(&mut self, at: Range<usize>, message: impl ToString) {
-        self.mistakes.push(InputError::at(self.file, self.text, at.start, message));
+    fn mistake(&mut self, at: impl Into<Spot>, message: impl ToString) {
+        self.mistakes.push(match at.into() {
+            Spot::Table(table) => InputError::at(self.file, self.text, table.start, message),
+            Spot::Row(place) => InputError::new(place, message),
+        });
     }
 
     /// The numbers of what a list of names and patterns means.
@@ -181,8 +205,9 @@ impl Reader<'_> {
         names: &[String],
         known: &BTreeMap<String, usize>,
         what: &str,
-        at: Range<usize>,
+        at: impl Into<Spot>,
     ) -> Vec<usize> {
+        let at = at.into();
         let mut found = Vec::new();
         for name in names {
             let before = found.len();
@@ -280,7 +305,7 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
 }
 
 fn changed(file: &FilePath, text: &str, changes: &Changes) -> Result<Fleet, Mistakes> {
-    let keys: File = toml::from_str(text).map_err(|e| toml_error(file, text, &e))?;
+    let keys: File = from_toml(file, text)?;
     let mut reader = Reader { file, text, mistakes: Vec::new() };
     for (what, counts, most) in [
         (
@@ -451,53 +476,30 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
             _ => {}
         }
     }
-    for table in &keys.host {
-        let host = table.get_ref();
-        let among = if host.rack.is_empty() {
-            vec![0]
-        } else {
-            reader.find(&host.rack, &racks, "rack", table.span())
-        };
-        if host.overcommit.is_some_and(|ratio| !(1.0..=100.0).contains(&ratio)) {
-            reader.mistake(
-                table.span(),
-                "overcommit is the guests' memory over the host's: 1 to 100",
-            );
-        }
-        if !CORES.contains(&host.cores) {
-            let (least, most) = (CORES.start(), CORES.end());
-            reader.mistake(
-                table.span(),
-                format!("cores is {}; it takes {least} to {most}", host.cores),
-            );
-        }
-        for (key, rate) in [("nic", Some(host.nic)), ("storage", host.storage)] {
-            if rate == Some(BitRate(0)) {
-                reader
-                    .mistake(table.span(), format!("{key} is 0bit/s; it takes a rate above zero"));
-            }
-        }
-        for (key, watts) in [("power_idle", host.power_idle), ("power_full", host.power_full)] {
-            if watts.is_some_and(|watts| !(0.0..=1e6).contains(&watts)) {
-                reader.mistake(table.span(), format!("{key} takes 0 to 1000000 watts"));
-            }
-        }
-        for (index, name) in names(&shown(&host.name), host.count).enumerate() {
-            if let Err(taken) = add(&mut hosts, &name, cluster.hosts.len()) {
-                reader.mistake(table.span(), taken);
+    let listed =
+        keys.hosts.as_ref().map(|name| hosts_of(name.get_ref(), reader)).unwrap_or_default();
+    // Without racks of its own, a file has those that its table of hosts names.
+    if keys.rack.is_empty() {
+        for name in listed.iter().flat_map(|(_, host)| &host.rack) {
+            if racks.contains_key(&shown(name)) {
                 continue;
             }
-            cluster.hosts.push(Host {
-                name,
-                rack: among.get(index % among.len().max(1)).copied().unwrap_or(0),
-                memory: host.memory,
-                overcommit: host.overcommit.unwrap_or(1.0),
-                cores: host.cores,
-                nic: host.nic,
-                storage: host.storage,
-                power: host.power_idle.zip(host.power_full).map(|(idle, full)| [idle, full]),
-            });
+            // The first takes the place of the one that stands for none.
+            if racks.is_empty() {
+                cluster.racks.clear();
+                over_subscribed.clear();
+            }
+            racks.insert(shown(name), cluster.racks.len());
+            over_subscribed.push(None);
+            cluster.racks.push(Rack { name: shown(name), site: 0, uplink: None });
         }
+    }
+    let own = keys.host.iter().map(|table| (Spot::from(table.span()), table.get_ref()));
+    for (spot, host) in own.chain(listed.iter().map(|(spot, host)| (spot.clone(), host))) {
+        add_hosts(host, &spot, &racks, &mut hosts, cluster, reader);
+    }
+    if keys.host.is_empty() && keys.hosts.is_none() {
+        reader.mistake(0..0, "has no hosts: it takes [[host]] tables, or `hosts = \"hosts.csv\"`");
     }
     for (rack, ratio) in over_subscribed.into_iter().enumerate() {
         if let Some(ratio) = ratio {
@@ -511,6 +513,100 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
         }
     }
     hosts
+}
+
+/// The hosts of one table or row.
+fn add_hosts(
+    host: &HostKeys,
+    spot: &Spot,
+    racks: &BTreeMap<String, usize>,
+    hosts: &mut BTreeMap<String, usize>,
+    cluster: &mut Cluster,
+    reader: &mut Reader,
+) {
+    let among = if host.rack.is_empty() {
+        vec![0]
+    } else {
+        reader.find(&host.rack, racks, "rack", spot.clone())
+    };
+    if host.overcommit.is_some_and(|ratio| !(1.0..=100.0).contains(&ratio)) {
+        reader.mistake(spot.clone(), "overcommit is the guests' memory over the host's: 1 to 100");
+    }
+    if !CORES.contains(&host.cores) {
+        let (least, most) = (CORES.start(), CORES.end());
+        reader
+            .mistake(spot.clone(), format!("cores is {}; it takes {least} to {most}", host.cores));
+    }
+    for (key, rate) in [("nic", Some(host.nic)), ("storage", host.storage)] {
+        if rate == Some(BitRate(0)) {
+            reader.mistake(spot.clone(), format!("{key} is 0bit/s; it takes a rate above zero"));
+        }
+    }
+    for (key, watts) in [("power_idle", host.power_idle), ("power_full", host.power_full)] {
+        if watts.is_some_and(|watts| !(0.0..=1e6).contains(&watts)) {
+            reader.mistake(spot.clone(), format!("{key} takes 0 to 1000000 watts"));
+        }
+    }
+    for (index, name) in names(&shown(&host.name), host.count).enumerate() {
+        if let Err(taken) = add(hosts, &name, cluster.hosts.len()) {
+            reader.mistake(spot.clone(), taken);
+            continue;
+        }
+        cluster.hosts.push(Host {
+            name,
+            rack: among.get(index % among.len().max(1)).copied().unwrap_or(0),
+            memory: host.memory,
+            overcommit: host.overcommit.unwrap_or(1.0),
+            cores: host.cores,
+            nic: host.nic,
+            storage: host.storage,
+            power: host.power_idle.zip(host.power_full).map(|(idle, full)| [idle, full]),
+        });
+    }
+}
+
+/// What a row says of its host.
+const HOST_COLUMNS: Columns = Columns {
+    needed: &["name", "memory", "cores", "nic"],
+    optional: &["rack", "overcommit", "storage", "power_idle", "power_full", "note"],
+};
+
+/// The hosts of a table beside the file.
+fn hosts_of(name: &str, reader: &mut Reader) -> Vec<(Spot, HostKeys)> {
+    let file = reader.file.with_file_name(name);
+    let place = shown(&file.display().to_string());
+    let mut found = Vec::new();
+    let input = match std::fs::File::open(&file) {
+        Ok(input) => std::io::BufReader::new(input),
+        Err(why) => {
+            reader.mistakes.push(InputError::new(place, why));
+            return found;
+        }
+    };
+    let read = HOST_COLUMNS.read(&place, input, MOST_HOSTS, |line, row| {
+        let numbers = (row.parse("memory"), row.parse("cores"), row.parse("nic"));
+        let keys = HostKeys {
+            name: row.text("name").unwrap_or_default().to_owned(),
+            count: 1,
+            rack: row.text("rack").map(str::to_owned).into_iter().collect(),
+            memory: numbers.0.unwrap_or(Bytes(0)),
+            overcommit: row.parse("overcommit"),
+            cores: numbers.1.unwrap_or(1.0),
+            nic: numbers.2.unwrap_or(BitRate(1)),
+            storage: row.parse("storage"),
+            power_idle: row.parse("power_idle"),
+            power_full: row.parse("power_full"),
+        };
+        if row.is_right() {
+            found.push((Spot::Row(format!("{place}:{line}")), keys));
+        }
+    });
+    if let Err(Mistakes(more)) = read {
+        reader.mistakes.extend(more);
+    } else if found.is_empty() {
+        reader.mistakes.push(InputError::new(place, "has no rows; it has one for each host"));
+    }
+    found
 }
 
 /// The guests of one table.
@@ -538,7 +634,9 @@ fn guests(
         match super::inventory::vm(&keys, on[index % on.len()], own.cpu) {
             Err(error) => return reader.mistake(table.span(), error),
             Ok(vm) => match add(vms, &name, cluster.vms.len()) {
-                Ok(()) => cluster.vms.push(Vm { stays: !own.moves, ..vm }),
+                Ok(()) => {
+                    cluster.vms.push(Vm { stays: !own.moves, apart: own.apart.clone(), ..vm })
+                }
                 Err(taken) => return reader.mistake(table.span(), taken),
             },
         }
@@ -566,6 +664,16 @@ fn crowded(cluster: &Cluster, when: &str, reader: &mut Reader) {
     }
 }
 
+/// The guest on a host from which another is kept apart.
+fn beside(cluster: &Cluster, vm: usize, host: usize) -> Option<&str> {
+    let group = cluster.vms[vm].apart.as_deref()?;
+    let there = cluster
+        .vms
+        .iter()
+        .find(|other| other.host == host && other.apart.as_deref() == Some(group))?;
+    Some(&there.guest.name)
+}
+
 /// What is to be moved: single moves first, then everything off hosts.
 fn moves(
     keys: &File,
@@ -591,6 +699,9 @@ fn moves(
             reader.mistake(table.span(), format!("`{}` is one that stays (`move`)", single.vm));
         } else if found.iter().any(|known| known.vm == vm) {
             reader.mistake(table.span(), format!("`{}` is moved twice", single.vm));
+        } else if let Some(other) = beside(cluster, vm, to) {
+            let why = format!("`{}` is kept apart from `{other}` (`apart`)", single.vm);
+            reader.mistake(table.span(), why);
         } else {
             found.push(Move { vm, to });
         }

@@ -50,9 +50,10 @@ pub fn generate(
     }
     let rows = rows(hosts, guests, seed).ok_or_else(|| {
         format!(
-            "{guests} guests of {:.0} GiB on average are more than {hosts} hosts hold: each has {HOST_GIB} GiB, of which {:.0} % are filled; give fewer, or more --hosts",
+            "{guests} guests of {:.0} GiB on average are more than {hosts} hosts hold: each has {HOST_GIB} GiB, of which {:.0} % are filled, so that what takes them in has a margin; that is some {:.0} guests at most",
             mean_gib(),
-            FULL * 100.0
+            FULL * 100.0,
+            hosts as f64 * HOST_GIB as f64 * FULL / mean_gib()
         )
     })?;
     Ok([file(shape, hosts, guests, seed, inventory), rows])

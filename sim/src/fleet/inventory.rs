@@ -3,31 +3,35 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path as FilePath;
-use std::str::FromStr;
 
 use migsim_models::spec::{Path, SpecError};
 use migsim_models::units::Pages;
 
 use super::cluster::{MOST_GUESTS, Vm};
+use super::sheet::{Columns, Row};
 use crate::input::{
-    Case, Cells, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, Rows, nearest, quoted, shown,
+    Case, InputError, Keys, LinkKeys, MigrationKeys, Mistakes, nearest, quoted, shown,
 };
 
-/// Columns that every inventory has.
-const NEEDED: [&str; 3] = ["name", "host", "memory"];
-/// And those that it may have.
-const OPTIONAL: [&str; 10] = [
-    "touched",
-    "workload",
-    "vcpus",
-    "cpu",
-    "layout",
-    "delta_bytes",
-    "mode",
-    "downtime_limit",
-    "auto_converge",
-    "move",
-];
+/// What a row says of its guest.
+const COLUMNS: Columns = Columns {
+    needed: &["name", "host", "memory"],
+    optional: &[
+        "touched",
+        "workload",
+        "vcpus",
+        "cpu",
+        "layout",
+        "delta_bytes",
+        "mode",
+        "downtime_limit",
+        "auto_converge",
+        "move",
+        "apart",
+        // For people: what is guessed, say.
+        "note",
+    ],
+};
 
 /// Takes away what a fleet has no use for in a scenario's link: a path is found for each move.
 /// Returns the keys that were there, and why each is a mistake.
@@ -84,69 +88,18 @@ pub fn parse(
     defaults: Defaults,
     hosts: &BTreeMap<String, usize>,
 ) -> Result<Vec<(u64, Vm)>, Mistakes> {
-    let (mut reader, taken) = Rows::reader(input);
-    let header = reader.headers().map_err(|e| InputError::new(place, e))?.clone();
-    let mut columns = BTreeMap::new();
-    let mut mistakes = Vec::new();
-    for (index, name) in header.iter().enumerate() {
-        let name = name.trim();
-        if !NEEDED.contains(&name) && !OPTIONAL.contains(&name) {
-            let known = NEEDED.iter().chain(&OPTIONAL).copied().collect::<Vec<_>>().join(", ");
-            let what = format!("unknown column `{}`; it takes {known}", quoted(name));
-            mistakes.push(InputError::new(format!("{place}:1"), what));
-        } else if columns.insert(name.to_owned(), index).is_some() {
-            mistakes.push(InputError::new(
-                format!("{place}:1"),
-                format!("column `{name}` stands there twice"),
-            ));
-        }
-    }
-    for name in NEEDED {
-        if !columns.contains_key(name) {
-            mistakes
-                .push(InputError::new(format!("{place}:1"), format!("lacks the column `{name}`")));
-        }
-    }
-    if !mistakes.is_empty() {
-        return Err(Mistakes(mistakes));
-    }
     let mut found = Vec::new();
-    let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     // Hosts that there are none of: one cause is told once, however many guests are on it.
     let mut nowhere: BTreeMap<String, (u64, usize)> = BTreeMap::new();
-    for row in reader.records() {
-        let row = row.map_err(|e| InputError::new(place, e))?;
-        taken();
-        if found.len() + mistakes.len() >= MOST_GUESTS {
-            return Err(InputError::new(
-                place,
-                format!("has more than {MOST_GUESTS} rows, the most that are read"),
-            )
-            .into());
+    let read = COLUMNS.read(place, input, MOST_GUESTS, |line, row| {
+        let host = row.text("host").map(shown);
+        let known = host.as_ref().and_then(|name| hosts.get(name).copied());
+        if let (Some(name), None) = (host, known) {
+            nowhere.entry(name).or_insert((line, 0)).1 += 1;
         }
-        let line = row.position().map_or(0, csv::Position::line);
-        let row = Row(Cells { columns: &columns, row: &row });
-        if let Some(name) = row.text("name")
-            && let Some(before) = lines.insert(name.to_owned(), line)
-        {
-            let taken =
-                format!("column `name`: the name `{}` is taken by line {before}", quoted(name));
-            mistakes.push(InputError::new(format!("{place}:{line}"), taken));
-        }
-        if let Some(name) = row.text("host").filter(|name| !hosts.contains_key(&shown(name))) {
-            nowhere.entry(shown(name)).or_insert((line, 0)).1 += 1;
-        }
-        match row.vm(defaults, hosts) {
-            Ok(vm) => found.push((line, vm)),
-            Err(problems) => {
-                mistakes.extend(
-                    problems
-                        .into_iter()
-                        .map(|what| InputError::new(format!("{place}:{line}"), what)),
-                );
-            }
-        }
-    }
+        found.extend(guest(row, defaults, known).map(|vm| (line, vm)));
+    });
+    let mut mistakes = read.err().map_or(Vec::new(), |Mistakes(mistakes)| mistakes);
     for (name, (line, count)) in nowhere {
         let others = match count {
             1 => String::new(),
@@ -165,70 +118,34 @@ pub fn parse(
     if mistakes.is_empty() { Ok(found) } else { Err(Mistakes(mistakes)) }
 }
 
-struct Row<'a>(Cells<'a>);
-
-impl Row<'_> {
-    fn text(&self, column: &str) -> Option<&str> {
-        self.0.text(column)
-    }
-
-    fn parse<T: FromStr>(&self, column: &str, problems: &mut Vec<String>) -> Option<T>
-    where
-        T::Err: std::fmt::Display,
-    {
-        let noted = |why| problems.push(format!("column `{column}`: {why}"));
-        self.0.parse(column).map_err(noted).ok().flatten()
-    }
-
-    fn vm(&self, defaults: Defaults, hosts: &BTreeMap<String, usize>) -> Result<Vm, Vec<String>> {
-        let mut problems = Vec::new();
-        if self.0.row.len() != self.0.columns.len() {
-            return Err(vec![format!(
-                "the row has {} fields, the header {}",
-                self.0.row.len(),
-                self.0.columns.len()
-            )]);
+/// The guest of a row; `None`: something is wrong, which was noted, or its host is unknown.
+fn guest(row: &mut Row, defaults: Defaults, host: Option<usize>) -> Option<Vm> {
+    let mut keys = defaults.keys.clone();
+    let (g, m) = (&mut keys.guest, &mut keys.migration);
+    g.name = row.text("name").map(str::to_owned);
+    g.memory = row.parse::<Pages>("memory");
+    g.touched = row.parse("touched");
+    g.workload = row.parse("workload");
+    g.vcpus = row.parse("vcpus");
+    g.layout = row.parse("layout");
+    g.delta_bytes = row.parse("delta_bytes");
+    m.mode = row.parse("mode").or(m.mode);
+    m.downtime_limit = row.parse("downtime_limit").or(m.downtime_limit);
+    m.auto_converge = row.parse("auto_converge").or(m.auto_converge);
+    let cpu: Option<f64> = row.parse("cpu");
+    let apart = row.text("apart").map(shown);
+    let stays = match row.text("move").map(str::to_lowercase).as_deref() {
+        None | Some("yes" | "true" | "1") => false,
+        Some("no" | "false" | "0") => true,
+        Some(other) => {
+            row.wrong("move", format!("it takes yes or no, not `{}`", quoted(other)));
+            false
         }
-        let mut keys = defaults.keys.clone();
-        let (g, m) = (&mut keys.guest, &mut keys.migration);
-        g.name = self.text("name").map(str::to_owned);
-        g.memory = self.parse::<Pages>("memory", &mut problems);
-        g.touched = self.parse("touched", &mut problems);
-        g.workload = self.parse("workload", &mut problems);
-        g.vcpus = self.parse("vcpus", &mut problems);
-        g.layout = self.parse("layout", &mut problems);
-        g.delta_bytes = self.parse("delta_bytes", &mut problems);
-        m.mode = self.parse("mode", &mut problems).or(m.mode);
-        m.downtime_limit = self.parse("downtime_limit", &mut problems).or(m.downtime_limit);
-        m.auto_converge = self.parse("auto_converge", &mut problems).or(m.auto_converge);
-        let cpu: Option<f64> = self.parse("cpu", &mut problems);
-        let host = match self.text("host") {
-            None => {
-                problems.push("column `host` is empty, and needed".to_owned());
-                None
-            }
-            // One that there is none of is told once for all rows.
-            Some(name) => hosts.get(&shown(name)).copied(),
-        };
-        for column in ["name", "memory"] {
-            if self.text(column).is_none() {
-                problems.push(format!("column `{column}` is empty, and needed"));
-            }
-        }
-        let stays = match self.text("move").map(str::to_lowercase).as_deref() {
-            None | Some("yes" | "true" | "1") => false,
-            Some("no" | "false" | "0") => true,
-            Some(other) => {
-                problems
-                    .push(format!("column `move`: it takes yes or no, not `{}`", quoted(other)));
-                false
-            }
-        };
-        let (true, Some(host)) = (problems.is_empty(), host) else { return Err(problems) };
-        keys.migration = defaults.migration(&keys.migration);
-        let vm = vm(&keys, host, cpu).map_err(|error| vec![error])?;
-        Ok(Vm { stays, ..vm })
-    }
+    };
+    keys.migration = defaults.migration(&keys.migration);
+    let host = host.filter(|_| row.is_right())?;
+    let vm = vm(&keys, host, cpu).map_err(|why| row.wrong_in_all(why)).ok()?;
+    Some(Vm { stays, apart, ..vm })
 }
 
 /// A guest from its keys, its host and how much of its processors it uses.
@@ -260,6 +177,7 @@ pub(super) fn vm(keys: &Keys, host: usize, cpu: Option<f64>) -> Result<Vm, Strin
         send_buffer: link.send_buffer,
         host,
         stays: false,
+        apart: None,
         cpu,
         given: [keys.guest.workload.is_some(), keys.guest.vcpus.is_some()],
     })

@@ -16,6 +16,7 @@ mod processors;
 mod replicate;
 mod run;
 pub mod shape;
+mod sheet;
 mod task;
 mod totals;
 

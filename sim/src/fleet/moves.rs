@@ -99,6 +99,12 @@ pub fn evacuate(
     let goes = |vm: &usize| !cluster.vms[*vm].stays && !leaving.but.contains(vm);
     let mut leaving: Vec<usize> =
         leaving.hosts.iter().flat_map(|host| on[*host].iter().copied()).filter(goes).collect();
+    // Which groups have a guest where, in the end.
+    let mut groups: BTreeSet<(usize, &str)> = {
+        let gone: BTreeSet<usize> = leaving.iter().copied().collect();
+        let staying = cluster.vms.iter().enumerate().filter(|(index, _)| !gone.contains(index));
+        staying.filter_map(|(_, vm)| Some((vm.host, vm.apart.as_deref()?))).collect()
+    };
     sort(cluster, &mut leaving, order);
     let smallest = leaving.iter().map(|vm| cluster.vms[*vm].need()).min().unwrap_or(0);
     // The hosts that may still have room: by it, or as they are listed.
@@ -108,8 +114,12 @@ pub fn evacuate(
     let (mut moves, mut homeless) = (Vec::new(), Vec::new());
     for vm in leaving {
         let need = cluster.vms[vm].need();
-        let fits =
-            |host: &usize| room[*host] >= need && cluster.joined(cluster.vms[vm].host, *host);
+        let group = cluster.vms[vm].apart.as_deref();
+        let fits = |host: &usize| {
+            room[*host] >= need
+                && cluster.joined(cluster.vms[vm].host, *host)
+                && group.is_none_or(|group| !groups.contains(&(*host, group)))
+        };
         let found = match place {
             // Of equal ones the first.
             Placement::Spread => by_room.iter().rev().map(|(_, Reverse(host))| *host).find(fits),
@@ -119,6 +129,7 @@ pub fn evacuate(
             homeless.push(vm);
             continue;
         };
+        groups.extend(group.map(|group| (host, group)));
         by_room.remove(&(room[host], Reverse(host)));
         room[host] -= need;
         if room[host] >= smallest {
@@ -141,8 +152,12 @@ pub fn evacuate(
         let room = human_bytes(room[host].max(0) as f64);
         format!("; the most that is left is {room} at `{}`", cluster.hosts[host].name)
     });
+    let kept = match homeless.iter().any(|vm| cluster.vms[*vm].apart.is_some()) {
+        true => " and without another of their group (`apart`)",
+        false => "",
+    };
     Err(format!(
-        "{} of {} guests find no host with room and a path to it, {} in all: {}{left}. {} fit; `except` lets some stay",
+        "{} of {} guests find no host with room and a path to it{kept}, {} in all: {}{left}. {} fit; `except` lets some stay",
         homeless.len(),
         homeless.len() + moves.len(),
         human_bytes(short as f64),

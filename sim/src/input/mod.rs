@@ -9,10 +9,11 @@ mod keys;
 mod profile;
 mod scenario;
 mod text;
+mod toml;
 
 pub(crate) use cells::Cells;
 pub use error::{InputError, Mistakes};
-pub(crate) use error::{line_of_key, toml_error, whole_table};
+pub(crate) use error::{line_of_key, whole_table};
 pub use json::JsonQuestion;
 pub use keys::{Flag, GuestKeys, Key, Keys, Kind, LinkKeys, MigrationKeys, Table, ThrottleKeys};
 pub use migsim_models::text::{quoted, shown};
@@ -20,3 +21,4 @@ pub use profile::profile_or_default;
 pub use scenario::{Case, Scenario};
 pub(crate) use text::nearest;
 pub use text::{Rows, read_file};
+pub(crate) use toml::from_toml;

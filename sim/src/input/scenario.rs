@@ -11,9 +11,10 @@ use migsim_models::units::{Bytes, Pages};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::error::{InputError, line_of_key, toml_error, whole_table};
+use super::error::{InputError, Mistakes, line_of_key, whole_table};
 use super::keys::{GuestKeys, Keys, LinkKeys, MigrationKeys};
 use super::text::read_file;
+use super::toml::from_toml;
 use crate::engine::{DirtyLog, Question};
 
 /// So many chunks of a guest's dirty log are followed at most.
@@ -153,7 +154,7 @@ impl Case {
     ///
     /// # Errors
     /// The line, what is wrong there and what is accepted; there are several guests.
-    pub fn from_toml(text: &str) -> Result<Case, InputError> {
+    pub fn from_toml(text: &str) -> Result<Case, Mistakes> {
         let mut cases =
             Scenario::parse(FilePath::new("scenario"), text.to_owned(), &Keys::default())?
                 .cases()?;
@@ -162,7 +163,8 @@ impl Case {
             (_, others) => Err(InputError::new(
                 "scenario",
                 format!("has {} guests; one is asked for", others + 1),
-            )),
+            )
+            .into()),
         }
     }
 
@@ -206,7 +208,7 @@ impl Scenario {
     ///
     /// # Errors
     /// Those of [`Scenario::read`].
-    pub fn asked(file: Option<&FilePath>, flags: &Keys) -> Result<Scenario, InputError> {
+    pub fn asked(file: Option<&FilePath>, flags: &Keys) -> Result<Scenario, Mistakes> {
         file.map_or_else(|| Ok(Scenario::from_flags(flags)), |file| Scenario::read(file, flags))
     }
 
@@ -214,7 +216,7 @@ impl Scenario {
     ///
     /// # Errors
     /// Names the file, the line and what is accepted.
-    pub fn read(file: &FilePath, flags: &Keys) -> Result<Scenario, InputError> {
+    pub fn read(file: &FilePath, flags: &Keys) -> Result<Scenario, Mistakes> {
         let text = read_file(file)?;
         Scenario::parse(file, text, flags)
     }
@@ -223,13 +225,14 @@ impl Scenario {
     ///
     /// # Errors
     /// Names the file, the line and what is accepted.
-    pub fn parse(file: &FilePath, text: String, flags: &Keys) -> Result<Scenario, InputError> {
-        let parsed: File = toml::from_str(&text).map_err(|e| toml_error(file, &text, &e))?;
+    pub fn parse(file: &FilePath, text: String, flags: &Keys) -> Result<Scenario, Mistakes> {
+        let parsed: File = from_toml(file, &text)?;
         if parsed.guest.is_empty() {
             return Err(InputError::new(
                 file.display().to_string(),
                 "has no [[guest]]; it takes one or more",
-            ));
+            )
+            .into());
         }
         let link_span = parsed.link.as_ref().map(Spanned::span);
         let migration_span = parsed.migration.as_ref().map(Spanned::span);
@@ -270,12 +273,18 @@ impl Scenario {
     /// Checks every guest's keys.
     ///
     /// # Errors
-    /// Names the file, the line and what is accepted.
-    pub fn cases(&self) -> Result<Vec<Case>, InputError> {
-        self.guests
-            .iter()
-            .map(|(keys, spans)| Case::build(keys).map_err(|error| self.place(&error, spans)))
-            .collect()
+    /// Names everything that is wrong: the file, the line and what is accepted.
+    pub fn cases(&self) -> Result<Vec<Case>, Mistakes> {
+        let (mut cases, mut mistakes) = (Vec::new(), Vec::new());
+        for (keys, spans) in &self.guests {
+            match Case::build(keys).map_err(|error| self.place(&error, spans)) {
+                Ok(case) => cases.push(case),
+                // What all guests share is told once.
+                Err(mistake) if mistakes.contains(&mistake) => {}
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        if mistakes.is_empty() { Ok(cases) } else { Err(Mistakes(mistakes)) }
     }
 
     /// Points at the line of the key at fault, in the guest's own table or in the file's.
