@@ -26,6 +26,11 @@ pub fn first_of(names: impl ExactSizeIterator<Item = String>, most: usize) -> St
     format!("{}{more}", names.take(most).collect::<Vec<_>>().join(", "))
 }
 
+/// How many of something: `1 guest`, `2 guests`.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Somebody's text with what would move the cursor, ring, or turn the line about escaped: control
 /// characters, line separators and the marks of bidirectional text.
 pub fn shown(text: &str) -> String {

@@ -6,13 +6,13 @@ use schemars::{JsonSchema, Schema};
 use crate::answer::shape::{Applications, Prediction, Predictions, Published, SensitivityAnswer};
 use crate::answer::sweep::SweepAnswer;
 use crate::fleet::shape::{AtOnceAnswer, FleetAnswer, InventoryAnswer, WhatIfAnswer};
-use crate::record::BatchAnswer;
+use crate::record::{AgainstAnswer, BatchAnswer};
 
 /// A schema's name, what writes such a thing, and how it is made.
 pub type Named = (&'static str, &'static str, fn() -> Schema);
 
 /// All schemas.
-pub const SCHEMAS: [Named; 11] = [
+pub const SCHEMAS: [Named; 12] = [
     ("prediction", "migsim predict, of one guest", written::<Prediction>),
     ("predictions", "migsim predict, of several guests", written::<Predictions>),
     ("batch", "migsim predict --batch, each line", written::<BatchAnswer>),
@@ -21,6 +21,7 @@ pub const SCHEMAS: [Named; 11] = [
     ("fleet", "migsim fleet", written::<FleetAnswer>),
     ("at-once", "migsim fleet --at-once", written::<AtOnceAnswer>),
     ("what-if", "migsim fleet --what-if", written::<WhatIfAnswer>),
+    ("against", "migsim records import --against", written::<AgainstAnswer>),
     ("inventory", "migsim inventory check", written::<InventoryAnswer>),
     ("models", "migsim models", written::<Published>),
     ("apps", "migsim apps", written::<Applications>),

@@ -11,6 +11,7 @@ mod files;
 mod fleets;
 mod friday;
 mod frozen;
+mod import;
 mod laws;
 mod outputs;
 mod parsers;

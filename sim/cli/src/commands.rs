@@ -1,6 +1,7 @@
 //! The command line: raw arguments in, checked questions out, one module for each command.
 
 mod fleet;
+mod import;
 mod predict;
 mod sensitivity;
 mod sweep;
@@ -51,10 +52,15 @@ enum Command {
     Sensitivity(Box<sensitivity::SensitivityArgs>),
     /// Move many guests at once: how long it takes in all, and who waits for what
     Fleet(Box<fleet::FleetArgs>),
-    /// Look at an inventory before it is used
+    /// Make a fleet of what other tools list; look at an inventory before it is used
     Inventory {
         #[command(subcommand)]
         command: fleet::InventoryCommand,
+    },
+    /// Read what other tools say of migrations that were made, or are under way
+    Records {
+        #[command(subcommand)]
+        command: RecordsCommand,
     },
     /// Print the parameters of a pair of hosts
     Profile {
@@ -87,6 +93,13 @@ enum Command {
         #[command(flatten)]
         outputs: OutputArgs,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum RecordsCommand {
+    /// Make run records of what virsh, QEMU, Proxmox, OpenStack and KubeVirt print, or say what is
+    /// predicted beside it
+    Import(Box<import::RecordsArgs>),
 }
 
 /// How questions are answered, whatever they are.
@@ -151,6 +164,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Sensitivity(args) => sensitivity::run(&args),
         Command::Fleet(args) => fleet::fleet(&args),
         Command::Inventory { command } => fleet::inventory(&command),
+        Command::Records { command: RecordsCommand::Import(args) } => import::records(&args),
         Command::Profile { which, manager } => profile(&which, manager.manager),
         Command::Apps { outputs } => apps(&outputs),
         Command::Schema { name } => {

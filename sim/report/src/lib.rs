@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod against;
 pub mod apps;
 pub mod chart;
 pub mod document;

@@ -157,7 +157,7 @@ fn question(answer: &Answer) -> String {
 }
 
 /// The verdict: whether it converges, how long it takes, and what makes it so.
-fn verdict(answer: &Answer) -> String {
+pub fn verdict(answer: &Answer) -> String {
     let (case, outcome) = (&answer.case, &answer.outcome);
     let name = &case.guest.name;
     let mut out = String::new();

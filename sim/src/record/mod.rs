@@ -5,8 +5,14 @@
 //! order; unknown ones are kept.
 
 mod batch;
+mod measured;
+mod written;
 
 pub use batch::{BatchAnswer, BatchFound, BatchReport, predict_batch};
+pub use measured::{
+    Against, AgainstAnswer, Compared, EndsIn, Measured, UnderWay, compared, ends_in,
+};
+pub use written::question_columns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};

@@ -19,6 +19,7 @@ use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, interruptible};
 use migsim_report::what_if::{WhatIfs, what_if_picture};
 use migsim_report::window::{Clock, Window};
 
+use super::import::or_foreign;
 use crate::keys::MigrationFlags;
 
 /// So many replications tell a probability within some 7 %.
@@ -76,6 +77,8 @@ pub(super) struct FleetArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum InventoryCommand {
+    /// Make a fleet of what RVTools, virsh, openstack, kubectl and Proxmox list
+    Import(Box<super::import::InventoryArgs>),
     /// Name everything that is wrong with a fleet's file and its inventory
     Check {
         /// The fleet's file, which names the inventory
@@ -137,7 +140,7 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     }
     let between = terminal::between(args.profile.as_deref(), args.manager.manager)?;
     let asked = Changes::of(args.migration.0.clone());
-    let fleet = Fleet { tolerance: args.tolerance, ..read_changed(&args.file, &asked)? };
+    let fleet = Fleet { tolerance: args.tolerance, ..read_changed(&args.file, &asked).map_err(|why| or_foreign(&args.file, why))? };
     let hosts = between.over(fleet.cluster.usual_nic());
     let profile = &hosts.profile;
     if replications.saturating_mul(fleet.moves.len()) > MOST_KEPT {
@@ -294,8 +297,9 @@ fn compare(
 
 pub(super) fn inventory(command: &InventoryCommand) -> anyhow::Result<ExitCode> {
     match command {
+        InventoryCommand::Import(args) => return super::import::inventory(args),
         InventoryCommand::Check { file, outputs } => {
-            let fleet = read(file)?;
+            let fleet = read(file).map_err(|why| or_foreign(file, why))?;
             let (file, moves) = (file.display().to_string(), fleet.moves.len());
             outputs.prepare(Care::default())?.write(&Checked {
                 file,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use migsim::answer::{Answer, Between, Understood};
-use migsim::input::{InputError, Keys, Scenario};
+use migsim::input::{InputError, Keys};
 use migsim::record::{BatchReport, Job, Report, predict_batch, predict_records};
 use migsim_models::published::{MODELS, Model, model};
 use migsim_report::file::{Care, Output, PictureOutput};
@@ -17,7 +17,7 @@ use migsim_report::plot;
 use migsim_report::predict::Predicted;
 use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, UNUSABLE, interruptible};
 
-use super::Manner;
+use super::{Manner, import};
 use crate::keys::KeyFlags;
 
 #[derive(Debug, Args)]
@@ -110,7 +110,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         ));
     }
     let models = models(&args.model)?;
-    let scenario = Scenario::asked(args.file.as_deref(), &args.keys.0)?;
+    let scenario = import::scenario(args.file.as_deref(), &args.keys.0)?;
     let cases = scenario.cases()?;
     for case in &cases {
         args.manner
@@ -198,7 +198,8 @@ fn records(args: &PredictArgs, file: &PathBuf, between: &Between) -> anyhow::Res
             bar.set_position(bytes);
         })
     };
-    let report = args.written(go, |report: &Report| report.interrupted)?;
+    let report =
+        args.written(go, |report: &Report| report.interrupted).map_err(|why| import::or_foreign(file, why))?;
     bar.finish_and_clear();
     terminal::complain(&report.summary.to_string());
     if let Between::Given(hosts) = between

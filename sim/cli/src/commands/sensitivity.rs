@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use migsim::answer::sensitivity;
-use migsim::input::{InputError, Scenario};
+use migsim::input::InputError;
 use migsim_report::file::{Care, PictureOutput};
 use migsim_report::outputs::OutputArgs;
 use migsim_report::sensitivity::{picture, told};
 
 use crate::keys::KeyFlags;
 
-use super::Manner;
+use super::{Manner, import};
 
 #[derive(Debug, Args)]
 pub(super) struct SensitivityArgs {
@@ -36,7 +36,7 @@ pub(super) fn run(args: &SensitivityArgs) -> anyhow::Result<ExitCode> {
         bail!(InputError::new("--fidelity", "a sensitivity is asked of expected counts: flow"));
     }
     let between = args.manner.between()?;
-    let scenario = Scenario::asked(args.file.as_deref(), &args.keys.0)?;
+    let scenario = import::scenario(args.file.as_deref(), &args.keys.0)?;
     let cases = scenario.cases()?;
     let [case] = cases.as_slice() else {
         bail!(InputError::new(

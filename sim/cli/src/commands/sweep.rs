@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::bail;
 use clap::Args;
 use migsim::answer::sweep::{MOST_POINTS, Manner, Point, Range, Sweep};
-use migsim::input::{InputError, Scenario};
+use migsim::input::InputError;
 use migsim_report::format::Rows;
 use migsim_report::outputs::OutputArgs;
 use migsim_report::plot;
 use migsim_report::sweep::{Swept, columns, row};
 
+use super::import;
 use crate::keys::KeyFlags;
 
 use migsim_report::file::{Care, PictureOutput};
@@ -54,7 +55,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         ));
     }
     let between = args.manner.between()?;
-    let scenario = Scenario::asked(args.file.as_deref(), &args.keys.0)?;
+    let scenario = import::scenario(args.file.as_deref(), &args.keys.0)?;
     let inputs: Vec<&std::path::Path> =
         [&args.file, &args.manner.profile].into_iter().filter_map(|file| file.as_deref()).collect();
     let care = Care { inputs: &inputs, ..Care::default() };

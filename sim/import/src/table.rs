@@ -1,0 +1,198 @@
+//! Rows with names: a sheet of CSV with any separator, or an array of JSON objects.
+
+use std::collections::BTreeMap;
+
+use migsim::input::{InputError, Mistakes, quoted};
+use migsim_models::units::Bytes;
+use serde_json::Value;
+
+use crate::number::{size, whole};
+use crate::source::Source;
+
+/// The most rows that are read.
+const MOST_ROWS: usize = 1_000_000;
+
+/// A table; its columns are found by their names in small letters.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Table {
+    /// What errors call its file.
+    place: String,
+    columns: BTreeMap<String, usize>,
+    /// Each with its line, from 1.
+    rows: Vec<(u64, Vec<String>)>,
+}
+
+/// A row of a table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    table: &'a Table,
+    line: u64,
+    cells: &'a [String],
+}
+
+impl Table {
+    /// A sheet, whatever separates its cells.
+    ///
+    /// # Errors
+    /// A row that is no CSV, or has more cells than the header.
+    pub(crate) fn of_sheet(source: &Source) -> Result<Table, Mistakes> {
+        let separator = separator(&source.text);
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(separator)
+            .flexible(true)
+            .from_reader(source.text.as_bytes());
+        let mut mistakes = Vec::new();
+        let header = reader.headers().map_err(|e| InputError::new(&source.place, e))?.clone();
+        let columns = names(header.iter());
+        let mut rows = Vec::new();
+        for row in reader.records() {
+            let row = row.map_err(|e| InputError::new(&source.place, e))?;
+            let line = row.position().map_or(0, csv::Position::line);
+            if row.iter().all(|cell| cell.trim().is_empty()) {
+                continue;
+            }
+            if row.len() != header.len() {
+                let why = format!("the row has {} cells, the header {}", row.len(), header.len());
+                mistakes.push(InputError::new(format!("{}:{line}", source.place), why));
+            } else if rows.len() == MOST_ROWS {
+                let why = format!("has more than {MOST_ROWS} rows, the most that are read");
+                return Err(InputError::new(&source.place, why).into());
+            } else {
+                rows.push((line, row.iter().map(str::to_owned).collect()));
+            }
+        }
+        if !mistakes.is_empty() {
+            return Err(Mistakes(mistakes));
+        }
+        Ok(Table { place: source.place.clone(), columns, rows })
+    }
+
+    /// An array of objects; what is no text or number in them is left out.
+    pub(crate) fn of_objects<'a>(place: &str, objects: impl IntoIterator<Item = &'a Value>) -> Table {
+        let mut columns: BTreeMap<String, usize> = BTreeMap::new();
+        let mut rows = Vec::new();
+        for (index, object) in objects.into_iter().enumerate() {
+            let mut cells = Vec::new();
+            for (key, value) in object.as_object().into_iter().flatten() {
+                let next = columns.len();
+                let column = *columns.entry(key.to_lowercase()).or_insert(next);
+                let text = match value {
+                    Value::String(text) => text.clone(),
+                    Value::Number(number) => number.to_string(),
+                    Value::Bool(yes) => yes.to_string(),
+                    _ => continue,
+                };
+                cells.resize(cells.len().max(column + 1), String::new());
+                cells[column] = text;
+            }
+            rows.push((index as u64 + 1, cells));
+        }
+        Table { place: place.to_owned(), columns, rows }
+    }
+
+    /// The names of its columns.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.keys().map(String::as_str)
+    }
+
+    /// The first of these columns that it has.
+    pub(crate) fn first<'a>(&self, columns: &[&'a str]) -> Option<&'a str> {
+        columns.iter().find(|name| self.columns.contains_key(**name)).copied()
+    }
+
+    /// Its rows.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|(line, cells)| Row { table: self, line: *line, cells })
+    }
+}
+
+impl<'a> Row<'a> {
+    /// What stands in a column; `None`: nothing, or there is no such column.
+    pub(crate) fn text(&self, column: &str) -> Option<&'a str> {
+        let text = self.cells.get(*self.table.columns.get(column)?)?.trim();
+        (!text.is_empty() && text != "null").then_some(text)
+    }
+
+    /// What stands in a column that every row needs.
+    pub(crate) fn needed(&self, column: &str) -> Result<&'a str, InputError> {
+        self.text(column).ok_or_else(|| self.error(format!("column `{column}` is empty, and needed")))
+    }
+
+    /// Read by `read`, which is told as `accepted`.
+    pub(crate) fn read<T>(
+        &self,
+        column: &str,
+        accepted: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, InputError> {
+        let Some(text) = self.text(column) else { return Ok(None) };
+        let wrong = || {
+            self.error(format!("column `{column}`: `{}`: it takes {accepted}", quoted(text)))
+        };
+        read(text).map(Some).ok_or_else(wrong)
+    }
+
+    /// A whole number.
+    pub(crate) fn whole(&self, column: &str) -> Result<Option<u64>, InputError> {
+        self.read(column, "a whole number", whole)
+    }
+
+    /// A whole number of MiB.
+    pub(crate) fn mib(&self, column: &str) -> Result<Option<Bytes>, InputError> {
+        let mib = |text: &str| whole(text)?.checked_mul(1 << 20).map(Bytes);
+        self.read(column, "a whole number of MiB", mib)
+    }
+
+    /// A size with its unit, or in bytes.
+    pub(crate) fn size(&self, column: &str) -> Result<Option<Bytes>, InputError> {
+        self.read(column, "a size like `16 GiB`, or bytes", size)
+    }
+
+    /// A number.
+    pub(crate) fn number(&self, column: &str) -> Result<Option<f64>, InputError> {
+        let number = |text: &str| text.replace(',', ".").parse().ok().filter(|v: &f64| v.is_finite());
+        self.read(column, "a number", number)
+    }
+
+    /// Whether a column says so.
+    pub(crate) fn is(&self, column: &str, words: &[&str]) -> bool {
+        self.text(column).is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
+    }
+
+    /// Where it stands.
+    pub(crate) fn place(&self) -> String {
+        format!("{}:{}", self.table.place, self.line)
+    }
+
+    /// An error of the row.
+    pub(crate) fn error(&self, why: impl std::fmt::Display) -> InputError {
+        InputError::new(self.place(), why.to_string())
+    }
+}
+
+/// What separates the cells of a sheet: what stands most often in its first line.
+pub(crate) fn separator(text: &str) -> u8 {
+    let first = text.trim_start().lines().next().unwrap_or("");
+    let often = |c: u8| first.bytes().filter(|byte| *byte == c).count();
+    // Of equal ones the first.
+    [b',', b';', b'\t'].into_iter().rev().max_by_key(|c| often(*c)).unwrap_or(b',')
+}
+
+/// The columns of a header; of two of the same name the first is meant.
+fn names<'a>(header: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
+    let mut columns = BTreeMap::new();
+    for (index, name) in header.enumerate() {
+        columns.entry(name.trim().to_lowercase()).or_insert(index);
+    }
+    columns
+}
+
+/// The names of a header, of a text that may be a sheet.
+pub(crate) fn header(text: &str) -> Vec<String> {
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(separator(text))
+        .flexible(true)
+        .from_reader(text.as_bytes());
+    let names = reader.headers().map(|header| header.iter().map(|n| n.trim().to_lowercase()).collect());
+    names.unwrap_or_default()
+}
