@@ -47,11 +47,15 @@ fn given() -> Given {
 fn inventory(source: &Source) -> String {
     let mut site = Site::new(&given());
     let found = site.add(source).map_err(|why| why.to_string());
-    match found.and_then(|_| site.finish(&given(), ["hosts.csv", "guests.csv"]).map_err(|why| why.to_string())) {
+    match found.and_then(|_| {
+        site.finish(&given(), ["hosts.csv", "guests.csv"]).map_err(|why| why.to_string())
+    }) {
         Err(why) => format!("  {}\n", why.replace('\n', "\n  ")),
         Ok(files) => {
-            let hosts: String = files.hosts.lines().skip(1).map(|row| format!("  host {row}\n")).collect();
-            let guests: String = files.guests.lines().skip(1).map(|row| format!("  guest {row}\n")).collect();
+            let hosts: String =
+                files.hosts.lines().skip(1).map(|row| format!("  host {row}\n")).collect();
+            let guests: String =
+                files.guests.lines().skip(1).map(|row| format!("  guest {row}\n")).collect();
             hosts + &guests
         }
     }
@@ -81,7 +85,10 @@ fn run(run: &FoundRun) -> String {
     let figures: Vec<String> =
         run.measured.columns().iter().map(|(name, value)| format!("{name}={value}")).collect();
     say("|", Some(figures.join(" ")).filter(|text| !text.is_empty()));
-    say("under way", run.under_way.map(|now| format!("{} s, {:?} left", now.elapsed_s, now.remaining_bytes)));
+    say(
+        "under way",
+        run.under_way.map(|now| format!("{} s, {:?} left", now.elapsed_s, now.remaining_bytes)),
+    );
     said.push('\n');
     for note in &run.notes {
         let _ = writeln!(said, "    note: {note}");
@@ -166,8 +173,14 @@ fn readable(files: &migsim_import::FleetFiles) {
     if let Err(why) = migsim::fleet::parse(&file, &files.fleet) {
         let why = why.to_string();
         // A guest of more memory than its host has, or none at all, is what the damaged file says.
-        let damaged = ["of memory, the host", "memory", "cpu is", "vCPUs", "vcpus", "cores", "touched"];
-        assert!(damaged.iter().any(|part| why.contains(part)), "{why}\n{}\n{}", files.fleet, files.guests);
+        let damaged =
+            ["of memory, the host", "memory", "cpu is", "vCPUs", "vcpus", "cores", "touched"];
+        assert!(
+            damaged.iter().any(|part| why.contains(part)),
+            "{why}\n{}\n{}",
+            files.fleet,
+            files.guests
+        );
     }
 }
 
@@ -176,17 +189,35 @@ fn a_file_in_the_wrong_place_is_told_where_it_belongs() {
     let virsh = "tests/data/import/virsh/domjobinfo-running.txt";
     let sheet = "tests/data/import/rvtools/4.x/RVTools_tabvInfo.csv";
     for (arguments, message) in [
-        (vec!["predict", virsh], "is the output of `virsh domjobinfo`; `migsim records import` reads it"),
+        (
+            vec!["predict", virsh],
+            "is the output of `virsh domjobinfo`; `migsim records import` reads it",
+        ),
         (vec!["predict", sheet], "is a vInfo tab of RVTools; `migsim inventory import` reads it"),
         (vec!["fleet", sheet], "is a vInfo tab of RVTools; `migsim inventory import` reads it"),
-        (vec!["predict", "--records", sheet], "is a vInfo tab of RVTools; `migsim inventory import` reads it"),
+        (
+            vec!["predict", "--records", sheet],
+            "is a vInfo tab of RVTools; `migsim inventory import` reads it",
+        ),
         (vec!["predict", "--records", virsh], "`migsim records import` reads it"),
-        (vec!["sweep", virsh, "--vary", "link=1Gbit/s..2Gbit/s:2"], "`migsim records import` reads it"),
+        (
+            vec!["sweep", virsh, "--vary", "link=1Gbit/s..2Gbit/s:2"],
+            "`migsim records import` reads it",
+        ),
         (vec!["inventory", "check", sheet], "`migsim inventory import` reads it"),
-        (vec!["records", "import", "scenarios/first.toml"], "is a scenario; `migsim predict FILE` answers it"),
+        (
+            vec!["records", "import", "scenarios/first.toml"],
+            "is a scenario; `migsim predict FILE` answers it",
+        ),
         (vec!["records", "import", sheet], "`migsim inventory import` reads it"),
-        (vec!["inventory", "import", virsh, "--out", "nowhere"], "`migsim records import` reads it"),
-        (vec!["inventory", "import", "scenarios/fleet/rack.toml", "--out", "nowhere"], "is a fleet; `migsim fleet FILE` moves it"),
+        (
+            vec!["inventory", "import", virsh, "--out", "nowhere"],
+            "`migsim records import` reads it",
+        ),
+        (
+            vec!["inventory", "import", "scenarios/fleet/rack.toml", "--out", "nowhere"],
+            "is a fleet; `migsim fleet FILE` moves it",
+        ),
     ] {
         let output = migsim(&arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -197,9 +228,21 @@ fn a_file_in_the_wrong_place_is_told_where_it_belongs() {
 
 #[test]
 fn whether_a_running_migration_ends_is_two_commands_away() {
-    let said = says(&["records", "import", "tests/data/import/virsh/domjobinfo-running.txt", "--against"]);
-    assert!(said.contains("under way for 8.24 s, 5.47 GiB still to send") && said.contains("It ends in "), "{said}");
-    let json = says(&["records", "import", "tests/data/import/virsh/domjobinfo-running.txt", "--against", "--format", "json"]);
+    let said =
+        says(&["records", "import", "tests/data/import/virsh/domjobinfo-running.txt", "--against"]);
+    assert!(
+        said.contains("under way for 8.24 s, 5.47 GiB still to send")
+            && said.contains("It ends in "),
+        "{said}"
+    );
+    let json = says(&[
+        "records",
+        "import",
+        "tests/data/import/virsh/domjobinfo-running.txt",
+        "--against",
+        "--format",
+        "json",
+    ]);
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     let one = &value["results"][0];
     assert_eq!(one["under_way"]["elapsed_s"], 8.245);

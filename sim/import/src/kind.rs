@@ -138,6 +138,16 @@ pub fn recognise(source: &Source) -> Option<Kind> {
     }
 }
 
+/// Why a file that is not known is not, where that can be said.
+pub(crate) fn broken(source: &Source) -> Option<String> {
+    let text = source.text.trim_start();
+    if !text.starts_with(['{', '[']) {
+        return None;
+    }
+    let error = serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.err()?;
+    Some(format!("is no whole JSON: {error}"))
+}
+
 /// Of a JSON, its first value.
 fn of_json(text: &str) -> Option<Kind> {
     let value = serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok()?;
@@ -150,12 +160,17 @@ fn of_json(text: &str) -> Option<Kind> {
     if has(&["type", "id"]) && one.get("status").or(one.get("node")).or(one.get("pool")).is_some() {
         return Some(Kind::ProxmoxResources);
     }
-    let is_hmp = one.get("return").and_then(Value::as_str).is_some_and(|text| text.contains("tatus:"));
+    let is_hmp =
+        one.get("return").and_then(Value::as_str).is_some_and(|text| text.contains("tatus:"));
     if is_hmp {
         return Some(Kind::QueryMigrate);
     }
     let is_migration = |of: &Value| of.get("ram").is_some() || of.get("status").is_some();
-    if has(&["QMP"]) || has(&["return"]) || has(&["ram"]) || (has(&["total-time"]) && is_migration(one)) {
+    if has(&["QMP"])
+        || has(&["return"])
+        || has(&["ram"])
+        || (has(&["total-time"]) && is_migration(one))
+    {
         return Some(Kind::QueryMigrate);
     }
     if has(&["memory_total_bytes"]) || has(&["Memory Total Bytes"]) || has(&["migrations"]) {
@@ -194,7 +209,10 @@ fn of_lines(text: &str) -> Option<Kind> {
     if starts("Job type:") {
         return Some(Kind::DomJobInfo);
     }
-    if starts("Migration status:") || (starts("Status:") && starts("Time (ms):")) || starts("globals:") {
+    let words = ["active", "completed", "failed", "cancelled", "setup", "postcopy", "device"];
+    let status = text.lines().find_map(|line| line.trim_start().strip_prefix("Status:"));
+    let is_status = |value: &str| words.iter().any(|word| value.trim_start().starts_with(word));
+    if starts("Migration status:") || starts("globals:") || status.is_some_and(is_status) {
         return Some(Kind::InfoMigrate);
     }
     if holds("\"return\"") && holds("\"status\"") {
@@ -206,13 +224,18 @@ fn of_lines(text: &str) -> Option<Kind> {
     if holds("Migration info for") || holds("\"component\":\"virt-launcher\"") {
         return Some(Kind::KubeVirtLog);
     }
-    if holds("starting migration of VM") || holds("migration active, transferred") || holds("ERROR: migration aborted") {
+    if holds("starting migration of VM")
+        || holds("migration active, transferred")
+        || holds("ERROR: migration aborted")
+    {
         return Some(Kind::ProxmoxTask);
     }
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or("");
     let words: Vec<&str> = first.split_whitespace().collect();
-    if words.starts_with(&["Id", "Name", "State"]) && lines.next().is_some_and(|l| l.trim_start().starts_with("---")) {
+    if words.starts_with(&["Id", "Name", "State"])
+        && lines.next().is_some_and(|l| l.trim_start().starts_with("---"))
+    {
         return Some(Kind::VirshList);
     }
     if starts("Max memory:") && starts("CPU(s):") {
@@ -253,7 +276,7 @@ fn of_sheet(text: &str) -> Option<Kind> {
     if has(&["vm", "consumed"]) && (has(&["size mib"]) || has(&["size mb"])) {
         return Some(Kind::RvMemory);
     }
-    if has(&["vi sdk server"]) || has(&["vi sdk uuid"]) {
+    if has(&["vi sdk server"]) || has(&["vi sdk uuid"]) || has(&["vm", "powerstate"]) {
         return Some(Kind::RvOther);
     }
     if has(&["hypervisor hostname"]) {
@@ -271,9 +294,13 @@ fn of_sheet(text: &str) -> Option<Kind> {
     if has(&["memory_mib", "link_mbit"]) {
         return Some(Kind::Records);
     }
-    let own = ["name", "host", "memory", "touched", "workload", "vcpus", "cpu", "move", "apart", "note"];
+    let own =
+        ["name", "host", "memory", "touched", "workload", "vcpus", "cpu", "move", "apart", "note"];
     let comma = crate::table::separator(text) == b',';
-    if comma && has(&["name", "host", "memory"]) && names.iter().all(|name| own.contains(&name.as_str())) {
+    if comma
+        && has(&["name", "host", "memory"])
+        && names.iter().all(|name| own.contains(&name.as_str()))
+    {
         return Some(Kind::Inventory);
     }
     crate::site::is_sheet(&names).then_some(Kind::Sheet)

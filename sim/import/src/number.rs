@@ -7,7 +7,8 @@ use migsim_models::units::Bytes;
 pub(crate) fn whole(text: &str) -> Option<u64> {
     let text = text.trim();
     let separator = text.chars().find(|c| !c.is_ascii_digit());
-    let Some(separator) = separator.filter(|c| [',', '.', ' ', '\'', '\u{a0}', '\u{202f}'].contains(c))
+    let Some(separator) =
+        separator.filter(|c| [',', '.', ' ', '\'', '\u{a0}', '\u{202f}'].contains(c))
     else {
         return text.parse().ok();
     };

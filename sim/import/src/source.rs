@@ -50,7 +50,10 @@ impl Source {
     pub fn of(file: &Path, place: &str, bytes: &[u8]) -> Result<Source, InputError> {
         let wrong = |why: &str| Err(InputError::new(place, why));
         if bytes.len() as u64 > MOST_BYTES {
-            return wrong(&format!("is longer than {} MiB, the most that is read", MOST_BYTES >> 20));
+            return wrong(&format!(
+                "is longer than {} MiB, the most that is read",
+                MOST_BYTES >> 20
+            ));
         }
         if bytes.starts_with(b"PK\x03\x04") {
             return wrong("is a workbook (.xlsx); export its sheets as CSV");
@@ -62,7 +65,9 @@ impl Source {
         if text.trim().is_empty() {
             return wrong("is empty");
         }
-        Ok(Source { file: file.to_owned(), place: place.to_owned(), text: text.into_owned() })
+        // The reader of sheets counts lines right only where they end in one character.
+        let text = text.replace("\r\n", "\n");
+        Ok(Source { file: file.to_owned(), place: place.to_owned(), text })
     }
 
     /// An error of a line of it, from 1.
@@ -80,6 +85,12 @@ impl Source {
     pub(crate) fn stem(&self) -> &str {
         self.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
     }
+}
+
+/// What follows a marker in a line, to the next of `ends`, without blanks around it.
+pub(crate) fn after<'a>(line: &'a str, marker: &str, ends: &[char]) -> Option<&'a str> {
+    let rest = &line[line.find(marker)? + marker.len()..];
+    Some(rest[..rest.find(ends).unwrap_or(rest.len())].trim())
 }
 
 /// How a text is encoded: as its mark says; without one as UTF-16 where every other byte is zero,

@@ -68,7 +68,10 @@ impl Table {
     }
 
     /// An array of objects; what is no text or number in them is left out.
-    pub(crate) fn of_objects<'a>(place: &str, objects: impl IntoIterator<Item = &'a Value>) -> Table {
+    pub(crate) fn of_objects<'a>(
+        place: &str,
+        objects: impl IntoIterator<Item = &'a Value>,
+    ) -> Table {
         let mut columns: BTreeMap<String, usize> = BTreeMap::new();
         let mut rows = Vec::new();
         for (index, object) in objects.into_iter().enumerate() {
@@ -115,7 +118,8 @@ impl<'a> Row<'a> {
 
     /// What stands in a column that every row needs.
     pub(crate) fn needed(&self, column: &str) -> Result<&'a str, InputError> {
-        self.text(column).ok_or_else(|| self.error(format!("column `{column}` is empty, and needed")))
+        self.text(column)
+            .ok_or_else(|| self.error(format!("column `{column}` is empty, and needed")))
     }
 
     /// Read by `read`, which is told as `accepted`.
@@ -126,9 +130,8 @@ impl<'a> Row<'a> {
         read: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, InputError> {
         let Some(text) = self.text(column) else { return Ok(None) };
-        let wrong = || {
-            self.error(format!("column `{column}`: `{}`: it takes {accepted}", quoted(text)))
-        };
+        let wrong =
+            || self.error(format!("column `{column}`: `{}`: it takes {accepted}", quoted(text)));
         read(text).map(Some).ok_or_else(wrong)
     }
 
@@ -150,13 +153,15 @@ impl<'a> Row<'a> {
 
     /// A number.
     pub(crate) fn number(&self, column: &str) -> Result<Option<f64>, InputError> {
-        let number = |text: &str| text.replace(',', ".").parse().ok().filter(|v: &f64| v.is_finite());
+        let number =
+            |text: &str| text.replace(',', ".").parse().ok().filter(|v: &f64| v.is_finite());
         self.read(column, "a number", number)
     }
 
     /// Whether a column says so.
     pub(crate) fn is(&self, column: &str, words: &[&str]) -> bool {
-        self.text(column).is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
+        self.text(column)
+            .is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
     }
 
     /// Where it stands.
@@ -193,6 +198,7 @@ pub(crate) fn header(text: &str) -> Vec<String> {
         .delimiter(separator(text))
         .flexible(true)
         .from_reader(text.as_bytes());
-    let names = reader.headers().map(|header| header.iter().map(|n| n.trim().to_lowercase()).collect());
+    let names =
+        reader.headers().map(|header| header.iter().map(|n| n.trim().to_lowercase()).collect());
     names.unwrap_or_default()
 }

@@ -21,8 +21,11 @@ fn document(answer: &AgainstAnswer, verdicts: &[String]) -> Document {
         out.text(verdict.as_str()).text("\n");
         let measured = one.under_way.is_none();
         let mut table = Grid::new(&["", "measured", "predicted", "90 % interval"], 1..);
-        for figure in one.figures.iter().filter(|figure| figure.predicted.or(figure.measured).is_some()) {
-            let said = |value: Option<f64>| value.map_or("-".to_owned(), |value| said(figure, value));
+        for figure in
+            one.figures.iter().filter(|figure| figure.predicted.or(figure.measured).is_some())
+        {
+            let said =
+                |value: Option<f64>| value.map_or("-".to_owned(), |value| said(figure, value));
             table.row([
                 name(figure).to_owned(),
                 if measured { said(figure.measured) } else { "under way".to_owned() },
@@ -49,11 +52,14 @@ fn under_way(one: &Against) -> String {
         return "measured beside predicted.".to_owned();
     };
     let mut said = vec![format!("under way for {}", time(now.elapsed_s))];
-    said.extend(now.remaining_bytes.map(|bytes| format!("{} still to send", human_bytes(bytes as f64))));
+    said.extend(
+        now.remaining_bytes.map(|bytes| format!("{} still to send", human_bytes(bytes as f64))),
+    );
     said.extend(now.bytes_per_s.map(|rate| format!("{}/s sent", human_bytes(rate))));
-    said.extend(now.dirty_pages_per_s.map(|rate| {
-        format!("{rate:.0} pages/s dirtied ({}/s)", human_bytes(rate * 4096.0))
-    }));
+    said.extend(
+        now.dirty_pages_per_s
+            .map(|rate| format!("{rate:.0} pages/s dirtied ({}/s)", human_bytes(rate * 4096.0))),
+    );
     let ends = match one.ends_in {
         None => "It is predicted not to end by itself.".to_owned(),
         Some(ends) if ends.is_late => {

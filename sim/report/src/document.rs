@@ -27,6 +27,8 @@ pub struct Grid {
     pub rows: Vec<Vec<String>>,
     /// Columns that hold figures.
     pub figures: std::ops::Range<usize>,
+    /// Columns that a narrow screen does without, the first of them first; then the last ones.
+    pub spare: Vec<String>,
 }
 
 impl Document {
@@ -52,7 +54,27 @@ impl Grid {
     /// An empty table; its columns from `figures` on hold figures.
     pub fn new(header: &[impl AsRef<str>], figures: std::ops::RangeFrom<usize>) -> Grid {
         let header: Vec<String> = header.iter().map(|name| name.as_ref().to_owned()).collect();
-        Grid { figures: figures.start..header.len(), header, rows: Vec::new() }
+        Grid { figures: figures.start..header.len(), header, ..Grid::default() }
+    }
+
+    /// These columns go first where there is no room for all.
+    #[must_use]
+    pub fn spare(mut self, columns: &[&str]) -> Grid {
+        self.spare = columns.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// It without one of its columns.
+    #[must_use]
+    pub fn without(&self, column: usize) -> Grid {
+        let mut less = self.clone();
+        less.header.remove(column);
+        for row in less.rows.iter_mut().filter(|row| row.len() > column) {
+            row.remove(column);
+        }
+        let before = |end: usize| if column < end { end - 1 } else { end };
+        less.figures = before(self.figures.start)..before(self.figures.end);
+        less
     }
 
     /// Its columns from that one on hold words again.

@@ -162,7 +162,8 @@ impl Report<'_> {
         if self.findings.likely.is_some() {
             header.extend(["total, 90 % interval", "downtime, 90 % interval", "arrives with"]);
         }
-        let mut moves = Grid::new(&header, 4..);
+        let spare = ["service lost", "from", "began", "downtime, 90 % interval", "outcome", "to"];
+        let mut moves = Grid::new(&header, 4..).spare(&spare);
         for one in longest.iter().take(SHOWN) {
             let row = self.row(one);
             let mut cells = row.cells().to_vec();

@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::file::{Care, Output};
-use crate::format::{Answered, FORMATS, Format, Rows, by_ending, by_name, text};
+use crate::format::{Answered, FORMATS, Format, Rows, by_ending, by_name, on_screen};
 use crate::terminal;
 
 /// The flags of commands that answer in any format.
@@ -78,7 +78,7 @@ impl Prepared {
     /// # Errors
     /// One of them cannot be written.
     pub fn write(self, answer: &dyn Answered) -> anyhow::Result<()> {
-        terminal::print(&text(answer, self.format)?)?;
+        terminal::print(&on_screen(answer, self.format, terminal::screen())?)?;
         for (format, mut file) in self.files {
             format.write(answer, &mut *file.writer()?)?;
             file.finish()?;

@@ -18,6 +18,8 @@ use migsim::answer::Between;
 use migsim::input::{InputError, profile_or_default, shown};
 use migsim_models::profile::{Manager, Profile};
 
+use crate::format::Screen;
+
 /// Some of the work failed, though the rest was done.
 pub const SOME_FAILED: u8 = 1;
 /// The input cannot be used.
@@ -125,6 +127,24 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
+}
+
+/// What is known of where standard output is shown. One that is no terminal takes lines of any
+/// length; a locale of another character set than UTF-8, `C` among them, has no lines to draw
+/// tables with.
+pub fn screen() -> Screen {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let is_utf8 = |locale: &str| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    };
+    Screen {
+        width: terminal_size::terminal_size_of(std::io::stdout())
+            .map(|(terminal_size::Width(width), _)| usize::from(width)),
+        ascii: locale.is_some_and(|locale| !is_utf8(&locale)),
+    }
 }
 
 /// Says something to the person, on standard error.

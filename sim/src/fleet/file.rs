@@ -635,7 +635,7 @@ fn guests(
             Err(error) => return reader.mistake(table.span(), error),
             Ok(vm) => match add(vms, &name, cluster.vms.len()) {
                 Ok(()) => {
-                    cluster.vms.push(Vm { stays: !own.moves, apart: own.apart.clone(), ..vm })
+                    cluster.vms.push(Vm { stays: !own.moves, apart: own.apart.clone(), ..vm });
                 }
                 Err(taken) => return reader.mistake(table.span(), taken),
             },

@@ -37,6 +37,8 @@ const MOST_ROW: u64 = 16 << 20;
 #[derive(Debug)]
 pub struct Rows<R> {
     input: R,
+    /// A carriage return that ended the last bytes read, which is dropped if a line ends there.
+    held: bool,
     /// Bytes since the last row was taken.
     since: Rc<Cell<u64>>,
 }
@@ -45,7 +47,7 @@ impl<R: Read> Rows<R> {
     /// A reader of CSV over it, and what tells it that a row was taken.
     pub fn reader(input: R) -> (csv::Reader<Rows<R>>, impl Fn()) {
         let since = Rc::new(Cell::new(0));
-        let rows = Rows { input, since: Rc::clone(&since) };
+        let rows = Rows { input, held: false, since: Rc::clone(&since) };
         (csv::ReaderBuilder::new().flexible(true).from_reader(rows), move || since.set(0))
     }
 }
@@ -56,9 +58,47 @@ impl<R: Read> Read for Rows<R> {
             let why = format!("a row is longer than {} MiB, the most that is read", MOST_ROW >> 20);
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
         }
-        let read = self.input.read(buffer)?;
+        let read = self.read_lines(buffer)?;
         self.since.set(self.since.get() + read as u64);
         Ok(read)
+    }
+}
+
+impl<R: Read> Rows<R> {
+    /// Reads with line ends of one character: where they have two, csv counts lines wrongly.
+    fn read_lines(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if buffer.len() < 2 {
+            return self.input.read(buffer);
+        }
+        loop {
+            let start = usize::from(self.held);
+            let read = self.input.read(&mut buffer[start..])?;
+            if read == 0 {
+                // It ended the file.
+                buffer[0] = b'\r';
+                self.held = false;
+                return Ok(start);
+            }
+            if self.held {
+                buffer[0] = b'\r';
+            }
+            let mut end = start + read;
+            self.held = buffer[end - 1] == b'\r';
+            end -= usize::from(self.held);
+            if buffer[..end].contains(&b'\r') {
+                let mut kept = 0;
+                for at in 0..end {
+                    if !(buffer[at] == b'\r' && buffer[..end].get(at + 1) == Some(&b'\n')) {
+                        buffer[kept] = buffer[at];
+                        kept += 1;
+                    }
+                }
+                end = kept;
+            }
+            if end > 0 {
+                return Ok(end);
+            }
+        }
     }
 }
 
@@ -76,4 +116,40 @@ pub(crate) fn nearest<'a>(
     };
     let best = known.into_iter().map(alike).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
     best.filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, other)| other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hands its bytes out a few at a time.
+    struct Dripping<'a>(&'a [u8], usize);
+
+    impl Read for Dripping<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let count = self.1.min(buffer.len()).min(self.0.len());
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_whatever_ends_them_and_however_they_arrive() {
+        let text = "a,b\n1,2\n\"x\ny\",3\n4,5\r";
+        for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+            for step in 1..7 {
+                let (mut reader, _) = Rows::reader(Dripping(text.as_bytes(), step));
+                let lines: Vec<(u64, String)> = reader
+                    .records()
+                    .map(|row| {
+                        let row = row.unwrap();
+                        (row.position().unwrap().line(), row[0].to_owned())
+                    })
+                    .collect();
+                let expected = [(2, "1"), (3, "x\ny"), (5, "4")];
+                assert_eq!(lines, expected.map(|(line, cell)| (line, cell.to_owned())), "{step}");
+            }
+        }
+    }
 }

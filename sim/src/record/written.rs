@@ -19,7 +19,7 @@ pub fn question_columns(keys: &Keys) -> Vec<(&'static str, String)> {
         ("touched_pages", g.touched.map(|touched| touched.0.to_string())),
         ("layout", Some(g.layout.unwrap_or_default().to_string())),
         ("zero_head_pages", g.zero_head.map(|pages| pages.0.to_string())),
-        ("workload", g.workload.as_ref().map(|workload| workload.to_string())),
+        ("workload", g.workload.as_ref().map(ToString::to_string)),
         ("phase_offset_ms", g.phase_offset.map(|time| time.as_millis_f64().to_string())),
         ("delta_bytes", g.delta_bytes.map(|bytes| bytes.to_string())),
         ("transport", l.transport.map(|transport| transport.to_string())),
@@ -65,8 +65,12 @@ mod tests {
                     xbzrle = true, xbzrle_cache = \"128MiB\", timeout = \"90s\", on_timeout = \"postcopy\", log_chunk = \"0B\" }\n\
                     [[guest]]\nname = \"web\"\nmemory = \"4GiB\"\ntouched = \"3GiB\"\nvcpus = 3\nlayout = \"mixed\"\n\
                     workload = \"dirty(5000p/s)\"\ndelta_bytes = 99\n";
-        for text in [text, "link = { capacity = \"1Gbit/s\" }\n[[guest]]\nname = \"a\"\nmemory = \"1GiB\"\nworkload = \"idle\"\n"] {
-            let read = Scenario::parse(Path::new("f.toml"), text.to_owned(), &Keys::default()).unwrap();
+        for text in [
+            text,
+            "link = { capacity = \"1Gbit/s\" }\n[[guest]]\nname = \"a\"\nmemory = \"1GiB\"\nworkload = \"idle\"\n",
+        ] {
+            let read =
+                Scenario::parse(Path::new("f.toml"), text.to_owned(), &Keys::default()).unwrap();
             let keys = read.keys().next().unwrap();
             let (names, cells): (Vec<_>, Vec<_>) = question_columns(keys).into_iter().unzip();
             let columns = Columns::new("f.csv", &StringRecord::from(names)).unwrap();

@@ -140,7 +140,10 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     }
     let between = terminal::between(args.profile.as_deref(), args.manager.manager)?;
     let asked = Changes::of(args.migration.0.clone());
-    let fleet = Fleet { tolerance: args.tolerance, ..read_changed(&args.file, &asked).map_err(|why| or_foreign(&args.file, why))? };
+    let fleet = Fleet {
+        tolerance: args.tolerance,
+        ..read_changed(&args.file, &asked).map_err(|why| or_foreign(&args.file, why))?
+    };
     let hosts = between.over(fleet.cluster.usual_nic());
     let profile = &hosts.profile;
     if replications.saturating_mul(fleet.moves.len()) > MOST_KEPT {

@@ -151,7 +151,11 @@ pub(super) fn inventory(args: &InventoryArgs) -> anyhow::Result<ExitCode> {
         true => "says which hosts are emptied once `off` of its [moves] does",
         false => "is moved by",
     };
-    let command = if args.off.is_empty() { String::new() } else { format!(" `migsim fleet {}`", file.display()) };
+    let command = if args.off.is_empty() {
+        String::new()
+    } else {
+        format!(" `migsim fleet {}`", file.display())
+    };
     terminal::print(&format!("{} {then}{command}\n", file.display()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -219,11 +223,19 @@ pub(super) fn records(args: &RecordsArgs) -> anyhow::Result<ExitCode> {
         compare(args, &asked, care)?;
     } else {
         for one in &asked {
-            for note in one.assumed.iter().map(|what| format!("assumed: {what}")).chain(one.run.notes.clone()) {
+            for note in one
+                .assumed
+                .iter()
+                .map(|what| format!("assumed: {what}"))
+                .chain(one.run.notes.clone())
+            {
                 terminal::complain(&format!("{}: {note}", one.run.place));
             }
             if one.run.under_way.is_some() {
-                terminal::complain(&format!("{}: is under way: it has no outcome yet; --against says when it ends", one.run.place));
+                terminal::complain(&format!(
+                    "{}: is under way: it has no outcome yet; --against says when it ends",
+                    one.run.place
+                ));
             }
         }
     }
@@ -236,17 +248,27 @@ pub(super) fn records(args: &RecordsArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The question of a run: flags go over a saved scenario, that over what the file tells.
-fn question(args: &RecordsArgs, saved: Option<&Scenario>, run: FoundRun) -> Result<Asked, Mistakes> {
+fn question(
+    args: &RecordsArgs,
+    saved: Option<&Scenario>,
+    run: FoundRun,
+) -> Result<Asked, Mistakes> {
     let wrong = |why: String| Mistakes::from(InputError::new(&run.place, why));
     let saved = match saved.map(|scenario| scenario.keys().collect::<Vec<_>>()) {
         None => Keys::default(),
-        Some(guests) => match guests.iter().find(|keys| keys.guest.name.as_deref() == Some(&run.name)) {
-            Some(keys) => (*keys).clone(),
-            None if guests.len() == 1 => guests[0].clone(),
-            None => {
-                return Err(wrong(format!("the scenario has {} guests, none called {}", guests.len(), run.name)));
+        Some(guests) => {
+            match guests.iter().find(|keys| keys.guest.name.as_deref() == Some(&run.name)) {
+                Some(keys) => (*keys).clone(),
+                None if guests.len() == 1 => guests[0].clone(),
+                None => {
+                    return Err(wrong(format!(
+                        "the scenario has {} guests, none called {}",
+                        guests.len(),
+                        run.name
+                    )));
+                }
             }
-        },
+        }
     };
     let given = args.keys.0.over(&saved);
     let mut keys = given.over(&run.keys);
@@ -262,7 +284,8 @@ fn question(args: &RecordsArgs, saved: Option<&Scenario>, run: FoundRun) -> Resu
         missing.push("what the guest writes: give --workload, like --workload 'dirty(2000p/s)', or app:linux-idle if it does little");
     }
     if !missing.is_empty() {
-        let told = missing.iter().map(|what| InputError::new(&run.place, format!("does not tell {what}")));
+        let told =
+            missing.iter().map(|what| InputError::new(&run.place, format!("does not tell {what}")));
         return Err(Mistakes(told.collect()));
     }
     let is_given = |what: &str| match what {
@@ -282,7 +305,8 @@ fn question(args: &RecordsArgs, saved: Option<&Scenario>, run: FoundRun) -> Resu
         (keys.migration.downtime_limit.is_none(), "a downtime limit of 300 ms"),
         (keys.guest.touched.is_none(), "all of memory touched"),
     ];
-    let defaults: Vec<&str> = defaults.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what).collect();
+    let defaults: Vec<&str> =
+        defaults.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what).collect();
     if !defaults.is_empty() {
         assumed.push(defaults.join(", "));
     }
@@ -298,7 +322,8 @@ fn compare(args: &RecordsArgs, asked: &[Asked], care: Care) -> anyhow::Result<()
     for one in asked {
         let hosts = between.over(one.case.path.capacity);
         let understood = Understood::of(&one.keys, &one.case, hosts);
-        let answer = Answer::new(one.case.clone(), hosts, hosts.draws(), Fidelity::Flow, understood);
+        let answer =
+            Answer::new(one.case.clone(), hosts, hosts.draws(), Fidelity::Flow, understood);
         verdicts.push(predict::verdict(&answer));
         results.push(Against {
             place: one.run.place.clone(),

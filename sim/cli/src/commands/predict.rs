@@ -198,8 +198,9 @@ fn records(args: &PredictArgs, file: &PathBuf, between: &Between) -> anyhow::Res
             bar.set_position(bytes);
         })
     };
-    let report =
-        args.written(go, |report: &Report| report.interrupted).map_err(|why| import::or_foreign(file, why))?;
+    let report = args
+        .written(go, |report: &Report| report.interrupted)
+        .map_err(|why| import::or_foreign(file, why))?;
     bar.finish_and_clear();
     terminal::complain(&report.summary.to_string());
     if let Between::Given(hosts) = between

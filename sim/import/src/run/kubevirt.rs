@@ -11,7 +11,7 @@ use super::nova::seconds;
 use super::{FoundRun, Snapshot, Status};
 use crate::number::size;
 use crate::run::snapshot::{Beside, run_of};
-use crate::source::Source;
+use crate::source::{Source, after};
 
 /// The pages that its rates in bytes are of.
 const PAGE: f64 = 4096.0;
@@ -21,11 +21,13 @@ pub(super) fn log(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
     let mut migrations: BTreeMap<String, (String, Vec<Snapshot>)> = BTreeMap::new();
     let mut latest = None;
     for (index, line) in source.text.lines().enumerate() {
-        let name = word(line, "\"name\":\"", '"').unwrap_or("guest");
+        let name = after(line, "\"name\":\"", &['"']).unwrap_or("guest");
         if let Some(rest) = line.split("Migration info for ").nth(1) {
             let Some((id, figures)) = rest.split_once(": ") else { continue };
-            let (_, all) = migrations.entry(id.to_owned()).or_insert_with(|| (name.to_owned(), Vec::new()));
-            let snapshot = snapshot(figures).ok_or_else(|| source.error(index + 1, "has a figure that cannot be read"))?;
+            let (_, all) =
+                migrations.entry(id.to_owned()).or_insert_with(|| (name.to_owned(), Vec::new()));
+            let snapshot = snapshot(figures)
+                .ok_or_else(|| source.error(index + 1, "has a figure that cannot be read"))?;
             all.push(snapshot);
             latest = Some(id.to_owned());
         }
@@ -34,7 +36,10 @@ pub(super) fn log(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
             && let Some((_, all)) = latest.as_ref().and_then(|id| migrations.get_mut(id))
             && let Some(last) = all.last().cloned()
         {
-            all.push(Snapshot { status: if over { Status::Completed } else { Status::Failed }, ..last });
+            all.push(Snapshot {
+                status: if over { Status::Completed } else { Status::Failed },
+                ..last
+            });
         }
     }
     let mut found = Vec::new();
@@ -42,20 +47,24 @@ pub(super) fn log(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
         found.push(run_of(source, &snapshots, Beside { name, ..Beside::default() })?);
     }
     if found.is_empty() {
-        return Err(InputError::new(&source.place, "has no line `Migration info for ...`: the log of virt-launcher on the source has them").into());
+        return Err(InputError::new(
+            &source.place,
+            "has no line `Migration info for ...`: the log of virt-launcher on the source has them",
+        )
+        .into());
     }
     Ok(found)
-}
-
-fn word<'a>(line: &'a str, from: &str, to: char) -> Option<&'a str> {
-    let rest = &line[line.find(from)? + from.len()..];
-    Some(&rest[..rest.find(to)?])
 }
 
 /// `TimeElapsed:2012ms DataProcessed:1807MiB ...`; `None`: a figure cannot be read.
 fn snapshot(figures: &str) -> Option<Snapshot> {
     let mut now = Snapshot { status: Status::Active, page_size: Some(PAGE), ..Snapshot::default() };
-    for (name, value) in figures.split(['"', '\n']).next()?.split_whitespace().filter_map(|pair| pair.split_once(':')) {
+    for (name, value) in figures
+        .split(['"', '\n'])
+        .next()?
+        .split_whitespace()
+        .filter_map(|pair| pair.split_once(':'))
+    {
         let number = || value.trim_end_matches(char::is_alphabetic).parse::<f64>().ok();
         let bytes = || size(value).map(|bytes| bytes.0 as f64);
         let rate = || match value.strip_suffix("Mbps") {
@@ -92,15 +101,21 @@ pub(super) fn migration(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
     for item in items {
         let text = |at: &str| item.pointer(at).and_then(Value::as_str);
         let is = |at: &str| item.pointer(at).and_then(Value::as_bool).unwrap_or(false);
-        let Some(begun) = text("/status/migrationState/startTimestamp").and_then(seconds) else { continue };
+        let Some(begun) = text("/status/migrationState/startTimestamp").and_then(seconds) else {
+            continue;
+        };
         let end = text("/status/migrationState/endTimestamp").and_then(seconds);
         // One that failed is called completed, too.
-        let status = match (is("/status/migrationState/failed"), is("/status/migrationState/completed")) {
-            (true, _) => Status::Failed,
-            (_, true) => Status::Completed,
-            _ => Status::Active,
+        let status =
+            match (is("/status/migrationState/failed"), is("/status/migrationState/completed")) {
+                (true, _) => Status::Failed,
+                (_, true) => Status::Completed,
+                _ => Status::Active,
+            };
+        let mut beside = Beside {
+            name: text("/spec/vmiName").unwrap_or("guest").to_owned(),
+            ..Beside::default()
         };
-        let mut beside = Beside { name: text("/spec/vmiName").unwrap_or("guest").to_owned(), ..Beside::default() };
         let keys = &mut beside.keys.migration;
         if text("/status/migrationState/mode") == Some("PostCopy") {
             keys.mode = Some(Mode::Postcopy);
@@ -108,7 +123,11 @@ pub(super) fn migration(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
         keys.auto_converge =
             is("/status/migrationState/migrationConfiguration/allowAutoConverge").then_some(true);
         beside.notes.push("its times are whole seconds, with KubeVirt's own work: --manager kubevirt; the log of virt-launcher has QEMU's figures".to_owned());
-        let snapshot = Snapshot { status, total_ms: end.map(|end| (end - begun) * 1e3), ..Snapshot::default() };
+        let snapshot = Snapshot {
+            status,
+            total_ms: end.map(|end| (end - begun) * 1e3),
+            ..Snapshot::default()
+        };
         found.push(run_of(source, &[snapshot], beside)?);
     }
     if found.is_empty() {

@@ -11,7 +11,7 @@ mod virsh;
 use migsim::input::{InputError, Keys, Mistakes};
 use migsim::record::{Measured, UnderWay};
 
-use crate::kind::{Kind, Use, recognise};
+use crate::kind::{Kind, Use, broken, recognise};
 use crate::source::Source;
 
 pub(crate) use snapshot::{Snapshot, Status};
@@ -41,7 +41,9 @@ pub struct FoundRun {
 /// It is of no use here, with what it is and what takes it; or what is wrong in it.
 pub fn runs(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
     let refused = |why: String| Mistakes::from(InputError::new(&source.place, why));
-    let Some(kind) = recognise(source) else { return Err(refused(NOT_KNOWN.to_owned())) };
+    let Some(kind) = recognise(source) else {
+        return Err(refused(broken(source).unwrap_or_else(|| NOT_KNOWN.to_owned())));
+    };
     match kind.used_by() {
         Use::Records => {}
         Use::Inventory => {

@@ -9,13 +9,15 @@ use serde_json::Value;
 
 use super::{FoundRun, Snapshot, Status};
 use crate::run::snapshot::{Beside, run_of};
-use crate::source::Source;
+use crate::source::{Source, after};
 use crate::table::{Row, Table};
 
 /// Seconds of a time as OpenStack and Kubernetes write it, with or without a zone.
 pub(super) fn seconds(text: &str) -> Option<f64> {
     let zoned = text.parse::<Timestamp>().ok();
-    let at = zoned.or_else(|| Some(text.parse::<DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()))?;
+    let at = zoned.or_else(|| {
+        Some(text.parse::<DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    })?;
     Some(at.as_microsecond() as f64 / 1e6)
 }
 
@@ -33,7 +35,10 @@ pub(super) fn migrations(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
     let mut found = Vec::new();
     for row in table.rows() {
         // The list has cold migrations and resizes, too.
-        let live = row.text("type").or(row.text("migration_type")).is_none_or(|kind| kind.starts_with("live"));
+        let live = row
+            .text("type")
+            .or(row.text("migration_type"))
+            .is_none_or(|kind| kind.starts_with("live"));
         if live {
             found.push(migration(source, &row)?);
         }
@@ -62,7 +67,10 @@ fn migration(source: &Source, row: &Row) -> Result<FoundRun, Mistakes> {
         place: row.place(),
         ..Beside::default()
     };
-    beside.notes.push("its times are those of Nova's records, with its own work before and after: --manager nova".to_owned());
+    beside.notes.push(
+        "its times are those of Nova's records, with its own work before and after: --manager nova"
+            .to_owned(),
+    );
     let snapshot = Snapshot {
         status,
         total_ms: elapsed,
@@ -79,13 +87,16 @@ pub(super) fn log(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
     let mut servers: BTreeMap<String, Vec<Snapshot>> = BTreeMap::new();
     let mut began: BTreeMap<String, f64> = BTreeMap::new();
     for (index, line) in source.text.lines().enumerate() {
-        let Some(server) = between(line, "[instance: ", "]") else { continue };
+        let Some(server) = after(line, "[instance: ", &[']']) else { continue };
         let now = line.get(..23).and_then(|time| seconds(&time.replace(' ', "T")));
         let snapshots = servers.entry(server.to_owned()).or_default();
-        if let Some(running) = between(line, "Migration running for ", " secs") {
-            let number = |key: &str| between(line, key, &[',', ')'][..]).and_then(|text| text.parse::<f64>().ok());
+        if let Some(running) = after(line, "Migration running for ", &[' ']) {
+            let number =
+                |key: &str| after(line, key, &[',', ')']).and_then(|text| text.parse::<f64>().ok());
             let (Ok(seconds), Some(total)) = (running.parse::<f64>(), number("total=")) else {
-                return Err(source.error(index + 1, "has no `bytes processed=..., remaining=..., total=...`").into());
+                return Err(source
+                    .error(index + 1, "has no `bytes processed=..., remaining=..., total=...`")
+                    .into());
             };
             if let Some(now) = now {
                 began.entry(server.to_owned()).or_insert(now - seconds);
@@ -100,7 +111,11 @@ pub(super) fn log(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
             });
         }
         let over = line.contains("Migration operation has completed");
-        if over || line.contains("Migration operation was cancelled") || line.contains("Migration operation has aborted") || line.contains("Live Migration failure") {
+        if over
+            || line.contains("Migration operation was cancelled")
+            || line.contains("Migration operation has aborted")
+            || line.contains("Live Migration failure")
+        {
             let since = now.zip(began.get(server)).map(|(now, began)| (now - began) * 1e3);
             let last = snapshots.last().cloned().unwrap_or_default();
             snapshots.push(Snapshot {
@@ -115,27 +130,4 @@ pub(super) fn log(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
         found.push(run_of(source, &snapshots, Beside { name, ..Beside::default() })?);
     }
     Ok(found)
-}
-
-/// What stands between two markers of a line.
-fn between<'a>(line: &'a str, from: &str, to: impl Ends) -> Option<&'a str> {
-    let rest = &line[line.find(from)? + from.len()..];
-    Some(&rest[..to.first(rest)?])
-}
-
-/// What ends a part of a line: a word, or any of some characters.
-trait Ends {
-    fn first(&self, text: &str) -> Option<usize>;
-}
-
-impl Ends for &str {
-    fn first(&self, text: &str) -> Option<usize> {
-        text.find(*self)
-    }
-}
-
-impl Ends for &[char] {
-    fn first(&self, text: &str) -> Option<usize> {
-        text.find(*self)
-    }
 }

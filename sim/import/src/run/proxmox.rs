@@ -9,13 +9,7 @@ use serde_json::Value;
 use super::{FoundRun, Snapshot, Status};
 use crate::number::size;
 use crate::run::snapshot::{Beside, run_of};
-use crate::source::Source;
-
-/// What follows a marker, to the next of `ends`.
-fn after<'a>(line: &'a str, marker: &str, ends: &[char]) -> Option<&'a str> {
-    let rest = &line[line.find(marker)? + marker.len()..];
-    Some(rest[..rest.find(ends).unwrap_or(rest.len())].trim())
-}
+use crate::source::{Source, after};
 
 fn bytes(text: &str) -> Option<f64> {
     size(text).map(|bytes| bytes.0 as f64)
@@ -58,10 +52,13 @@ pub(super) fn read(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
         if line.contains("start migrate command to tcp") {
             keys.link.transport = Some(Transport::Tcp);
         }
-        if line.contains("start migrate command") || line.contains("starting online/live migration on") {
+        if line.contains("start migrate command")
+            || line.contains("starting online/live migration on")
+        {
             begun = second_of_day(line);
         }
-        let limit = after(line, "migration downtime limit: ", &[' ']).and_then(|ms| Some(ms.parse::<f64>().ok()? / 1e3));
+        let limit = after(line, "migration downtime limit: ", &[' '])
+            .and_then(|ms| Some(ms.parse::<f64>().ok()? / 1e3));
         let old = || after(line, "migrate_set_downtime: ", &[' ']).and_then(|s| s.parse().ok());
         if let Some(seconds) = limit.or_else(old) {
             keys.migration.downtime_limit = Some(SimTime::from_secs_f64(seconds));
@@ -78,17 +75,24 @@ pub(super) fn read(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
             (downtime, over) = (Some(ms), now);
         }
         completed |= line.contains("migration status: completed");
-        if let Some(why) = after(line, "migration status error: ", &['\n']).or(after(line, "ERROR: ", &['\n'])) {
+        if let Some(why) =
+            after(line, "migration status error: ", &['\n']).or(after(line, "ERROR: ", &['\n']))
+        {
             failed.get_or_insert_with(|| why.to_owned());
         }
         if let Some(seconds) = after(line, "(duration ", &[')']).and_then(hours) {
             let around = "the times here are those of QEMU, to the second; --manager proxmox has what stands around them";
-            beside.notes.push(format!("the whole task took {seconds:.0} s; {around}"));
+            if completed {
+                beside.notes.push(format!("the whole task took {seconds:.0} s; {around}"));
+            }
         }
     }
     let last = snapshots.last().cloned().unwrap_or_default();
     if completed {
-        let transferred = text.lines().rev().find_map(|line| bytes(after(line, "migration completed, transferred ", &['V'])?));
+        let transferred = text
+            .lines()
+            .rev()
+            .find_map(|line| bytes(after(line, "migration completed, transferred ", &['V'])?));
         snapshots.push(Snapshot {
             status: Status::Completed,
             total_ms: since(begun, over),
@@ -105,7 +109,9 @@ pub(super) fn read(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
         beside.notes.push("local disks were copied too, which is not modelled yet: the times are those of memory alone".to_owned());
     }
     if last.total.is_some() && snapshots.iter().any(|one| one.rate.is_some()) {
-        beside.notes.push("its sizes have one digit behind the point: memory is known to some 50 MiB".to_owned());
+        beside.notes.push(
+            "its sizes have one digit behind the point: memory is known to some 50 MiB".to_owned(),
+        );
     }
     Ok(vec![run_of(source, &snapshots, beside)?])
 }

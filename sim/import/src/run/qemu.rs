@@ -37,7 +37,9 @@ pub(super) fn qmp(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
         };
         let list = value.as_array().cloned().unwrap_or_else(|| vec![value]);
         for value in list {
-            let number = |key: &str| value.pointer(&format!("/QMP/version/qemu/{key}")).and_then(Value::as_u64);
+            let number = |key: &str| {
+                value.pointer(&format!("/QMP/version/qemu/{key}")).and_then(Value::as_u64)
+            };
             if let Some((major, minor)) = number("major").zip(number("minor")) {
                 qemu = format!("{major}.{minor}").parse::<Version>().ok();
             }
@@ -62,7 +64,10 @@ fn snapshot(value: &Value) -> Snapshot {
     let (status, postcopy) = status(value["status"].as_str().unwrap_or(""));
     Snapshot {
         status,
-        postcopy: postcopy || figure("/ram/postcopy-bytes").or(figure("/ram/postcopy-requests")).is_some_and(|n| n > 0.0),
+        postcopy: postcopy
+            || figure("/ram/postcopy-bytes")
+                .or(figure("/ram/postcopy-requests"))
+                .is_some_and(|n| n > 0.0),
         total_ms: figure("/total-time"),
         downtime_ms: figure("/downtime"),
         setup_ms: figure("/setup-time"),
@@ -80,6 +85,7 @@ fn snapshot(value: &Value) -> Snapshot {
         multifd_bytes: figure("/ram/multifd-bytes"),
         disks: figure("/disk/total"),
         vfio: figure("/vfio/transferred"),
+        dirty_limit: figure("/dirty-limit-throttle-time-per-round"),
         error: value["error-desc"].as_str().map(str::to_owned),
     }
 }
@@ -114,8 +120,9 @@ fn hmp_snapshots(
             continue;
         }
         let Some(now) = snapshots.last_mut() else { continue };
-        take(now, label, value)
-            .ok_or_else(|| source.error(index + 1, format!("`{label}` has no number that can be read")))?;
+        take(now, label, value).ok_or_else(|| {
+            source.error(index + 1, format!("`{label}` has no number that can be read"))
+        })?;
     }
     Ok((snapshots, qemu))
 }
@@ -148,8 +155,11 @@ fn take(now: &mut Snapshot, label: &str, value: &str) -> Option<()> {
         "Throughput (Mbps)" => now.rate = Some(number()? * 1e6 / 8.0),
         "CPU Throttle (%)" => now.throttle = Some(number()?),
         // Of its figures only the size of the cache, which is in bytes.
-        "XBZRLE" => now.xbzrle_cache = Some(value.strip_prefix("size=")?.split(',').next()?.parse().ok()?),
-        "Time (ms)" | "Sizes" | "Transfers" | "Channels" | "Page Types" | "Page Rates (pps)" | "Others" => {
+        "XBZRLE" => {
+            now.xbzrle_cache = Some(value.strip_prefix("size=")?.split(',').next()?.parse().ok()?)
+        }
+        "Time (ms)" | "Sizes" | "Transfers" | "Channels" | "Page Types" | "Page Rates (pps)"
+        | "Others" => {
             for pair in value.split(',').filter_map(|pair| pair.split_once('=')) {
                 take_pair(now, pair.0.trim(), pair.1.trim())?;
             }

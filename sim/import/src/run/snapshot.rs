@@ -52,6 +52,8 @@ pub(crate) struct Snapshot {
     pub(crate) disks: Option<f64>,
     /// Bytes of devices that are passed through.
     pub(crate) vfio: Option<f64>,
+    /// Microseconds that dirty-limit holds vCPUs back.
+    pub(crate) dirty_limit: Option<f64>,
     pub(crate) error: Option<String>,
 }
 
@@ -88,9 +90,14 @@ fn memory_of(total: u64) -> Bytes {
 ///
 /// # Errors
 /// None of them is of a migration.
-pub(crate) fn run_of(source: &Source, snapshots: &[Snapshot], beside: Beside) -> Result<FoundRun, Mistakes> {
+pub(crate) fn run_of(
+    source: &Source,
+    snapshots: &[Snapshot],
+    beside: Beside,
+) -> Result<FoundRun, Mistakes> {
     let Beside { name, place, mut keys, qemu, mut assumed, mut notes } = beside;
-    let nothing = || source.error(1, "tells of no migration: none was asked for, or it is not begun");
+    let nothing =
+        || source.error(1, "tells of no migration: none was asked for, or it is not begun");
     let last = snapshots.iter().rfind(|one| one.status != Status::None).ok_or_else(nothing)?;
     // What only some moments tell, like the rest while it goes on.
     let latest = |of: fn(&Snapshot) -> Option<f64>| snapshots.iter().rev().find_map(of);
@@ -105,7 +112,9 @@ pub(crate) fn run_of(source: &Source, snapshots: &[Snapshot], beside: Beside) ->
         keys.guest.memory = Some(memory.pages());
         if memory.0 as f64 != total {
             let sent = human_bytes(total);
-            assumed.push(format!("memory: {memory}, of {sent} that it sends with display and firmware"));
+            assumed.push(format!(
+                "memory: {memory}, of {sent} that it sends with display and firmware"
+            ));
         }
     }
     keys.migration.qemu = keys.migration.qemu.or(qemu);
@@ -118,7 +127,9 @@ pub(crate) fn run_of(source: &Source, snapshots: &[Snapshot], beside: Beside) ->
     }
     if most(|one| one.multifd_bytes).is_some() {
         keys.migration.multifd_channels = Some(CHANNELS);
-        assumed.push(format!("multifd_channels: {CHANNELS}, QEMU's default; the file says only that there are some"));
+        assumed.push(format!(
+            "multifd_channels: {CHANNELS}, QEMU's default; the file says only that there are some"
+        ));
     }
     if snapshots.iter().any(|one| one.postcopy) {
         keys.migration.mode = Some(Mode::Postcopy);
@@ -127,7 +138,8 @@ pub(crate) fn run_of(source: &Source, snapshots: &[Snapshot], beside: Beside) ->
     let syncs = latest(|one| one.dirty_syncs).unwrap_or(0.0);
     let over = last.status == Status::Completed;
     let page = last.page_size.unwrap_or(4096.0);
-    if let (Some(zero), Some(memory), true) = (latest(|one| one.zero_pages), keys.guest.memory, over || syncs > 1.0)
+    if let (Some(zero), Some(memory), true) =
+        (latest(|one| one.zero_pages), keys.guest.memory, over || syncs > 1.0)
         && keys.guest.touched.is_none()
         && zero > 0.0
     {
@@ -138,22 +150,40 @@ pub(crate) fn run_of(source: &Source, snapshots: &[Snapshot], beside: Beside) ->
         assumed.push(format!("touched: {said}, all that was not sent as zero pages"));
     }
     if keys.guest.workload.is_none() {
-        workload(snapshots, over, &mut keys, &mut assumed);
+        workload(snapshots, last.status == Status::Active, &mut keys, &mut assumed);
     }
-    if keys.link.capacity.is_none() && !over
+    if keys.link.capacity.is_none()
+        && !over
         && let Some(rate) = latest(|one| one.rate.filter(|rate| *rate > 0.0))
     {
         let capacity = BitRate((rate * 8.0 / PAYLOAD) as u64);
         keys.link.capacity = Some(capacity);
         let said = human_rate(capacity);
-        assumed.push(format!("link: {said}, as fast as it is being sent, with headers; --link says what it is"));
+        assumed.push(format!(
+            "link: {said}, as fast as it is being sent, with headers; --link says what it is"
+        ));
     }
-    notes.extend(last.error.as_ref().map(|why| format!("it failed: {why}")));
+    notes.extend(last.error.as_ref().map(|why| match last.status {
+        Status::Failed => format!("it failed: {why}"),
+        _ => format!("QEMU says: {why}"),
+    }));
+    if most(|one| one.dirty_limit).is_some() {
+        notes.push(
+            "dirty-limit throttles it, which is not modelled yet: what is predicted is without"
+                .to_owned(),
+        );
+    }
     if most(|one| one.disks).is_some() {
-        notes.push("disks are copied too, which is not modelled yet: what is predicted is memory alone".to_owned());
+        notes.push(
+            "disks are copied too, which is not modelled yet: what is predicted is memory alone"
+                .to_owned(),
+        );
     }
     if most(|one| one.vfio).is_some() {
-        notes.push("a device is passed through, which is not modelled yet: its state adds to the downtime".to_owned());
+        notes.push(
+            "a device is passed through, which is not modelled yet: its state adds to the downtime"
+                .to_owned(),
+        );
     }
     let measured = match last.status {
         Status::Completed | Status::Failed => Measured {
@@ -180,7 +210,7 @@ pub(crate) fn run_of(source: &Source, snapshots: &[Snapshot], beside: Beside) ->
 }
 
 /// What the guest writes, by the rates at which it was seen to dirty pages.
-fn workload(snapshots: &[Snapshot], over: bool, keys: &mut Keys, assumed: &mut Vec<String>) {
+fn workload(snapshots: &[Snapshot], goes_on: bool, keys: &mut Keys, assumed: &mut Vec<String>) {
     // A guest that is throttled writes less than it would: in proportion, if it does not wait for
     // anything.
     let own = |one: &Snapshot| {
@@ -202,7 +232,7 @@ fn workload(snapshots: &[Snapshot], over: bool, keys: &mut Keys, assumed: &mut V
             ));
             format!("dirty({rate:.0}p/s)")
         }
-        None if over => return,
+        None if !goes_on => return,
         None => {
             assumed.push(format!(
                 "workload: {LITTLE}, for QEMU knows no dirty rate before the first iteration is over; ask again then"

@@ -22,7 +22,12 @@ pub(super) fn read(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
         let (Some(now), Some(raw)) = (snapshots.last_mut(), raw.last()) else { continue };
         let wrong = || source.error(index + 1, format!("`{label}` has no number that can be read"));
         let operation = |outgoing: bool| -> Result<(), InputError> {
-            if outgoing { Ok(()) } else { Err(source.error(index + 1, format!("is a job that is no outgoing migration: {value}"))) }
+            if outgoing {
+                Ok(())
+            } else {
+                Err(source
+                    .error(index + 1, format!("is a job that is no outgoing migration: {value}")))
+            }
         };
         match (raw, label) {
             (_, "operation") => operation(value == "5")?,

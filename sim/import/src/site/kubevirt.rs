@@ -51,7 +51,7 @@ fn quantity(value: &Value) -> Option<f64> {
 
 fn bytes(item: &Value, at: &str) -> Option<Bytes> {
     let bytes = quantity(item.pointer(at)?)?;
-    (bytes >= 1.0 && bytes < 1e18).then_some(Bytes(bytes as u64))
+    (1.0..1e18).contains(&bytes).then_some(Bytes(bytes as u64))
 }
 
 fn node(source: &Source, item: &Value) -> Result<Host, InputError> {

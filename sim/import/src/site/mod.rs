@@ -14,7 +14,7 @@ use migsim::input::{InputError, Mistakes, quoted, shown};
 use migsim_models::text::counted;
 use migsim_models::units::{BitRate, Bytes};
 
-use crate::kind::{Kind, Use, recognise};
+use crate::kind::{Kind, Use, broken, recognise};
 use crate::source::Source;
 
 pub(crate) use plain::is_sheet;
@@ -104,7 +104,7 @@ impl Site {
     pub fn add(&mut self, source: &Source) -> Result<Kind, Mistakes> {
         let refused = |why: String| Mistakes::from(InputError::new(&source.place, why));
         let Some(kind) = recognise(source) else {
-            return Err(refused(NOT_KNOWN.to_owned()));
+            return Err(refused(broken(source).unwrap_or_else(|| NOT_KNOWN.to_owned())));
         };
         match kind.used_by() {
             Use::Inventory => {}
@@ -114,7 +114,10 @@ impl Site {
                 return Ok(kind);
             }
             Use::Records => {
-                return Err(refused(format!("is {}; `migsim records import` reads it", kind.what())));
+                return Err(refused(format!(
+                    "is {}; `migsim records import` reads it",
+                    kind.what()
+                )));
             }
             Use::Other(what) => return Err(refused(format!("is {}; {what}", kind.what()))),
         }
@@ -151,7 +154,8 @@ impl Site {
             return self.on.clone();
         }
         let folder = source.folder()?;
-        let note = format!("{} is taken to be from host {folder}, as its folder is called", source.place);
+        let note =
+            format!("{} is taken to be from host {folder}, as its folder is called", source.place);
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
@@ -186,8 +190,21 @@ impl Site {
                 ),
             ));
         }
-        let Guest { name, id, host, memory, touched, vcpus, cpu, workload, stays, apart, flavor, off, .. } =
-            new;
+        let Guest {
+            name,
+            id,
+            host,
+            memory,
+            touched,
+            vcpus,
+            cpu,
+            workload,
+            stays,
+            apart,
+            flavor,
+            off,
+            ..
+        } = new;
         // Numbers make poor names.
         if known.id.as_deref() == Some(known.name.as_str()) {
             known.name = name;
@@ -209,7 +226,8 @@ impl Site {
     /// Adds a host, or what is new of one that is known.
     fn host(&mut self, new: Host) {
         let new = Host { name: shown(&new.name), ..new };
-        let Some(known) = self.hosts.iter_mut().find(|known| same_host(&known.name, &new.name)) else {
+        let Some(known) = self.hosts.iter_mut().find(|known| same_host(&known.name, &new.name))
+        else {
             self.hosts.push(new);
             return;
         };

@@ -9,7 +9,8 @@ use crate::number::{size, whole};
 use crate::source::Source;
 use crate::table::{Row, Table};
 
-const NAME: [&str; 8] = ["name", "vm", "vm name", "vmname", "guest", "instance", "domain", "server"];
+const NAME: [&str; 8] =
+    ["name", "vm", "vm name", "vmname", "guest", "instance", "domain", "server"];
 const HOST: [&str; 6] = ["host", "hostname", "node", "hypervisor", "esx host", "on"];
 const VCPUS: [&str; 5] = ["vcpus", "vcpu", "cpus", "cpu(s)", "cores"];
 const MEMORY: [&str; 3] = ["memory", "ram", "mem"];
@@ -40,10 +41,15 @@ fn with_unit<'a>(table: &'a Table, names: &[&str]) -> Option<(&'a str, String)> 
 /// Whether a header is one of a sheet of guests, or of hosts.
 pub(crate) fn is_sheet(names: &[String]) -> bool {
     let has = |wanted: &[&str]| wanted.iter().any(|name| names.iter().any(|n| n == name));
-    let memory = || {
-        names.iter().any(|name| MEMORY.iter().any(|memory| name.starts_with(memory)))
+    let memory = || names.iter().any(|name| MEMORY.iter().any(|memory| name.starts_with(memory)));
+    let rates = || {
+        has(&DIRTY_PAGES)
+            || has(&DIRTY_MIB)
+            || has(&WORKLOAD)
+            || has(&MOVE)
+            || has(&PINNED)
+            || has(&APART)
     };
-    let rates = || has(&DIRTY_PAGES) || has(&DIRTY_MIB) || has(&WORKLOAD) || has(&MOVE) || has(&PINNED) || has(&APART);
     (has(&NAME) && (memory() || rates())) || (has(&HOST) && (memory() || has(&NIC)))
 }
 
@@ -85,24 +91,28 @@ fn said_yes(row: &Row, column: &str) -> Result<bool, InputError> {
         None | Some("no" | "false" | "0" | "n") => Ok(false),
         Some("yes" | "true" | "1" | "y" | "x") => Ok(true),
         Some(other) => {
-            Err(row.error(format!("column `{column}`: it takes yes or no, not `{}`", quoted(other))))
+            Err(row
+                .error(format!("column `{column}`: it takes yes or no, not `{}`", quoted(other))))
         }
     }
 }
 
 fn guest(table: &Table, name: &str, row: &Row) -> Result<Guest, InputError> {
     let text = |names: &[&str]| table.first(names).and_then(|column| row.text(column));
-    let workload = match (table.first(&WORKLOAD), table.first(&DIRTY_PAGES), table.first(&DIRTY_MIB)) {
-        (Some(column), ..) if row.text(column).is_some() => {
-            row.text(column).map(|text| match text.parse::<Workload>() {
-                Ok(_) => Ok(text.to_owned()),
-                Err(why) => Err(row.error(format!("column `{column}`: `{}`: {why}", quoted(text)))),
-            })
-        }
-        (_, Some(column), _) => row.number(column)?.map(|rate| dirty(row, column, rate)),
-        (_, _, Some(column)) => row.number(column)?.map(|mib| dirty(row, column, mib * 256.0)),
-        _ => None,
-    };
+    let workload =
+        match (table.first(&WORKLOAD), table.first(&DIRTY_PAGES), table.first(&DIRTY_MIB)) {
+            (Some(column), ..) if row.text(column).is_some() => {
+                row.text(column).map(|text| match text.parse::<Workload>() {
+                    Ok(_) => Ok(text.to_owned()),
+                    Err(why) => {
+                        Err(row.error(format!("column `{column}`: `{}`: {why}", quoted(text))))
+                    }
+                })
+            }
+            (_, Some(column), _) => row.number(column)?.map(|rate| dirty(row, column, rate)),
+            (_, _, Some(column)) => row.number(column)?.map(|mib| dirty(row, column, mib * 256.0)),
+            _ => None,
+        };
     let mut stays = None;
     if let Some(column) = table.first(&PINNED)
         && said_yes(row, column)?

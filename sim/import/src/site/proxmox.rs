@@ -34,7 +34,9 @@ pub(super) fn resources(site: &mut Site, source: &Source) -> Result<(), Mistakes
         mistakes.extend(read.err());
     }
     if containers > 0 {
-        site.notes.push(format!("{containers} containers (lxc) are left out: they are restarted, not moved"));
+        site.notes.push(format!(
+            "{containers} containers (lxc) are left out: they are restarted, not moved"
+        ));
     }
     if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
 }
@@ -65,7 +67,11 @@ fn guest(row: &Row) -> Result<Guest, InputError> {
         host: row.text("node").map(str::to_owned),
         memory,
         // What the host has given it, which ballooning takes back.
-        touched: row.size("memhost")?.or(row.size("mem")?).filter(|used| used.0 > 0).map(|used| used.min(memory.unwrap_or(used))),
+        touched: row
+            .size("memhost")?
+            .or(row.size("mem")?)
+            .filter(|used| used.0 > 0)
+            .map(|used| used.min(memory.unwrap_or(used))),
         vcpus: vcpus.and_then(|vcpus| vcpus.try_into().ok()),
         cpu: share.zip(vcpus).map(|(share, vcpus)| (share * vcpus as f64).min(vcpus as f64)),
         off,
@@ -88,14 +94,20 @@ pub(super) fn conf(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
         .enumerate()
         .take_while(|(_, line)| !line.starts_with('['))
         .filter(|(_, line)| !line.starts_with('#'))
-        .filter_map(|(index, line)| line.split_once(':').map(|(key, value)| (index + 1, key.trim(), value.trim())))
+        .filter_map(|(index, line)| {
+            line.split_once(':').map(|(key, value)| (index + 1, key.trim(), value.trim()))
+        })
         .collect();
-    let value = |key: &str| own.iter().find(|(_, known, _)| *known == key).map(|(line, _, value)| (*line, *value));
+    let value = |key: &str| {
+        own.iter().find(|(_, known, _)| *known == key).map(|(line, _, value)| (*line, *value))
+    };
     let number_of = |key: &str| -> Result<Option<u64>, InputError> {
         let Some((line, text)) = value(key) else { return Ok(None) };
         let first = text.split(',').next().unwrap_or(text);
         let first = first.strip_prefix("current=").unwrap_or(first);
-        whole(first).map(Some).ok_or_else(|| source.error(line, format!("`{key}` takes a whole number")))
+        whole(first)
+            .map(Some)
+            .ok_or_else(|| source.error(line, format!("`{key}` takes a whole number")))
     };
     let memory = number_of("memory")?.unwrap_or(DEFAULT_MIB);
     let cores = number_of("cores")?.unwrap_or(1) * number_of("sockets")?.unwrap_or(1);

@@ -28,13 +28,15 @@ fn off(row: &Row) -> Option<String> {
     if row.is("template", &["true", "wahr", "1"]) {
         return Some("a template".to_owned());
     }
-    let running = row.text("powerstate").is_none_or(|state| state.eq_ignore_ascii_case("poweredOn"));
+    let running =
+        row.text("powerstate").is_none_or(|state| state.eq_ignore_ascii_case("poweredOn"));
     (!running).then(|| "not running".to_owned())
 }
 
 fn info(row: &Row) -> Read<Guest> {
     // VMware's vMotion refuses guests with devices that are tied to their host.
-    let tied = row.text("latency sensitivity").is_some_and(|level| level.eq_ignore_ascii_case("high"));
+    let tied =
+        row.text("latency sensitivity").is_some_and(|level| level.eq_ignore_ascii_case("high"));
     Ok(Guest {
         name: row.needed("vm")?.to_owned(),
         id: row.text("vm id").map(str::to_owned),
@@ -56,7 +58,10 @@ fn memory(row: &Row) -> Read<Guest> {
         host: row.text("host").map(str::to_owned),
         memory: size,
         // What the hypervisor has backed with memory: what the guest has touched at some time.
-        touched: row.mib("consumed")?.filter(|touched| touched.0 > 0).map(|touched| touched.min(size.unwrap_or(touched))),
+        touched: row
+            .mib("consumed")?
+            .filter(|touched| touched.0 > 0)
+            .map(|touched| touched.min(size.unwrap_or(touched))),
         off: off(row),
         place: row.place(),
         ..Guest::default()
@@ -65,7 +70,9 @@ fn memory(row: &Row) -> Read<Guest> {
 
 fn host(row: &Row) -> Read<Host> {
     let cores = match row.whole("# cores")? {
-        None => row.whole("# cpu")?.zip(row.whole("cores per cpu")?).map(|(cpus, cores)| cpus * cores),
+        None => {
+            row.whole("# cpu")?.zip(row.whole("cores per cpu")?).map(|(cpus, cores)| cpus * cores)
+        }
         cores => cores,
     };
     let out = row.is("in maintenance mode", &["true", "wahr", "1"]);

@@ -21,12 +21,17 @@ pub(super) fn list(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
     let state_at = header.find("State").unwrap_or(0);
     let name_at = header.find("Name").unwrap_or(0);
     let mut mistakes = Vec::new();
-    for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with("---")) {
+    for (index, line) in
+        lines.filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with("---"))
+    {
         let at = |from: usize, to: usize| line.get(from.min(line.len())..to.min(line.len()));
         let state = at(state_at, line.len()).unwrap_or("").trim();
         let known = RUNNING.iter().chain(&STATES).find(|known| state.starts_with(**known));
         let (Some(name), Some(state)) = (at(name_at, state_at), known) else {
-            mistakes.push(source.error(index + 1, "is no line of `virsh list`: an id, a name and a state in their columns"));
+            mistakes.push(source.error(
+                index + 1,
+                "is no line of `virsh list`: an id, a name and a state in their columns",
+            ));
             continue;
         };
         let running = RUNNING.contains(state);
@@ -44,7 +49,8 @@ pub(super) fn list(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
 
 /// The value of a line `key: value`.
 fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| line.trim_start().strip_prefix(key)?.strip_prefix(':').map(str::trim))
+    text.lines()
+        .find_map(|line| line.trim_start().strip_prefix(key)?.strip_prefix(':').map(str::trim))
 }
 
 /// `virsh dominfo`, of one guest or several in one file.
@@ -57,7 +63,8 @@ pub(super) fn dominfo(site: &mut Site, source: &Source) -> Result<(), Mistakes> 
         let line = source.text[..*start].matches('\n').count() + 1;
         let missing = |key: &str| source.error(line, format!("this guest has no line `{key}:`"));
         let name = field(text, "Name").ok_or_else(|| missing("Name"))?;
-        let memory = field(text, "Max memory").and_then(size).ok_or_else(|| missing("Max memory"))?;
+        let memory =
+            field(text, "Max memory").and_then(size).ok_or_else(|| missing("Max memory"))?;
         let state = field(text, "State").unwrap_or("running");
         site.guest(Guest {
             name: name.to_owned(),
@@ -74,7 +81,9 @@ pub(super) fn dominfo(site: &mut Site, source: &Source) -> Result<(), Mistakes> 
 
 /// `virsh nodeinfo`.
 pub(super) fn nodeinfo(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
-    let lacks = |what: &str| Mistakes::from(InputError::new(&source.place, format!("has no line `{what}:`")));
+    let lacks = |what: &str| {
+        Mistakes::from(InputError::new(&source.place, format!("has no line `{what}:`")))
+    };
     let number = |key: &str| field(&source.text, key).and_then(|text| text.parse::<f64>().ok());
     let cpus = number("CPU(s)").ok_or_else(|| lacks("CPU(s)"))?;
     let threads = number("Thread(s) per core").unwrap_or(1.0).max(1.0);
@@ -102,25 +111,32 @@ pub(super) fn dumpxml(site: &mut Site, source: &Source) -> Result<(), Mistakes> 
         let child = |name: &str| domain.children().find(|node| node.has_tag_name(name));
         let text = |name: &str| child(name).and_then(|node| node.text()).map(str::trim);
         let name = text("name").ok_or_else(|| source.error(line, "this domain has no <name>"))?;
-        let memory = child("memory").and_then(|node| {
-            bytes(node.text()?.trim(), node.attribute("unit"))
-        });
-        let memory = memory.ok_or_else(|| source.error(line, format!("domain {name} has no <memory> that can be read")))?;
-        let vcpus = child("vcpu").and_then(|node| node.attribute("current").or(node.text()).map(str::trim)).and_then(|count| count.parse().ok());
+        let memory =
+            child("memory").and_then(|node| bytes(node.text()?.trim(), node.attribute("unit")));
+        let memory = memory.ok_or_else(|| {
+            source.error(line, format!("domain {name} has no <memory> that can be read"))
+        })?;
+        let vcpus = child("vcpu")
+            .and_then(|node| node.attribute("current").or(node.text()).map(str::trim))
+            .and_then(|count| count.parse().ok());
         let devices: Vec<&str> = domain
             .descendants()
             .filter(|node| {
                 node.has_tag_name("hostdev")
                     || (node.has_tag_name("interface") && node.attribute("type") == Some("hostdev"))
             })
-            .map(|node| node.attribute("type").filter(|kind| *kind != "hostdev").unwrap_or("network"))
+            .map(|node| {
+                node.attribute("type").filter(|kind| *kind != "hostdev").unwrap_or("network")
+            })
             .collect();
         site.guest(Guest {
             name: name.to_owned(),
             host: host.clone(),
             memory: Some(memory),
             vcpus,
-            stays: devices.first().map(|kind| format!("a device of its host is passed through ({kind})")),
+            stays: devices
+                .first()
+                .map(|kind| format!("a device of its host is passed through ({kind})")),
             place: format!("{}:{line}", source.place),
             ..Guest::default()
         })?;
@@ -134,7 +150,9 @@ fn bytes(number: &str, unit: Option<&str>) -> Option<Bytes> {
     let unit = unit.unwrap_or("KiB");
     let decimal = ["KB", "MB", "GB", "TB"].iter().position(|known| *known == unit);
     match decimal {
-        Some(power) => number.parse::<u64>().ok()?.checked_mul(1000_u64.pow(power as u32 + 1)).map(Bytes),
+        Some(power) => {
+            number.parse::<u64>().ok()?.checked_mul(1000_u64.pow(power as u32 + 1)).map(Bytes)
+        }
         None => size(&format!("{number}{unit}")),
     }
 }

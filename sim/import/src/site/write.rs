@@ -32,7 +32,11 @@ impl Site {
     ///
     /// # Errors
     /// Everything that is in no file and was not given, by name.
-    pub fn finish(mut self, given: &Given, [hosts, guests]: [&str; 2]) -> Result<FleetFiles, Mistakes> {
+    pub fn finish(
+        mut self,
+        given: &Given,
+        [hosts, guests]: [&str; 2],
+    ) -> Result<FleetFiles, Mistakes> {
         self.fill_in();
         let mut missing = Vec::new();
         let off = self.left_out();
@@ -56,7 +60,9 @@ impl Site {
     /// Takes memory from flavors, and hosts by the name that they have.
     fn fill_in(&mut self) {
         for guest in &mut self.guests {
-            if let Some((memory, vcpus)) = guest.flavor.as_ref().and_then(|name| self.flavors.get(name)) {
+            if let Some((memory, vcpus)) =
+                guest.flavor.as_ref().and_then(|name| self.flavors.get(name))
+            {
                 guest.memory = guest.memory.or(Some(*memory));
                 guest.vcpus = guest.vcpus.or(Some(*vcpus));
             }
@@ -74,7 +80,10 @@ impl Site {
             if *count > 1 {
                 let id = guest.id.clone().unwrap_or_else(|| count.to_string());
                 let name = format!("{} ({id})", guest.name);
-                self.notes.push(format!("a second guest is called `{}`; it is written as `{name}`", quoted(&guest.name)));
+                self.notes.push(format!(
+                    "a second guest is called `{}`; it is written as `{name}`",
+                    quoted(&guest.name)
+                ));
                 guest.name = name;
             }
         }
@@ -93,7 +102,10 @@ impl Site {
         let count: usize = why.values().map(Vec::len).sum();
         for (why, names) in why {
             let named = first_of(names.iter().cloned(), NAMED);
-            self.notes.push(format!("left out, not moved live: {} ({why}): {named}", counted(names.len(), "guest")));
+            self.notes.push(format!(
+                "left out, not moved live: {} ({why}): {named}",
+                counted(names.len(), "guest")
+            ));
         }
         if count > 0 { format!("; {count} do not") } else { String::new() }
     }
@@ -109,28 +121,53 @@ impl Site {
         let mut lacks = |what: &str, flag: &str, hosts: Vec<&Host>, files: &str| {
             if !hosts.is_empty() {
                 let named = first_of(hosts.iter().map(|host| host.name.clone()), NAMED);
-                missing.push(format!("{what} of {} ({named}): give {flag}{files}", counted(hosts.len(), "host")));
+                missing.push(format!(
+                    "{what} of {} ({named}): give {flag}{files}",
+                    counted(hosts.len(), "host")
+                ));
             }
         };
-        let of = |lacks: fn(&Host) -> bool| self.hosts.iter().filter(|host| lacks(host)).collect::<Vec<_>>();
+        let of = |lacks: fn(&Host) -> bool| {
+            self.hosts.iter().filter(|host| lacks(host)).collect::<Vec<_>>()
+        };
         if given.nic.is_none() {
-            lacks("the network card", "--nic, like `--nic 10GbE`", of(|host| host.nic.is_none()), "");
+            lacks(
+                "the network card",
+                "--nic, like `--nic 10GbE`",
+                of(|host| host.nic.is_none()),
+                "",
+            );
         }
         if given.host_memory.is_none() {
-            lacks("the memory", "--host-memory, like `--host-memory 512GiB`", of(|host| host.memory.is_none()),
-                ", or the file of hosts beside that of guests (vHost, `virsh nodeinfo`, `openstack hypervisor list --long`, nodes)");
+            lacks(
+                "the memory",
+                "--host-memory, like `--host-memory 512GiB`",
+                of(|host| host.memory.is_none()),
+                ", or the file of hosts beside that of guests (vHost, `virsh nodeinfo`, `openstack hypervisor list --long`, nodes)",
+            );
         }
         if given.host_cores.is_none() {
-            lacks("the cores", "--host-cores, like `--host-cores 64`", of(|host| host.cores.is_none()), "");
+            lacks(
+                "the cores",
+                "--host-cores, like `--host-cores 64`",
+                of(|host| host.cores.is_none()),
+                "",
+            );
         }
         let mut assumed = |what: &str, count: usize, value: String| {
             if count > 0 {
-                self.notes.push(format!("given, not in the files: {what} of {} is {value}", counted(count, "host")));
+                self.notes.push(format!(
+                    "given, not in the files: {what} of {} is {value}",
+                    counted(count, "host")
+                ));
             }
         };
         let count = |lacks: fn(&Host) -> bool| self.hosts.iter().filter(|host| lacks(host)).count();
-        let (nics, memories, cores) =
-            (count(|h| h.nic.is_none()), count(|h| h.memory.is_none()), count(|h| h.cores.is_none()));
+        let (nics, memories, cores) = (
+            count(|h| h.nic.is_none()),
+            count(|h| h.memory.is_none()),
+            count(|h| h.cores.is_none()),
+        );
         if let Some(nic) = given.nic {
             assumed("the network card", nics, nic.to_string());
         }
@@ -160,24 +197,37 @@ impl Site {
             ("--to", "host", &given.to, hosts().collect()),
             ("--except", "guest", &given.except, guests().collect()),
         ] {
-            for name in wanted.iter().filter(|wanted| !known.iter().any(|name| means(wanted, name))) {
+            for name in wanted.iter().filter(|wanted| !known.iter().any(|name| means(wanted, name)))
+            {
                 let some = first_of(known.iter().map(|name| (*name).to_owned()), NAMED);
-                missing.push(format!("{flag}: there is no {what} `{}`; there are {some}", quoted(name)));
+                missing.push(format!(
+                    "{flag}: there is no {what} `{}`; there are {some}",
+                    quoted(name)
+                ));
             }
         }
     }
 
     /// What guests lack.
     fn guest_rows(&mut self, given: &Given, missing: &mut Vec<String>) {
-        let named = |guests: &[&Guest]| first_of(guests.iter().map(|guest| guest.name.clone()), NAMED);
-        let of = |lacks: fn(&Guest) -> bool| self.guests.iter().filter(|guest| lacks(guest)).collect::<Vec<_>>();
+        let named =
+            |guests: &[&Guest]| first_of(guests.iter().map(|guest| guest.name.clone()), NAMED);
+        let of = |lacks: fn(&Guest) -> bool| {
+            self.guests.iter().filter(|guest| lacks(guest)).collect::<Vec<_>>()
+        };
         let without = of(|guest| guest.memory.is_none());
         if !without.is_empty() {
             let flavor = match without.iter().any(|guest| guest.flavor.is_some()) {
                 true => "`openstack flavor list -f json` has it",
-                false => "`virsh dominfo` or `dumpxml` have it, or a sheet with the columns name and memory",
+                false => {
+                    "`virsh dominfo` or `dumpxml` have it, or a sheet with the columns name and memory"
+                }
             };
-            missing.push(format!("the memory of {} ({}): {flavor}", counted(without.len(), "guest"), named(&without)));
+            missing.push(format!(
+                "the memory of {} ({}): {flavor}",
+                counted(without.len(), "guest"),
+                named(&without)
+            ));
         }
         let without = of(|guest| guest.host.is_none());
         if !without.is_empty() {
@@ -188,9 +238,14 @@ impl Site {
             ));
         }
         let mut notes = Vec::new();
-        let (vcpus, touched, workload) = (of(|g| g.vcpus.is_none()), of(|g| g.touched.is_none()), of(|g| g.workload.is_none()));
+        let (vcpus, touched, workload) =
+            (of(|g| g.vcpus.is_none()), of(|g| g.touched.is_none()), of(|g| g.workload.is_none()));
         if !vcpus.is_empty() {
-            notes.push(format!("assumed: one vCPU for {} ({}); with more, one that writes much writes more", counted(vcpus.len(), "guest"), named(&vcpus)));
+            notes.push(format!(
+                "assumed: one vCPU for {} ({}); with more, one that writes much writes more",
+                counted(vcpus.len(), "guest"),
+                named(&vcpus)
+            ));
         }
         if !touched.is_empty() {
             notes.push(format!(
@@ -206,7 +261,11 @@ impl Site {
             ));
         }
         for guest in self.guests.iter().filter(|guest| guest.stays.is_some()) {
-            notes.push(format!("`{}` stays: {}", quoted(&guest.name), guest.stays.as_deref().unwrap_or_default()));
+            notes.push(format!(
+                "`{}` stays: {}",
+                quoted(&guest.name),
+                guest.stays.as_deref().unwrap_or_default()
+            ));
         }
         self.notes.extend(notes);
     }
@@ -215,7 +274,9 @@ impl Site {
         let racks = self.hosts.iter().any(|host| host.rack.is_some());
         let mut rows = csv::Writer::from_writer(Vec::new());
         let rack = |text: &str| racks.then(|| text.to_owned());
-        let row = |cells: [String; 4], rack: Option<String>, note: String| cells.into_iter().chain(rack).chain([note]).collect::<Vec<_>>();
+        let row = |cells: [String; 4], rack: Option<String>, note: String| {
+            cells.into_iter().chain(rack).chain([note]).collect::<Vec<_>>()
+        };
         let header = ["name", "memory", "cores", "nic"].map(str::to_owned);
         let mut lines = vec![row(header, rack("rack"), "note".to_owned())];
         for host in &self.hosts {
@@ -225,14 +286,21 @@ impl Site {
                 host.cores.unwrap_or(1.0).to_string(),
                 host.nic.map_or(String::new(), |nic| nic.to_string()),
             ];
-            lines.push(row(cells, rack(host.rack.as_deref().unwrap_or("")), host.out.clone().unwrap_or_default()));
+            lines.push(row(
+                cells,
+                rack(host.rack.as_deref().unwrap_or("")),
+                host.out.clone().unwrap_or_default(),
+            ));
         }
         written(&mut rows, lines)
     }
 
     fn guest_table(&self, given: &Given) -> String {
         let mut rows = csv::Writer::from_writer(Vec::new());
-        let header = ["name", "host", "memory", "touched", "vcpus", "cpu", "workload", "move", "apart", "note"];
+        let header = [
+            "name", "host", "memory", "touched", "vcpus", "cpu", "workload", "move", "apart",
+            "note",
+        ];
         let mut lines = vec![header.map(str::to_owned).to_vec()];
         for guest in &self.guests {
             let mut note: Vec<String> = guest.stays.clone().into_iter().collect();
@@ -241,11 +309,13 @@ impl Site {
                 (guest.vcpus.is_none(), "vcpus"),
                 (guest.workload.is_none(), "workload"),
             ];
-            let guessed: Vec<&str> = guessed.into_iter().filter(|(guessed, _)| *guessed).map(|(_, what)| what).collect();
+            let guessed: Vec<&str> =
+                guessed.into_iter().filter(|(guessed, _)| *guessed).map(|(_, what)| what).collect();
             if !guessed.is_empty() {
                 note.push(format!("assumed: {}", guessed.join(" ")));
             }
-            let workload = guest.workload.as_deref().or(given.workload.as_deref()).unwrap_or(LITTLE);
+            let workload =
+                guest.workload.as_deref().or(given.workload.as_deref()).unwrap_or(LITTLE);
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
             lines.push(vec![
                 guest.name.clone(),
@@ -272,17 +342,28 @@ impl Site {
         for note in &self.notes {
             let _ = writeln!(text, "# {}", shown(note));
         }
-        for (key, value) in [("name", given.name.as_str()), ("hosts", hosts), ("inventory", guests)] {
+        for (key, value) in [("name", given.name.as_str()), ("hosts", hosts), ("inventory", guests)]
+        {
             let _ = writeln!(text, "{key} = {}", text_of(value));
         }
         text.push_str("\n# Between hosts only their network cards are known to bind; what racks share is an uplink:\n# [[rack]] name = \"...\" uplink = \"40Gbit/s\", and the column `rack` of the hosts.\n\n[moves]\n");
         // Nothing goes to a host that is out of use, if it can be helped.
-        let out: BTreeSet<&str> = self.hosts.iter().filter(|host| host.out.is_some()).map(|host| host.name.as_str()).collect();
+        let out: BTreeSet<&str> = self
+            .hosts
+            .iter()
+            .filter(|host| host.out.is_some())
+            .map(|host| host.name.as_str())
+            .collect();
         let is_off = |name: &String| {
-            given.off.iter().any(|off| off.strip_suffix('*').map_or(off == name, |start| name.starts_with(start)))
+            given.off.iter().any(|off| {
+                off.strip_suffix('*').map_or(off == name, |start| name.starts_with(start))
+            })
         };
-        let rest: Vec<String> =
-            names.iter().filter(|name| !is_off(name) && !out.contains(name.as_str())).cloned().collect();
+        let rest: Vec<String> = names
+            .iter()
+            .filter(|name| !is_off(name) && !out.contains(name.as_str()))
+            .cloned()
+            .collect();
         if given.off.is_empty() {
             text.push_str("# Which hosts are emptied is not known yet.\n");
         }

@@ -107,6 +107,20 @@ pub trait Format: Sync {
     /// `out` cannot be written.
     fn write(&self, answer: &dyn Answered, out: &mut dyn Write) -> anyhow::Result<()>;
 
+    /// Writes an answer for a screen.
+    ///
+    /// # Errors
+    /// `out` cannot be written.
+    fn show(
+        &self,
+        answer: &dyn Answered,
+        screen: Screen,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        _ = screen;
+        self.write(answer, out)
+    }
+
     /// How it writes one row after the other, for answers too long to be kept; `None`: it needs all
     /// of them.
     fn rows(&self, columns: Vec<String>) -> Option<Box<dyn Rows>> {
@@ -166,13 +180,34 @@ pub fn by_ending(place: &Path) -> Result<&'static dyn Format, InputError> {
     })
 }
 
+/// What is known of where an answer is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Screen {
+    /// So many characters fit into a line; `None`: any number.
+    pub width: Option<usize>,
+    /// It shows ASCII alone.
+    pub ascii: bool,
+}
+
 /// An answer as a text.
 ///
 /// # Errors
 /// The format's, of which there are none in memory.
 pub fn text(answer: &dyn Answered, format: &dyn Format) -> anyhow::Result<String> {
+    on_screen(answer, format, Screen::default())
+}
+
+/// An answer as a text for a screen.
+///
+/// # Errors
+/// The format's, of which there are none in memory.
+pub fn on_screen(
+    answer: &dyn Answered,
+    format: &dyn Format,
+    screen: Screen,
+) -> anyhow::Result<String> {
     let mut out = Vec::new();
-    format.write(answer, &mut out)?;
+    format.show(answer, screen, &mut out)?;
     Ok(String::from_utf8(out)?)
 }
 
