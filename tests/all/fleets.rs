@@ -489,6 +489,34 @@ fn pages_and_pictures_need_no_network_and_show_every_guest() {
         assert!(html.contains(name), "{name} is missing");
     }
     assert!(!html.contains("src=") && !html.contains("href="), "nothing is loaded");
+    // Who cannot see them hears what they are.
+    assert!(svg.contains("<title>") && svg.contains("<desc>") && svg.contains("viewBox="));
+    for part in
+        ["migsim fleet scenarios/fleet/rack.toml", "seed 1", "Memory of hosts", "UTC by migsim"]
+    {
+        assert!(html.contains(part), "{part} is missing");
+    }
+}
+
+#[test]
+fn a_page_is_made_again_byte_by_byte_and_shows_how_likely_each_moment_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("r.html");
+    let made = || {
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_migsim"))
+            .args(["fleet", "scenarios/fleet/rack.toml", "--replications", "20", "--report"])
+            .arg(&page)
+            .env("SOURCE_DATE_EPOCH", "1700000000")
+            .current_dir(crate::support::workspace())
+            .output()
+            .unwrap();
+        assert!(done.status.success());
+        std::fs::read_to_string(&page).unwrap()
+    };
+    let first = made();
+    assert!(first.contains("2023-11-14 22:13 UTC"));
+    assert!(first.contains("All guests have arrived: 20 replications"));
+    assert_eq!(first, made());
 }
 
 #[test]

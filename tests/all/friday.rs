@@ -49,7 +49,7 @@ fn guests_that_stay_are_left_out_and_told() {
     let file = folder.path().join("f.toml");
     std::fs::write(&file, text("", pinned, "")).unwrap();
     let said = says(&["fleet", file.to_str().unwrap()]);
-    assert!(said.contains("1 guests stay on hosts that others leave: licence"), "{said}");
+    assert!(said.contains("1 guest stays on hosts that others leave: licence"), "{said}");
 }
 
 #[test]

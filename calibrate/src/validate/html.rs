@@ -109,7 +109,7 @@ fn residuals(runs: &[&Judged]) -> Vec<Panel> {
         ("link, Mbit/s", |one| one.run.case.path.capacity.0 as f64 / 1e6),
         ("touched memory, MiB", |one| one.run.case.guest.touched.bytes().as_f64() / MIB),
         ("downtime limit, ms", |one| one.run.case.policy.downtime_limit.as_millis_f64()),
-        ("distinct pages of a second", |one| {
+        ("dirty-page rate (1 s window), pages/s", |one| {
             one.run.case.guest.workload.distinct(
                 migsim_models::units::SimTime::from_secs(1),
                 migsim_models::units::SimTime::ZERO,
@@ -124,18 +124,29 @@ fn residuals(runs: &[&Judged]) -> Vec<Panel> {
         let down = runs
             .iter()
             .filter_map(|one| Some((of(one), one.said.downtime_ms? - one.run.downtime_ms?)));
-        panels.push(Panel::new("total time: predicted less measured", name, "%").free().dots(
-            "",
-            BLUE,
-            total.collect(),
-        ));
-        panels.push(Panel::new("downtime: predicted less measured", name, "ms").free().dots(
-            "",
-            ORANGE,
-            down.collect(),
-        ));
+        panels.push(residual("total time", name, ("%", BLUE), total.collect()));
+        panels.push(residual("downtime", name, ("ms", ORANGE), down.collect()));
     }
     panels
+}
+
+/// Errors over one quantity, with none and the median as lines across.
+fn residual(
+    of: &str,
+    over: &str,
+    (unit, colour): (&str, &'static str),
+    points: Vec<(f64, f64)>,
+) -> Panel {
+    let mut errors: Vec<f64> = points.iter().map(|point| point.1).collect();
+    errors.sort_by(f64::total_cmp);
+    let panel = Panel::new(&format!("{of}: error (predicted - measured)"), over, unit)
+        .free()
+        .dots("", colour, points)
+        .level(0.0, "");
+    match errors.get(errors.len() / 2) {
+        Some(median) => panel.level(*median, &format!("median {median:.1} {unit}")),
+        None => panel,
+    }
 }
 
 fn over_time(outcome: &Outcome, trace: Option<&Trace>) -> Panel {

@@ -2,24 +2,57 @@
 
 use kuva::backend::png::PngBackend;
 use kuva::backend::svg::SvgBackend;
+use std::sync::Arc;
+
+use kuva::plot::annotations::ReferenceLine;
 use kuva::plot::legend::LegendPosition;
 use kuva::plot::{BarPlot, LinePlot, ScatterPlot};
 use kuva::render::figure::Figure;
-use kuva::render::layout::Layout;
+use kuva::render::layout::{Layout, TickFormat};
 use kuva::render::plots::Plot;
 use kuva::render::render::Scene;
+
+use crate::html::escaped;
 
 pub use super::plot::{BLUE, ORANGE};
 /// Of lines that only guide the eye.
 pub const GREY: &str = "#999999";
 
 /// A picture, to be written as SVG or PNG.
-pub struct Picture(pub(super) Scene);
+pub struct Picture {
+    scene: Scene,
+    /// What it is called, and what is to be seen, for who cannot see it.
+    title: String,
+    description: String,
+}
 
 impl Picture {
-    /// As SVG.
+    pub(super) fn new(
+        scene: Scene,
+        title: impl Into<String>,
+        description: impl Into<String>,
+    ) -> Picture {
+        Picture { scene, title: title.into(), description: description.into() }
+    }
+
+    /// As SVG, with its title and description.
     pub fn svg(&self) -> String {
-        SvgBackend::default().render_scene(&self.0)
+        let svg = SvgBackend::default().render_scene(&self.scene);
+        let Some(end) = svg.find("<svg").and_then(|at| Some(at + svg[at..].find('>')?)) else {
+            return svg;
+        };
+        let (head, rest) = svg.split_at(end);
+        // So that a page can show it smaller.
+        let size = |name: &str| head.split(&format!("{name}=\"")).nth(1)?.split('"').next();
+        let view = match (size(" width"), size(" height")) {
+            (Some(width), Some(height)) => format!(" viewBox=\"0 0 {width} {height}\""),
+            _ => String::new(),
+        };
+        let [title, description] = [&self.title, &self.description].map(|text| escaped(text));
+        format!(
+            "{head}{view} role=\"img\" aria-label=\"{title}\"><title>{title}</title><desc>{description}</desc>{}",
+            &rest[1..]
+        )
     }
 
     /// As PNG, two pixels for each unit of the SVG.
@@ -27,8 +60,20 @@ impl Picture {
     /// # Errors
     /// It is too large for pixels.
     pub fn png(&self) -> Result<Vec<u8>, String> {
-        PngBackend::new().render_scene(&self.0)
+        PngBackend::new().render_scene(&self.scene)
     }
+}
+
+/// How the horizontal axis is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Horizontal {
+    /// As numbers.
+    #[default]
+    Numbers,
+    /// As whole numbers.
+    Whole,
+    /// Seconds as minutes and hours, where there are many.
+    Clock,
 }
 
 /// One panel of a picture.
@@ -38,6 +83,13 @@ pub struct Panel {
     axes: [String; 2],
     from_zero: bool,
     until: Option<f64>,
+    horizontal: Horizontal,
+    /// The names of rows, the lowest first; empty: the vertical axis has numbers.
+    rows: Vec<String>,
+    /// Lines across, with what they are.
+    levels: Vec<(f64, String)>,
+    /// Room to the left and to the right, for axes that lie below each other.
+    margins: Option<[f64; 2]>,
     series: Vec<Series>,
 }
 
@@ -70,6 +122,36 @@ impl Panel {
     /// Adds points. A name puts them into the legend.
     pub fn dots(mut self, name: &str, colour: &'static str, points: Vec<(f64, f64)>) -> Panel {
         self.series.push(Series { name: name.to_owned(), colour, points, line: false, width: 2.0 });
+        self
+    }
+
+    /// Names rows, the lowest, at 1, first.
+    pub fn rows(mut self, names: Vec<String>) -> Panel {
+        self.rows = names;
+        self
+    }
+
+    /// Draws a line across, and says what it is.
+    pub fn level(mut self, at: f64, what: &str) -> Panel {
+        self.levels.push((at, what.to_owned()));
+        self
+    }
+
+    /// Tells the horizontal axis, which is seconds, as minutes and hours.
+    pub fn clock(mut self) -> Panel {
+        self.horizontal = Horizontal::Clock;
+        self
+    }
+
+    /// Has whole numbers alone on the horizontal axis.
+    pub fn whole(mut self) -> Panel {
+        self.horizontal = Horizontal::Whole;
+        self
+    }
+
+    /// Leaves so much room to the left and to the right.
+    pub fn margins(mut self, margins: [f64; 2]) -> Panel {
+        self.margins = Some(margins);
         self
     }
 
@@ -134,7 +216,67 @@ impl Panel {
         if let Some(x) = self.until {
             layout = layout.with_x_axis_max(x);
         }
+        if let Some([left, right]) = self.margins {
+            layout = layout.with_force_margins(left, right);
+        }
+        for (at, what) in &self.levels {
+            let line = ReferenceLine::horizontal(*at).with_color(GREY);
+            let line = if what.is_empty() { line } else { line.with_label(what) };
+            layout = layout.with_reference_line(line);
+        }
+        if !self.rows.is_empty() {
+            let names = self.rows.clone();
+            let name = move |y: f64| {
+                let row = y.round();
+                let at = (row >= 1.0 && (y - row).abs() < 0.01).then(|| row as usize - 1);
+                at.and_then(|at| names.get(at)).cloned().unwrap_or_default()
+            };
+            layout = layout
+                .with_y_axis_min(0.0)
+                .with_y_axis_max(self.rows.len() as f64 + 1.0)
+                .with_y_tick_step(1.0)
+                .with_y_tick_format(TickFormat::Custom(Arc::new(name)));
+        }
+        let last = self.until.or_else(|| {
+            self.series
+                .iter()
+                .flat_map(|series| &series.points)
+                .map(|point| point.0)
+                .reduce(f64::max)
+        });
+        match (self.horizontal, last) {
+            (Horizontal::Whole, Some(last)) => {
+                let step = libm::ceil(libm::floor(last) / 12.0).max(1.0);
+                layout = layout.with_x_tick_step(step).with_x_tick_format(TickFormat::Integer);
+            }
+            (Horizontal::Clock, Some(last)) if last > LONG => {
+                let step =
+                    STEPS.into_iter().find(|step| last / step <= 10.0).unwrap_or(last / 10.0);
+                let told = move |seconds: f64| clock(seconds, step);
+                layout = layout
+                    .with_x_tick_step(step)
+                    .with_x_tick_format(TickFormat::Custom(Arc::new(told)));
+            }
+            _ => {}
+        }
         (plots, layout)
+    }
+}
+
+/// From so many seconds on an axis has minutes.
+const LONG: f64 = 120.0;
+/// Between the ticks of such an axis lie so many seconds.
+const STEPS: [f64; 12] =
+    [15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14_400.0, 43_200.0];
+
+/// Seconds as `2:30`, or in steps of minutes of very many as `1 h 40`.
+fn clock(seconds: f64, step: f64) -> String {
+    let whole = seconds.round().max(0.0) as u64;
+    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
+    match (hours, step < 60.0) {
+        (0, _) => format!("{minutes}:{rest:02}"),
+        (_, true) => format!("{hours}:{minutes:02}:{rest:02}"),
+        (_, false) => format!("{hours} h {minutes:02}"),
     }
 }
 
@@ -154,6 +296,13 @@ pub struct Bars {
 /// Such bars side by side, two in a row, each panel so high.
 pub fn draw_bars(height: f64, panels: Vec<Bars>) -> Picture {
     let rows = panels.len().div_ceil(2);
+    let title = panels.first().map_or(String::new(), |panel| panel.title.clone());
+    let longest = |panel: &Bars| {
+        let most = panel.bars.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        most.map_or(String::new(), |(name, _)| format!(" (most: {name})"))
+    };
+    let what = panels.iter().map(|panel| format!("{}{}", panel.title, longest(panel)));
+    let description = format!("Bars: {}.", what.collect::<Vec<_>>().join("; "));
     let drawn = panels.into_iter().map(|panel| {
         // The first of a plot's bars is the lowest.
         let bars: Vec<(String, f64)> = panel.bars.into_iter().rev().collect();
@@ -167,7 +316,7 @@ pub fn draw_bars(height: f64, panels: Vec<Bars>) -> Picture {
     let (plots, layouts): (Vec<_>, Vec<_>) = drawn.unzip();
     let figure =
         Figure::new(rows, 2).with_plots(plots).with_layouts(layouts).with_cell_size(640.0, height);
-    Picture(figure.render())
+    Picture::new(figure.render(), title, description)
 }
 
 /// Panels side by side, so many in a row.
@@ -177,12 +326,37 @@ pub fn draw(columns: usize, panels: &[Panel]) -> Picture {
 
 /// The same with panels of that width and height.
 pub fn draw_at(columns: usize, [width, height]: [f64; 2], panels: &[Panel]) -> Picture {
-    let (plots, layouts): (Vec<_>, Vec<_>) =
-        panels.iter().map(Panel::drawn).filter(|(plots, _)| !plots.is_empty()).unzip();
+    draw_rows(columns, width, &vec![height; panels.len().div_ceil(columns)], panels)
+}
+
+/// The same with rows of those heights.
+pub fn draw_rows(columns: usize, width: f64, heights: &[f64], panels: &[Panel]) -> Picture {
+    let drawn: Vec<(&Panel, (Vec<Plot>, Layout))> = panels
+        .iter()
+        .map(|panel| (panel, panel.drawn()))
+        .filter(|(_, (plots, _))| !plots.is_empty())
+        .collect();
+    let title = drawn.first().map_or(String::new(), |(panel, _)| panel.title.clone());
+    let what = drawn.iter().map(|(panel, _)| {
+        let [x, y] = &panel.axes;
+        let names: Vec<&str> = panel
+            .series
+            .iter()
+            .map(|series| series.name.as_str())
+            .filter(|name| !name.is_empty())
+            .collect();
+        let of = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+        format!("{} ({y} over {x}{of})", panel.title)
+    });
+    let description = what.collect::<Vec<_>>().join("; ");
+    let (plots, layouts): (Vec<_>, Vec<_>) = drawn.into_iter().map(|(_, drawn)| drawn).unzip();
     let rows = plots.len().div_ceil(columns);
-    let figure = Figure::new(rows, columns)
+    let mut figure = Figure::new(rows, columns)
         .with_plots(plots)
         .with_layouts(layouts)
-        .with_cell_size(width, height);
-    Picture(figure.render())
+        .with_cell_size(width, heights.first().copied().unwrap_or(300.0));
+    for (row, height) in heights.iter().take(rows).enumerate() {
+        figure = figure.with_row_height(row, *height);
+    }
+    Picture::new(figure.render(), title, description)
 }

@@ -7,20 +7,29 @@ use migsim::answer::outcome_word;
 use migsim::answer::shape::SCHEMA;
 use migsim::fleet::shape::{AtOnce, AtOnceAnswer, Findings, InventoryAnswer, MoveShape};
 use migsim::fleet::{Cluster, Host, Likely, LikelyMove, Missing, MoveOutcome, Totals, totals};
-use migsim_models::text::first_of;
+use migsim_models::text::{clipped, first_of};
 use migsim_models::units::{SimTime, human_bytes, human_rate, human_time};
 use serde_json::Value;
 
-use crate::chart::{BLUE, GREY, ORANGE, Panel, Picture, draw_at};
+use crate::chart::{BLUE, GREY, ORANGE, Panel, Picture, draw_at, draw_rows};
 use crate::document::{Document, Grid};
 use crate::format::{Answered, places, value};
 use crate::html;
+use crate::program::Made;
 use crate::window::Window;
 
 /// Rows of moves, links and hosts that a table shows.
 const SHOWN: usize = 12;
 /// Guests that a picture has a bar for, and links or hosts that it has a curve for.
-const BARS: usize = 400;
+const BARS: usize = 150;
+/// As many bars have the names of their guests.
+const NAMED_BARS: usize = 60;
+/// Of a name so many characters are shown beside a bar.
+const LONGEST_NAME: usize = 18;
+/// Room to the left for names, and to the right for legends: the same for all panels.
+const MARGINS: [f64; 2] = [170.0, 190.0];
+/// A stop is drawn as long as that share of the axis at least.
+const LEAST_SHARE: f64 = 0.002;
 const COLOURS: [&str; 6] = [BLUE, ORANGE, "#009e73", "#cc79a7", "#56b4e9", "#e69f00"];
 
 /// What came of a fleet.
@@ -30,6 +39,8 @@ pub struct Report<'a> {
     pub findings: Findings<'a>,
     /// The window that was asked for.
     pub window: Option<&'a Window>,
+    /// The seed of its replications.
+    pub seed: u64,
 }
 
 fn seconds(s: f64) -> String {
@@ -324,56 +335,97 @@ impl Report<'_> {
     /// When each guest moved, with its stop, and how busy the busiest links and hosts were.
     pub fn picture(&self) -> Picture {
         let t = totals(self.findings.found);
-        draw_at(1, [900.0, 340.0], &[self.gantt(&t), self.use_of_links(&t), self.use_of_hosts(&t)])
+        let panels = [self.gantt(&t), self.use_of_links(&t), self.use_of_hosts(&t)];
+        draw_rows(1, 960.0, &[self.gantt_height(), 240.0, 240.0], &panels)
+    }
+
+    /// So many bars, of every so many-th guest.
+    fn bars(&self) -> (usize, usize) {
+        let count = self.findings.found.moves.len();
+        let step = count.div_ceil(BARS).max(1);
+        (count.div_ceil(step), step)
+    }
+
+    fn gantt_height(&self) -> f64 {
+        let (shown, _) = self.bars();
+        90.0 + (shown as f64 * if shown <= NAMED_BARS { 15.0 } else { 7.0 }).max(120.0)
     }
 
     fn gantt(&self, t: &Totals) -> Panel {
-        let count = self.findings.found.moves.len();
-        let mut order: Vec<&MoveOutcome> = self.findings.found.moves.iter().collect();
-        order.sort_by_key(|one| (one.began, one.ended(), one.vm));
-        // Of very many guests every so many-th.
+        let found = self.findings.found;
+        let count = found.moves.len();
+        let host = |one: &MoveOutcome| self.findings.cluster.vms[one.vm].host;
+        let mut order: Vec<&MoveOutcome> = found.moves.iter().collect();
+        order.sort_by_key(|one| (host(one), one.began, one.ended(), one.vm));
         let arrived = if t.not_arrived > 0 {
             format!("{} of {count} guests arrive", t.arrived)
         } else {
             format!("{count} guests")
         };
-        let step = count.div_ceil(BARS).max(1);
-        let shown = count.div_ceil(step);
-        let which = if step > 1 { format!(" (one of {step} is shown)") } else { String::new() };
+        let (shown, step) = self.bars();
+        let which = if step > 1 { format!(", one of {step} is shown") } else { String::new() };
+        // Few bars have their guests' names, many the hosts' at the first of each.
+        let bars: Vec<&MoveOutcome> = order.into_iter().step_by(step).collect();
+        let name = |(row, one): (usize, &&MoveOutcome)| {
+            if shown <= NAMED_BARS {
+                return clipped(&self.findings.cluster.vms[one.vm].guest.name, LONGEST_NAME);
+            }
+            let first = row == 0 || host(bars[row - 1]) != host(one);
+            // Without its domain, which all have.
+            let name = &self.findings.cluster.hosts[host(one)].name;
+            let short = name.split('.').next().unwrap_or(name);
+            if first { clipped(short, LONGEST_NAME) } else { String::new() }
+        };
+        let names: Vec<String> = bars.iter().enumerate().map(name).rev().collect();
         let mut panel = Panel::new(
             &format!("{}: {arrived} within {}", self.findings.cluster.name, seconds(t.makespan_s)),
-            "time, s",
-            &format!("guests by their start{which}"),
+            &time_axis(t.all_over_s),
+            &format!("guests{which}"),
         )
-        .until(t.all_over_s);
-        let width = (260.0 / shown.max(1) as f64).clamp(0.6, 9.0);
-        for (row, one) in order.iter().step_by(step).enumerate() {
+        .until(t.all_over_s)
+        .clock()
+        .margins(MARGINS)
+        .rows(names);
+        let width = ((self.gantt_height() - 110.0) / shown.max(1) as f64).clamp(0.8, 9.0);
+        let mut told: Vec<&str> = Vec::new();
+        for (row, one) in bars.iter().enumerate() {
             let y = (shown - row) as f64;
             let began = one.began.as_secs_f64();
-            let legend = |text: &'static str| if row == 0 { text } else { "" };
-            let colour = if one.outcome.completed() { BLUE } else { GREY };
+            let mut legend = |text: &'static str| {
+                let new = !told.contains(&text);
+                told.extend(new.then_some(text));
+                if new { text } else { "" }
+            };
+            let (what, colour) = match one.outcome.completed() {
+                true => ("migration", BLUE),
+                false => ("did not arrive", GREY),
+            };
             panel = panel.bar(
-                legend("migration"),
+                legend(what),
                 colour,
                 [(began, y), (one.ended().as_secs_f64(), y)],
                 width,
             );
             if let Some((down, resumed)) = one.outcome.downtime().zip(one.outcome.resumed_at) {
                 let resumed = began + resumed.as_secs_f64();
-                panel = panel.bar(
-                    legend("stop"),
-                    ORANGE,
-                    [(resumed - down.as_secs_f64(), y), (resumed, y)],
-                    width,
-                );
+                // A stop of milliseconds is seen all the same.
+                let down = down.as_secs_f64().max(t.all_over_s * LEAST_SHARE);
+                let ends = [(resumed - down, y), (resumed, y)];
+                panel = panel.bar(legend("stop"), ORANGE, ends, width);
             }
         }
         panel
     }
 
+    fn busy_panel(&self, title: &str, t: &Totals) -> Panel {
+        Panel::new(title, &time_axis(t.all_over_s), "utilisation, %")
+            .until(t.all_over_s)
+            .clock()
+            .margins(MARGINS)
+    }
+
     fn use_of_links(&self, t: &Totals) -> Panel {
-        let mut panel =
-            Panel::new("The busiest links", "time, s", "utilisation, %").until(t.all_over_s);
+        let mut panel = self.busy_panel("The busiest links", t);
         for (busy, colour) in self.links(t.all_over_s).into_iter().zip(COLOURS) {
             let most =
                 self.findings.cluster.capacity(self.findings.found.links[busy.index]).bytes_per_s();
@@ -387,8 +439,7 @@ impl Report<'_> {
     }
 
     fn use_of_hosts(&self, t: &Totals) -> Panel {
-        let mut panel = Panel::new("Processors of the busiest hosts", "time, s", "utilisation, %")
-            .until(t.all_over_s);
+        let mut panel = self.busy_panel("Processors of the busiest hosts", t);
         for (busy, colour) in self.hosts(t.all_over_s).into_iter().zip(COLOURS) {
             let most = self.findings.cluster.hosts[busy.index].cores;
             panel = panel.line(
@@ -408,10 +459,69 @@ impl Report<'_> {
         more.chain(notes).collect()
     }
 
+    /// How likely the last guest has arrived by each moment.
+    fn arrivals(&self) -> Option<Panel> {
+        let likely = self.findings.likely.filter(|likely| !likely.totals.is_empty())?;
+        let mut ends: Vec<f64> = likely.makespans_s().flatten().collect();
+        ends.sort_by(f64::total_cmp);
+        let share = 100.0 / likely.totals.len() as f64;
+        let (first, last) = (*ends.first()?, *ends.last()?);
+        let mut steps = vec![(first * 0.95, 0.0)];
+        for (count, end) in ends.iter().enumerate() {
+            steps.push((*end, count as f64 * share));
+            steps.push((*end, (count + 1) as f64 * share));
+        }
+        steps.push((last * 1.05, ends.len() as f64 * share));
+        let title = format!("All guests have arrived: {} replications", likely.totals.len());
+        let panel = Panel::new(&title, &time_axis(last), "probability, %")
+            .free()
+            .clock()
+            .until(last * 1.05)
+            .margins(MARGINS);
+        Some(panel.line("", BLUE, steps))
+    }
+
+    /// What each host has of memory, before and after.
+    fn memory(&self) -> String {
+        let cluster = self.findings.cluster;
+        let mut after = cluster.clone();
+        for one in self.findings.found.moves.iter().filter(|one| one.outcome.completed()) {
+            after.vms[one.vm].host = one.hosts[1];
+        }
+        let header = ["host", "memory", "given before", "given after", "free after"];
+        let rows = cluster.hosts.iter().zip(cluster.free().into_iter().zip(after.free()));
+        let rows = rows.map(|(host, (before, then))| {
+            let room = i128::from(host.room());
+            let said = |bytes: i128| human_bytes(bytes.max(0) as f64);
+            let memory = human_bytes(host.memory.as_f64());
+            vec![host.name.clone(), memory, said(room - before), said(room - then), said(then)]
+        });
+        html::table(std::iter::once(header.map(str::to_owned).to_vec()).chain(rows))
+    }
+
+    /// How it was made, and what it rests on.
+    fn made(&self, made: &Made) -> String {
+        let replications = self.findings.likely.map_or(0, |likely| likely.totals.len());
+        let lines = [
+            ("Made", format!("{} by {}", made.when, made.version)),
+            ("Command", made.command.clone()),
+            ("Hosts", format!("profile {}", self.findings.hosts.profile.name)),
+            ("Replications", format!("{replications}, seed {}", self.seed)),
+            (
+                "Assumed",
+                "links and processors are shared as fleet.md says; what else runs on them is only what the file lists; disks and the network's own pause are not in it".to_owned(),
+            ),
+        ];
+        let line = |(what, text): (&str, String)| {
+            format!("<tr><th>{what}</th><td>{}</td></tr>\n", html::escaped(&text))
+        };
+        format!("<table class=\"made\">{}</table>", lines.map(line).concat())
+    }
+
     /// All of it as one page that needs no network.
-    pub fn page(&self) -> String {
+    pub fn page(&self, made: &Made) -> String {
         let t = totals(self.findings.found);
-        let pictures = |panel: Panel| draw_at(1, [1000.0, 400.0], &[panel]).svg();
+        let pictures = |panel: Panel| draw_at(1, [1000.0, 300.0], &[panel]).svg();
         let header = Row::HEADER
             .iter()
             .chain(&["total, 90 % interval"])
@@ -432,10 +542,15 @@ impl Report<'_> {
             )
         };
         let body = format!(
-            "<h1>{name}</h1>\n<p>{words}</p>\n<h2>When</h2>\n{when}\n<h2>Links</h2>\n{use_of_links}\n{links}\n<h2>Hosts</h2>\n{use_of_hosts}\n{hosts}\n<h2>Guests</h2>\n{moves}",
+            "<h1>{name}</h1>\n<p>{words}</p>\n{arrivals}\n<h2>When each guest moves</h2>\n{when}\n<h2>Links</h2>\n{use_of_links}\n{links}\n<h2>Hosts</h2>\n{use_of_hosts}\n{hosts}\n<h2>Memory of hosts</h2>\n{memory}\n<h2>Guests</h2>\n{moves}\n<h2>How this was made</h2>\n{made}",
             name = html::escaped(&self.findings.cluster.name),
             words = html::escaped(&(self.words(&t) + &self.more_words())).replace('\n', "<br>\n"),
-            when = pictures(self.gantt(&t)),
+            arrivals = self.arrivals().map_or(String::new(), |panel| {
+                format!("<h2>How likely, by when</h2>\n{}", pictures(panel))
+            }),
+            memory = self.memory(),
+            made = self.made(made),
+            when = draw_at(1, [1000.0, self.gantt_height()], &[self.gantt(&t)]).svg(),
             use_of_links = pictures(self.use_of_links(&t)),
             links = busy("link", self.links(t.all_over_s), human_bytes),
             use_of_hosts = pictures(self.use_of_hosts(&t)),
@@ -443,6 +558,16 @@ impl Report<'_> {
         );
         html::page(&self.findings.cluster.name, &body)
     }
+}
+
+/// The label of an axis of time that goes so far.
+fn time_axis(until_s: f64) -> String {
+    let unit = match until_s {
+        s if s <= 120.0 => "s",
+        s if s <= 3600.0 => "min:s",
+        _ => "h min",
+    };
+    format!("time since the first begins, {unit}")
 }
 
 fn busiest(all: impl Iterator<Item = Busy>) -> Vec<Busy> {
@@ -556,23 +681,19 @@ pub fn at_once_picture(name: &str, found: &[AtOnce]) -> Picture {
     let points = |of: fn(&Totals) -> f64| -> Vec<(f64, f64)> {
         found.iter().map(|one| (one.at_once as f64, of(&one.totals))).collect()
     };
-    let panel = |title: &str, unit: &str| Panel::new(title, "migrations at once", unit);
+    let most = found.iter().map(|one| one.at_once).max().unwrap_or(1) as f64;
+    let drawn = |title: &str, unit: &str, colour, points: Vec<(f64, f64)>| {
+        let panel = Panel::new(title, "migrations at once", unit).whole().until(most + 0.5);
+        panel.line("", colour, points.clone()).dots("", colour, points)
+    };
     draw_at(
         2,
         [520.0, 300.0],
         &[
-            panel(&format!("{name}: until the last arrives"), "s").line(
-                "",
-                BLUE,
-                points(|t| t.makespan_s),
-            ),
-            panel("Migration times together", "s").line("", BLUE, points(|t| t.migration_s)),
-            panel("Downtime in all", "s").line("", ORANGE, points(|t| t.downtime_s)),
-            panel("Over the links", "GiB").line(
-                "",
-                ORANGE,
-                points(|t| t.wire_bytes / f64::from(1 << 30)),
-            ),
+            drawn(&format!("{name}: until the last arrives"), "s", BLUE, points(|t| t.makespan_s)),
+            drawn("Migration times together", "s", BLUE, points(|t| t.migration_s)),
+            drawn("Downtime in all", "s", ORANGE, points(|t| t.downtime_s)),
+            drawn("Over the links", "GiB", ORANGE, points(|t| t.wire_bytes / f64::from(1 << 30))),
         ],
     )
 }

@@ -1,11 +1,14 @@
 //! Pictures, as SVG: the iterations of a migration over time, and what a sweep found.
 
-use kuva::plot::annotations::{ReferenceLine, ShadedRegion};
+use std::sync::Arc;
+
+use kuva::plot::annotations::{ReferenceLine, ShadedRegion, TextAnnotation};
 use kuva::plot::heatmap::Heatmap;
 use kuva::plot::legend::LegendPosition;
+use kuva::plot::{ColorMap, GanttPlot};
 use kuva::plot::{LinePlot, ScatterPlot};
 use kuva::render::figure::Figure;
-use kuva::render::layout::Layout;
+use kuva::render::layout::{Layout, TickFormat};
 use kuva::render::plots::Plot;
 use kuva::render::render::render_multiple;
 use migsim_models::spec::Mode;
@@ -21,6 +24,12 @@ pub const BLUE: &str = "#0072b2";
 pub const ORANGE: &str = "#d55e00";
 const GREEN: &str = "#009e73";
 const GREY: &str = "#777777";
+
+/// Of what does not converge, and of the strokes across it.
+const PALE: &str = "#e8e8e8";
+const HATCH: &str = "#9a9a9a";
+/// So many labels an axis of a map has at most.
+const MOST_LABELS: usize = 9;
 
 const MIB: f64 = (1_u64 << 20) as f64;
 
@@ -40,8 +49,8 @@ fn dots(points: Vec<(f64, f64)>, colour: &str, legend: &str) -> Plot {
     )
 }
 
-fn picture(plots: Vec<Plot>, layout: Layout) -> Picture {
-    Picture(render_multiple(plots, layout))
+fn picture(plots: Vec<Plot>, layout: Layout, [title, description]: [&str; 2]) -> Picture {
+    Picture::new(render_multiple(plots, layout), title, description)
 }
 
 /// The iterations over time: what is left to send, what had become dirty at each look, and the
@@ -66,7 +75,9 @@ pub fn iterations(answer: &Answer) -> Picture {
         .quantiles
         .and_then(|sure| sure.times)
         .map(|t| (t.elapsed_ms.p5 / 1e3, t.elapsed_ms.p95 / 1e3));
-    let last = interval.map_or(end, |(_, late)| late.max(end));
+    // What is written beside a line at the end needs room.
+    let room = if outcome.completed() { 1.0 } else { 1.12 };
+    let last = interval.map_or(end, |(_, late)| late.max(end)) * room;
     let down = outcome.downtime().map(|down| {
         let resumed = outcome.resumed_at.unwrap_or(outcome.ended_at).as_secs_f64();
         (resumed - down.as_secs_f64(), resumed)
@@ -100,6 +111,19 @@ pub fn iterations(answer: &Answer) -> Picture {
                 .with_opacity(0.15);
             layout = layout.with_shaded_region(span);
         }
+        let timed_out = outcome.timed_out_at.filter(|at| Some(*at) != outcome.switched_at);
+        let marks = [
+            (outcome.switched_at, "post-copy"),
+            (timed_out.filter(|at| *at != outcome.ended_at), "timeout"),
+            ((!outcome.completed()).then_some(outcome.ended_at), "given up"),
+        ];
+        for (at, what) in marks {
+            if let Some(at) = at.map(|at| at.as_secs_f64()).filter(|at| (from..=to).contains(at)) {
+                layout = layout.with_reference_line(
+                    ReferenceLine::vertical(at).with_color(GREY).with_label(what),
+                );
+            }
+        }
         if let Some((stop, resume)) = down {
             layout = layout
                 .with_shaded_region(
@@ -120,7 +144,7 @@ pub fn iterations(answer: &Answer) -> Picture {
         }
         _ => format!("{name}: {}", migsim::answer::ending_word(outcome).replace('-', " ")),
     };
-    let (plots, layout) = panel(title, [0.0, last], "");
+    let (plots, layout) = panel(title.clone(), [0.0, last], "");
     // The end in close-up: the stop with about as much before it, and a little of what may follow.
     let close = match down {
         None => [end * 0.9, last],
@@ -129,8 +153,10 @@ pub fn iterations(answer: &Answer) -> Picture {
             [(stop - before).max(0.0), last.min(end.max(resume) + after)]
         }
     };
+    let description = "Guest memory that is left to send over time, and what the guest dirtied in each iteration; the downtime is shaded grey, the 90 % interval of the end blue.";
     if close[0] <= 0.0 || outcome.mode == Mode::Paused || outcome.switched_at.is_some() {
-        return picture(plots, layout.with_width(860.0).with_height(380.0));
+        let layout = layout.with_width(860.0).with_height(380.0);
+        return picture(plots, layout, [&title, description]);
     }
     let (close_plots, close_layout) =
         panel("the end of it, in close-up".to_owned(), close, "the guest stops");
@@ -138,7 +164,7 @@ pub fn iterations(answer: &Answer) -> Picture {
         .with_plots(vec![plots, close_plots])
         .with_layouts(vec![layout, close_layout])
         .with_cell_size(860.0, 320.0);
-    Picture(figure.render())
+    Picture::new(figure.render(), title, description)
 }
 
 /// A line from `from` on, cut where it crosses.
@@ -162,37 +188,29 @@ fn from_on(points: &[(f64, f64)], from: f64) -> Vec<(f64, f64)> {
 fn phases(answer: &Answer) -> Picture {
     let parts = &answer.outcome.downtime_parts;
     let mut at = 0.0;
-    let mut plots = Vec::new();
+    let mut bars = GanttPlot::new();
     for (name, time, colour) in [
         ("suspend", parts.suspend, BLUE),
         ("copy", parts.copy, ORANGE),
         ("resume", parts.resume, GREEN),
     ] {
         let end = at + time.as_secs_f64();
-        plots.push(Plot::Line(
-            LinePlot::new()
-                .with_data(vec![(at, 1.0), (end, 1.0)])
-                .with_color(colour)
-                .with_stroke_width(26.0)
-                .with_legend(format!("{name}, {}", human_time(time))),
-        ));
+        bars = bars.with_colored_task(format!("{name}, {}", human_time(time)), at, end, colour);
         at = end;
     }
+    let plots = vec![Plot::Gantt(bars.with_show_labels(false))];
+    let title = format!(
+        "{}: offline, down for all of {}",
+        answer.case.guest.name,
+        human_time(answer.outcome.ended_at)
+    );
     let layout = Layout::auto_from_plots(&plots)
-        .with_title(format!(
-            "{}: offline, down for all of {}",
-            answer.case.guest.name,
-            human_time(answer.outcome.ended_at)
-        ))
+        .with_title(&title)
         .with_x_label("time since the start, s")
         .with_x_axis_min(0.0)
-        .with_y_axis_min(0.0)
-        .with_y_axis_max(2.0)
-        .with_show_grid(false)
-        .with_legend_position(LegendPosition::OutsideRightTop)
         .with_width(860.0)
         .with_height(240.0);
-    picture(plots, layout)
+    picture(plots, layout, [&title, "Suspend, copy and resume, one after the other."])
 }
 
 /// What a sweep found: lines over one quantity, maps over two.
@@ -200,7 +218,7 @@ pub fn sweep(points: &[Point], ranges: &[Range]) -> Picture {
     match ranges {
         [one] => over_one(points, one),
         [x, y, ..] => over_two(points, x, y),
-        [] => picture(Vec::new(), Layout::auto_from_plots(&[])),
+        [] => picture(Vec::new(), Layout::auto_from_plots(&[]), ["a sweep", "Nothing was varied."]),
     }
 }
 
@@ -235,6 +253,7 @@ fn over_one(points: &[Point], range: &Range) -> Picture {
         }
         spans
     };
+    let none = points.iter().all(|point| !point.completed());
     let panel = |title: &str, label: &str, colour: &str, of: &dyn Fn(&Point) -> Option<f64>| {
         // Lines break where there is no answer.
         let mut plots = Vec::new();
@@ -275,6 +294,17 @@ fn over_one(points: &[Point], range: &Range) -> Picture {
         } else {
             layout = layout.with_y_axis_min(0.0);
         }
+        if let (true, Some(first), Some(last)) = (none, points.first(), points.last()) {
+            let middle = match range.log {
+                true => libm::sqrt(at(first) * at(last)),
+                false => (at(first) + at(last)) / 2.0,
+            };
+            layout = layout
+                .with_y_axis_min(0.0)
+                .with_y_axis_max(1.0)
+                .with_y_tick_format(TickFormat::Custom(Arc::new(|_| String::new())))
+                .with_annotation(TextAnnotation::new("none of these converges", middle, 0.5));
+        }
         for (from, to) in &diverging {
             layout = layout.with_shaded_region(
                 ShadedRegion::vertical(*from, *to).with_color(ORANGE).with_opacity(0.15),
@@ -300,7 +330,12 @@ fn over_one(points: &[Point], range: &Range) -> Picture {
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])
         .with_cell_size(760.0, 320.0);
-    Picture(figure.render())
+    let title = format!("total migration time and downtime over {}", axis_label(range));
+    Picture::new(
+        figure.render(),
+        title,
+        "Two lines; where migrations do not converge there is none, and the field is shaded.",
+    )
 }
 
 /// Where a value stands on an axis: a word by its place in the list.
@@ -334,6 +369,8 @@ fn axis_label(range: &Range) -> String {
 
 /// Three significant digits.
 fn three_digits(value: f64) -> String {
+    let unit = libm::pow(10.0, libm::floor(libm::log10(value.max(1e-9))) - 2.0);
+    let value = if unit > 1.0 { libm::round(value / unit) * unit } else { value };
     let digits = (2 - libm::floor(libm::log10(value.max(1e-9))) as i32).clamp(0, 6) as usize;
     let text = format!("{value:.digits$}");
     if text.contains('.') {
@@ -351,7 +388,11 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
             Value::Number(number) => three_digits(number / scale),
             Value::Word(word) => word.clone(),
         };
-        range.values.iter().map(of).collect()
+        // Of many only as many as can be read, the first and the last among them.
+        let step = (range.values.len().max(2) - 1).div_ceil(MOST_LABELS - 1).max(1);
+        let told = |index: usize| index % step == 0;
+        let values = range.values.iter().enumerate();
+        values.map(|(index, value)| if told(index) { of(value) } else { String::new() }).collect()
     };
     let mut at_place: std::collections::BTreeMap<(usize, usize), &Point> =
         std::collections::BTreeMap::new();
@@ -359,26 +400,46 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
         at_place.insert((index / y.values.len(), index % y.values.len()), point);
     }
     let panel = |title: &str, of: &dyn Fn(&Point) -> Option<f64>| {
+        let value = |c: usize, r: usize| at_place.get(&(c, r)).and_then(|point| of(point));
+        let all: Vec<f64> = (0..columns.len())
+            .flat_map(|c| (0..rows.len()).filter_map(move |r| value(c, r)))
+            .collect();
+        let least = all.iter().copied().filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
+        let most = all.iter().copied().fold(0.0, f64::max);
+        // Over more than a decade one large value would make all others look alike.
+        let log = most > 10.0 * least;
+        let scaled = |value: f64| if log { libm::log10(value.max(least)) } else { value };
         // Points run through y for each x; the first row of a map is its lowest.
         let data: Vec<Vec<f64>> = (0..rows.len())
-            .map(|r| {
-                (0..columns.len())
-                    .map(|c| at_place.get(&(c, r)).and_then(|p| of(p)).unwrap_or(f64::NAN))
-                    .collect()
-            })
+            .map(|r| (0..columns.len()).map(|c| value(c, r).map_or(f64::NAN, scaled)).collect())
             .collect();
-        let map = Heatmap::new().with_data(data);
-        let plots = vec![Plot::Heatmap(map)];
+        let colour = |share: f64| match share.is_nan() {
+            true => PALE.to_owned(),
+            false => ColorMap::Viridis.map(share),
+        };
+        let map = Heatmap::new().with_data(data).with_color_map(ColorMap::Custom(Arc::new(colour)));
+        let mut plots = vec![Plot::Heatmap(map)];
+        for (c, r) in (0..columns.len()).flat_map(|c| (0..rows.len()).map(move |r| (c, r))) {
+            if value(c, r).is_none() {
+                let [left, low] = [c, r].map(|at| at as f64 + 0.5);
+                let stroke = vec![(left, low), (left + 1.0, low + 1.0)];
+                let line =
+                    LinePlot::new().with_data(stroke).with_color(HATCH).with_stroke_width(0.8);
+                plots.push(Plot::Line(line));
+            }
+        }
+        let told = move |tick: f64| three_digits(if log { libm::pow(10.0, tick) } else { tick });
         let layout = Layout::auto_from_plots(&plots)
             .with_title(title)
             .with_x_label(axis_label(x))
             .with_y_label(axis_label(y))
             .with_x_categories(label(x))
             .with_y_categories(label(y))
+            .with_colorbar_tick_format(TickFormat::Custom(Arc::new(told)))
             .with_x_tick_rotate(-60.0);
         (plots, layout)
     };
-    let total = panel("total migration time, s (black: does not converge)", &|p| {
+    let total = panel("total migration time, s (hatched: does not converge)", &|p| {
         p.outcome()?.tmt().map(migsim_models::units::SimTime::as_secs_f64)
     });
     let down = panel("downtime, ms", &|p| {
@@ -388,5 +449,11 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])
         .with_cell_size(560.0, 460.0);
-    Picture(figure.render())
+    let title =
+        format!("total migration time and downtime over {} and {}", axis_label(x), axis_label(y));
+    Picture::new(
+        figure.render(),
+        title,
+        "Two maps, the darker the shorter; hatched fields do not converge.",
+    )
 }

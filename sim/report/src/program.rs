@@ -20,6 +20,40 @@ pub fn version() -> &'static str {
     &VERSION
 }
 
+/// What made a page: said in it, so that it can be made again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Made {
+    /// The command, as a shell takes it.
+    pub command: String,
+    /// When, as people read it.
+    pub when: String,
+    /// With which program.
+    pub version: String,
+}
+
+impl Made {
+    /// By this program, now. Where SOURCE_DATE_EPOCH is set, that is now: so the same command
+    /// makes the same bytes.
+    pub fn here() -> Made {
+        let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+        let now = epoch.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+        let now = now.unwrap_or_else(jiff::Timestamp::now);
+        let word = |word: String| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,*+".contains(c);
+            let is_plain = !word.is_empty() && word.chars().all(plain);
+            if is_plain { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+        };
+        let arguments = std::env::args_os().skip(1);
+        let words = arguments.map(|one| word(one.to_string_lossy().into_owned()));
+        let command: Vec<String> = std::iter::once("migsim".to_owned()).chain(words).collect();
+        Made {
+            command: command.join(" "),
+            when: now.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            version: format!("migsim {}", version()),
+        }
+    }
+}
+
 /// Prints the completions of a program for a shell.
 ///
 /// # Errors

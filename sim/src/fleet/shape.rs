@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use migsim_models::text::counted;
 use migsim_models::units::SimTime;
 use serde::Serialize;
 
@@ -400,10 +401,11 @@ impl Findings<'_> {
         if !staying.is_empty() {
             let some = staying.iter().take(6).copied().collect::<Vec<_>>().join(", ");
             let more = if staying.len() > 6 { ", ..." } else { "" };
-            notes.push(format!(
-                "{} guests stay on hosts that others leave: {some}{more}",
-                staying.len()
-            ));
+            let (guests, verb) = (
+                counted(staying.len(), "guest"),
+                if staying.len() == 1 { "stays" } else { "stay" },
+            );
+            notes.push(format!("{guests} {verb} on hosts that others leave: {some}{more}"));
         }
         notes.extend(outside_of_all("guests", outside));
         notes

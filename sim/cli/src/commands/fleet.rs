@@ -15,6 +15,7 @@ use migsim_models::profile::Profile;
 use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::fleet::{Checked, Compared, Report, at_once, at_once_picture};
 use migsim_report::outputs::{OutputArgs, Prepared};
+use migsim_report::program::Made;
 use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, interruptible};
 use migsim_report::what_if::{WhatIfs, what_if_picture};
 use migsim_report::window::{Clock, Window};
@@ -207,13 +208,13 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         missing: &missing,
         likely: likely.as_ref(),
     };
-    let report = Report { findings, window: window.as_ref() };
+    let report = Report { findings, window: window.as_ref(), seed: args.seed };
     prepared.write(&report)?;
     if let Some(picture) = picture {
         picture.write(&report.picture())?;
     }
     if let Some(page) = page {
-        page.write(report.page().as_bytes())?;
+        page.write(report.page(&Made::here()).as_bytes())?;
     }
     let totals = totals(&found);
     Ok(if interrupted.load(Ordering::Relaxed) {
