@@ -12,7 +12,7 @@ use kuva::render::layout::{Layout, TickFormat};
 use kuva::render::plots::Plot;
 use kuva::render::render::render_multiple;
 use migsim_models::spec::Mode;
-use migsim_models::units::{PAGE_BYTES, human_time};
+use migsim_models::units::{PAGE_BYTES, SimTime, human_time};
 
 use super::chart::Picture;
 use migsim::answer::Answer;
@@ -118,7 +118,7 @@ pub fn iterations(answer: &Answer) -> Picture {
             ((!outcome.completed()).then_some(outcome.ended_at), "given up"),
         ];
         for (at, what) in marks {
-            if let Some(at) = at.map(|at| at.as_secs_f64()).filter(|at| (from..=to).contains(at)) {
+            if let Some(at) = at.map(SimTime::as_secs_f64).filter(|at| (from..=to).contains(at)) {
                 layout = layout.with_reference_line(
                     ReferenceLine::vertical(at).with_color(GREY).with_label(what),
                 );
@@ -321,10 +321,10 @@ fn over_one(points: &[Point], range: &Range) -> Picture {
     };
     let shaded = if diverging.is_empty() { "" } else { " (shaded: does not converge)" };
     let total = panel(&format!("total migration time{shaded}"), "s", BLUE, &|p| {
-        p.outcome()?.tmt().map(migsim_models::units::SimTime::as_secs_f64)
+        p.outcome()?.tmt().map(SimTime::as_secs_f64)
     });
     let down = panel("downtime", "ms", GREEN, &|p| {
-        p.outcome()?.downtime().map(migsim_models::units::SimTime::as_millis_f64)
+        p.outcome()?.downtime().map(SimTime::as_millis_f64)
     });
     let figure = Figure::new(2, 1)
         .with_plots(vec![total.0, down.0])
@@ -390,7 +390,7 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
         };
         // Of many only as many as can be read, the first and the last among them.
         let step = (range.values.len().max(2) - 1).div_ceil(MOST_LABELS - 1).max(1);
-        let told = |index: usize| index % step == 0;
+        let told = |index: usize| index.is_multiple_of(step);
         let values = range.values.iter().enumerate();
         values.map(|(index, value)| if told(index) { of(value) } else { String::new() }).collect()
     };
@@ -440,10 +440,10 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
         (plots, layout)
     };
     let total = panel("total migration time, s (hatched: does not converge)", &|p| {
-        p.outcome()?.tmt().map(migsim_models::units::SimTime::as_secs_f64)
+        p.outcome()?.tmt().map(SimTime::as_secs_f64)
     });
     let down = panel("downtime, ms", &|p| {
-        p.outcome()?.downtime().map(migsim_models::units::SimTime::as_millis_f64)
+        p.outcome()?.downtime().map(SimTime::as_millis_f64)
     });
     let figure = Figure::new(1, 2)
         .with_plots(vec![total.0, down.0])

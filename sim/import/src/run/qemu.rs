@@ -156,7 +156,7 @@ fn take(now: &mut Snapshot, label: &str, value: &str) -> Option<()> {
         "CPU Throttle (%)" => now.throttle = Some(number()?),
         // Of its figures only the size of the cache, which is in bytes.
         "XBZRLE" => {
-            now.xbzrle_cache = Some(value.strip_prefix("size=")?.split(',').next()?.parse().ok()?)
+            now.xbzrle_cache = Some(value.strip_prefix("size=")?.split(',').next()?.parse().ok()?);
         }
         "Time (ms)" | "Sizes" | "Transfers" | "Channels" | "Page Types" | "Page Rates (pps)"
         | "Others" => {
