@@ -655,3 +655,46 @@ fn records_say_what_scenarios_say() {
         assert!((elapsed / 1e3 - seconds).abs() < 1e-3, "{flags:?}: {elapsed} ms, {seconds} s");
     }
 }
+
+#[test]
+fn a_downtime_limit_of_nothing_is_told_what_it_means() {
+    for (qemu, rule) in [
+        ("7.2", "without a last look"),
+        ("8.2", "looks again and again"),
+        ("10.0", "without a last look"),
+    ] {
+        let said =
+            says(&["predict", "scenarios/first.toml", "--downtime-limit", "0s", "--qemu", qemu]);
+        assert!(
+            said.contains("Note: at a downtime limit of 0 QEMU") && said.contains(rule),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn every_command_teaches_by_an_example() {
+    let commands = [
+        "predict",
+        "sweep",
+        "sensitivity",
+        "fleet",
+        "inventory import",
+        "inventory check",
+        "inventory generate",
+        "records import",
+        "profile",
+        "schema",
+        "apps",
+        "models",
+    ];
+    for command in commands {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let said = says(&words);
+        let example = said.split("Example").nth(1).unwrap_or_default();
+        assert!(
+            example.contains(&format!("migsim {command}")) || example.contains("migsim predict"),
+            "{command}:\n{said}"
+        );
+    }
+}

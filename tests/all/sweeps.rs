@@ -215,3 +215,11 @@ fn questions_by_the_thousand_end_in_peace_when_nobody_reads_on() {
     drop(lines);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn points_of_whole_numbers_are_whole_and_none_stands_there_twice() {
+    let text =
+        says(&["sweep", "scenarios/first.toml", "--vary", "vcpus=1..4:10", "--format", "csv"]);
+    let first: Vec<&str> = text.lines().skip(1).filter_map(|row| row.split(',').next()).collect();
+    assert_eq!(first, ["1.0", "2.0", "3.0", "4.0"], "{text}");
+}

@@ -41,6 +41,12 @@ Examples:
   migsim sweep scenarios/first.toml --vary 'rate=1000p/s..60000p/s:40' --plot sweep.svg
   migsim profile default > my-hosts.toml";
 
+const PROFILE_EXAMPLES: &str = "\
+Examples:
+  migsim profile server-10g
+  migsim profile lab > my-hosts.toml; migsim predict scenarios/first.toml --profile my-hosts.toml
+  migsim profile server-25g --manager kubevirt";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Say how long a migration takes, how long the guest is down, whether it converges, and
@@ -63,6 +69,7 @@ enum Command {
         command: RecordsCommand,
     },
     /// Print the parameters of a pair of hosts
+    #[command(after_help = PROFILE_EXAMPLES)]
     Profile {
         /// Which: fitted to the project's own recorded runs (`lab`), assumed before any run was
         /// seen, hosts that cost nothing (`ideal`), or servers by the class of their network
@@ -72,6 +79,7 @@ enum Command {
         manager: ManagerArg,
     },
     /// Print the JSON Schema of what a command writes
+    #[command(after_help = "Example:\n  migsim schema prediction > prediction.schema.json")]
     Schema {
         /// Which; without it, they are listed
         #[arg(value_parser = PossibleValuesParser::new(SCHEMAS.map(|(name, ..)| name)))]
@@ -84,11 +92,15 @@ enum Command {
         shell: Shell,
     },
     /// List the applications that `app:NAME` takes for a workload, with where each is from
+    #[command(
+        after_help = "Example:\n  migsim predict --memory 16GiB --link 10GbE --workload 'app:postgres(load=0.5)'"
+    )]
     Apps {
         #[command(flatten)]
         outputs: OutputArgs,
     },
     /// List the published models that --model takes
+    #[command(after_help = "Example:\n  migsim predict scenarios/first.toml --model all")]
     Models {
         #[command(flatten)]
         outputs: OutputArgs,

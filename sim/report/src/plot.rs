@@ -160,11 +160,43 @@ pub fn iterations(answer: &Answer) -> Picture {
     }
     let (close_plots, close_layout) =
         panel("the end of it, in close-up".to_owned(), close, "the guest stops");
-    let figure = Figure::new(2, 1)
-        .with_plots(vec![plots, close_plots])
-        .with_layouts(vec![layout, close_layout])
-        .with_cell_size(860.0, 320.0);
+    let (mut all, mut layouts) = (vec![plots, close_plots], vec![layout, close_layout]);
+    if let Some((plots, layout)) = throttle(answer, last) {
+        all.insert(1, plots);
+        layouts.insert(1, layout);
+    }
+    // All axes of time begin and end at the same place.
+    let layouts: Vec<Layout> =
+        layouts.into_iter().map(|layout| layout.with_force_margins(70.0, 190.0)).collect();
+    let mut figure = Figure::new(all.len(), 1).with_cell_size(880.0, 320.0);
+    if all.len() > 2 {
+        figure = figure.with_row_height(1, 200.0);
+    }
+    let figure = figure.with_plots(all).with_layouts(layouts);
     Picture::new(figure.render(), title, description)
+}
+
+/// How much the guest's vCPUs are held back over time; `None`: never.
+fn throttle(answer: &Answer, last: f64) -> Option<(Vec<Plot>, Layout)> {
+    let iterations = &answer.outcome.iterations;
+    if iterations.iter().all(|iteration| iteration.throttle_percent == 0) {
+        return None;
+    }
+    let steps = iterations.iter().flat_map(|iteration| {
+        let percent = f64::from(iteration.throttle_percent);
+        [(iteration.start.as_secs_f64(), percent), (iteration.end.as_secs_f64(), percent)]
+    });
+    let plots = vec![line(steps.collect(), ORANGE, "vCPUs held back")];
+    let layout = Layout::auto_from_plots(&plots)
+        .with_title("auto-converge")
+        .with_x_label("time since the start, s")
+        .with_y_label("throttle, %")
+        .with_x_axis_min(0.0)
+        .with_x_axis_max(last)
+        .with_y_axis_min(0.0)
+        .with_y_axis_max(100.0)
+        .with_legend_position(LegendPosition::OutsideRightTop);
+    Some((plots, layout))
 }
 
 /// A line from `from` on, cut where it crosses.
@@ -323,9 +355,8 @@ fn over_one(points: &[Point], range: &Range) -> Picture {
     let total = panel(&format!("total migration time{shaded}"), "s", BLUE, &|p| {
         p.outcome()?.tmt().map(SimTime::as_secs_f64)
     });
-    let down = panel("downtime", "ms", GREEN, &|p| {
-        p.outcome()?.downtime().map(SimTime::as_millis_f64)
-    });
+    let down =
+        panel("downtime", "ms", GREEN, &|p| p.outcome()?.downtime().map(SimTime::as_millis_f64));
     let figure = Figure::new(2, 1)
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])
@@ -442,9 +473,7 @@ fn over_two(points: &[Point], x: &Range, y: &Range) -> Picture {
     let total = panel("total migration time, s (hatched: does not converge)", &|p| {
         p.outcome()?.tmt().map(SimTime::as_secs_f64)
     });
-    let down = panel("downtime, ms", &|p| {
-        p.outcome()?.downtime().map(SimTime::as_millis_f64)
-    });
+    let down = panel("downtime, ms", &|p| p.outcome()?.downtime().map(SimTime::as_millis_f64));
     let figure = Figure::new(1, 2)
         .with_plots(vec![total.0, down.0])
         .with_layouts(vec![total.1, down.1])

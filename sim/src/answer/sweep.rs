@@ -326,17 +326,22 @@ impl FromStr for Range {
             return Err(error("steps of equal ratio start above zero".to_owned()));
         }
         let last = (count - 1).max(1) as f64;
+        let whole = quantity.kind() == Kind::Whole;
         let values = (0..count).map(|i| {
             let at = i as f64 / last;
-            Value::Number(if i + 1 == count {
+            let value = if i + 1 == count {
                 to
             } else if log {
                 from * libm::pow(to / from, at)
             } else {
                 from + (to - from) * at
-            })
+            };
+            Value::Number(if whole { libm::round(value) } else { value })
         });
-        Ok(Range { quantity, values: values.collect(), log })
+        let mut values: Vec<Value> = values.collect();
+        // Of whole numbers there may be fewer than points.
+        values.dedup_by(|a, b| whole && a == b);
+        Ok(Range { quantity, values, log })
     }
 }
 

@@ -121,6 +121,18 @@ impl Understood {
         if matches!(case.policy.mode, Mode::Paused | Mode::Offline) {
             return;
         }
+        if case.policy.downtime_limit == SimTime::ZERO && case.policy.mode == Mode::Precopy {
+            let qemu = case.policy.qemu;
+            let rule = match qemu.syncs_at_its_threshold() {
+                true => {
+                    "looks again and again at what was dirtied, and stops only a guest that writes nothing"
+                }
+                false => {
+                    "stops the guest once all that it knows of is sent, without a last look: what was dirtied since is sent while it is down"
+                }
+            };
+            self.warnings.push(format!("at a downtime limit of 0 QEMU {qemu} {rule}"));
+        }
         if keys.guest.workload.is_none() {
             let taken = if profile.guest.idle_pages.value > 0 {
                 "be idle, as the guests of the profile are"

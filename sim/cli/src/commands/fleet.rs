@@ -28,7 +28,15 @@ const WITH_A_DEADLINE: usize = 200;
 /// Replications times moves that are kept in memory: 12 bytes each.
 const MOST_KEPT: usize = 50_000_000;
 
+const EXAMPLES: &str = "\
+Examples:
+  migsim fleet rack.toml --plot rack.svg --report rack.html
+  migsim fleet rack.toml --start 'Fri 20:00' --deadline 'Fri 22:00' --manager libvirt
+  migsim fleet rack.toml --at-once 1,2,4,8
+  migsim fleet rack.toml --what-if at_once=4 --what-if mode=postcopy,timeout=2min";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct FleetArgs {
     /// Hosts, lines, guests and what is to be moved
     #[arg(value_name = "FILE.toml")]
@@ -81,6 +89,7 @@ pub(super) enum InventoryCommand {
     /// Make a fleet of what RVTools, virsh, openstack, kubectl and Proxmox list
     Import(Box<super::import::InventoryArgs>),
     /// Name everything that is wrong with a fleet's file and its inventory
+    #[command(after_help = "Example:\n  migsim inventory check rack/fleet.toml")]
     Check {
         /// The fleet's file, which names the inventory
         #[arg(value_name = "FILE.toml")]
@@ -89,6 +98,9 @@ pub(super) enum InventoryCommand {
         outputs: OutputArgs,
     },
     /// Make up a fleet: SHAPE.toml and SHAPE.csv
+    #[command(
+        after_help = "Example:\n  migsim inventory generate rack --hosts 12 --guests 150; migsim fleet rack.toml"
+    )]
     Generate {
         /// rack, data-centre or two-sites
         shape: Shape,

@@ -20,7 +20,16 @@ use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, UNUSABLE, interrup
 use super::{Manner, import};
 use crate::keys::KeyFlags;
 
+const EXAMPLES: &str = "\
+Examples:
+  migsim predict --memory 16GiB --link 10GbE --workload 'dirty(5000p/s)'
+  migsim predict scenarios/first.toml --mode postcopy --explain
+  migsim predict scenarios/first.toml --format json --plot first.svg
+  migsim predict --records runs.csv --intervals --out predicted.csv
+  migsim predict --batch questions.jsonl";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct PredictArgs {
     /// A scenario: guests, link and migration; flags go over what it says
     #[arg(value_name = "FILE.toml", conflicts_with_all = ["records", "batch"])]

@@ -15,7 +15,13 @@ use crate::keys::KeyFlags;
 
 use super::{Manner, import};
 
+const EXAMPLES: &str = "\
+Examples:
+  migsim sensitivity --memory 64GiB --link 25GbE --workload 'dirty(20000p/s)'
+  migsim sensitivity scenarios/first.toml --plot hangs-on.svg";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct SensitivityArgs {
     /// A scenario of one guest; flags go over what it says
     #[arg(value_name = "FILE.toml")]

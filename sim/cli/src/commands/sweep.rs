@@ -20,7 +20,14 @@ use crate::keys::KeyFlags;
 use migsim_report::file::{Care, PictureOutput};
 use migsim_report::terminal::{self, INTERRUPTED, interruptible};
 
+const EXAMPLES: &str = "\
+Examples:
+  migsim sweep scenarios/first.toml --vary 'rate=1000p/s..60000p/s:40' --plot rate.svg
+  migsim sweep scenarios/first.toml --vary 'link=1Gbit/s..100Gbit/s:20:log' --vary 'touched=1GiB..4GiB:7' --plot map.svg
+  migsim sweep scenarios/first.toml --vary mode=precopy,postcopy,offline --format markdown";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct SweepArgs {
     /// A scenario of one guest; flags go over what it says
     #[arg(value_name = "FILE.toml")]
