@@ -17,7 +17,7 @@ pub(crate) struct Printed {
 }
 
 /// The folder of the workspace, whichever package the test is of.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     above.find(|folder| folder.join("Cargo.lock").exists()).unwrap().to_owned()
 }
