@@ -286,3 +286,36 @@ fn what_is_not_modelled_and_what_is_of_another_kind_is_told() {
         assert!(error.contains(message), "{error}");
     }
 }
+
+#[test]
+fn what_ifs_reach_hosts_and_links_wherever_they_stand() {
+    let makespans = |what: &str| -> Vec<f64> {
+        let rack = ["fleet", "scenarios/fleet/rack.toml", "--profile", "lab", "--format", "json"];
+        let value: Value =
+            serde_json::from_str(&says(&[&rack[..], &["--what-if", what]].concat())).unwrap();
+        let results = value["results"].as_array().unwrap();
+        results.iter().map(|one| one["makespan_s"].as_f64().unwrap()).collect()
+    };
+    for (slower, faster) in
+        [("host.nic=1GbE", "host.nic=25GbE"), ("rack.uplink=5Gbit/s", "rack.uplink=100GbE")]
+    {
+        let (slower, faster) = (makespans(slower), makespans(faster));
+        assert!(slower[1] > slower[0] && faster[1] <= faster[0], "{slower:?}, {faster:?}");
+    }
+    // A table of hosts beside the file is changed as well.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("hosts.csv"),
+        "name,memory,cores,nic\na,64GiB,8,10GbE\nb,64GiB,8,10GbE\n",
+    )
+    .unwrap();
+    let text = "hosts = \"hosts.csv\"\n[[vm]]\non = [\"a\"]\nguest = { name = \"x\", memory = \"8GiB\" }\n[moves]\noff = [\"a\"]\n";
+    let file = folder.path().join("f.toml");
+    std::fs::write(&file, text).unwrap();
+    let changed =
+        |change: &str| migsim::fleet::read_changed(&file, &change.parse().unwrap()).unwrap();
+    let found = changed("host.nic=1GbE,host.cores=3,link.transport=tls,rtt=1ms");
+    assert_eq!(found.cluster.hosts[1].nic.0, 1_000_000_000);
+    assert_eq!((found.cluster.hosts[0].cores, found.cluster.rtt.0), (3.0, 1_000_000));
+    assert_eq!(found.cluster.vms[0].transport.to_string(), "tls");
+}

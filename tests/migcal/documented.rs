@@ -54,8 +54,7 @@ fn guests_moved_together_are_predicted_as_the_page_on_fleets_says() {
         let makespan = figures(line("Moved at the same time:"));
         let each = figures(line("| together |"));
         // 78 | 1.7 % 4.5 % 7.2 % 32.6 % | 41 137 | 0.2 % 1.0 % ...
-        let expected =
-            [&makespan[..], &each[1..3], &each[8..9]].concat();
+        let expected = [&makespan[..], &each[1..3], &each[8..9]].concat();
         assert_eq!(figures(row), expected, "docs/fleet.md: {row}");
     }
 }
@@ -89,15 +88,23 @@ fn the_frozen_campaign_is_validated_as_its_page_and_the_readme_say() {
         let line = said.lines().find(|line| line.starts_with(&format!("| {row} |"))).unwrap();
         line.split([' ', '|']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
     };
-    let after = |row: &str| cells(row).into_iter().skip_while(|word| word != "107").collect::<Vec<_>>();
+    let after =
+        |row: &str| cells(row).into_iter().skip_while(|word| word != "107").collect::<Vec<_>>();
     let readme = page("README.md").split_whitespace().collect::<Vec<_>>().join(" ");
     let own = after("plain pre-copy");
-    let [fair, printed] = ["fair inputs", "all memory"].map(|on| after(&format!("model: gudkov, {on}")));
+    let [fair, printed] =
+        ["fair inputs", "all memory"].map(|on| after(&format!("model: gudkov, {on}")));
     let whole = |percent: &str| format!("{:.0}", percent.parse::<f64>().unwrap());
     // 107 | 1.5 % 4.8 % 6.3 % 9.5 % | 18 62 | 0.1 % 0.8 % | 75.7 % 97.2 %
     for quoted in [
         format!("total migration time: p50 error {} %, p90 {} %", own[1], own[3]),
-        format!("has {} and {} %; on its own inputs {} and {} %", fair[1], fair[3], printed[1], whole(&printed[3])),
+        format!(
+            "has {} and {} %; on its own inputs {} and {} %",
+            fair[1],
+            fair[3],
+            printed[1],
+            whole(&printed[3])
+        ),
         format!("p90 {} ms, {} %", own[10], own[15]),
         format!("bytes on the wire: p90 error {} %", own[13]),
     ] {

@@ -3,13 +3,14 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use migsim_models::spec::WordError;
+use migsim_models::spec::{Transport, WordError};
 use migsim_models::text::quoted;
+use migsim_models::units::{BitRate, Bytes, SimTime};
 
 use super::moves::{Limits, Order, Placement};
 use crate::input::{Key, Keys, Table, nearest};
 
-/// Keys of `[moves]` and `[migration]` that go over the file's and its guests' own.
+/// Keys that go over those of a fleet's file, its tables beside it, and its guests' own.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
     /// As they were written.
@@ -21,6 +22,70 @@ pub struct Changes {
     per_link: Option<usize>,
     place: Option<Placement>,
     order: Option<Order>,
+    /// Those of all hosts, racks, lines and sites.
+    pub(super) site: SiteChanges,
+}
+
+/// Declares keys of hosts and links that can be changed, each with the name of its table.
+macro_rules! site_changes {
+    ($($(#[doc = $doc:literal])+ $field:ident: $type:ty = $key:literal;)*) => {
+        /// What is changed of all hosts and links.
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub(super) struct SiteChanges {
+            $($(#[doc = $doc])+ pub(super) $field: Option<$type>,)*
+        }
+
+        impl SiteChanges {
+            const KEYS: &[&str] = &[$($key),*];
+
+            /// Sets a key; `None`: there is no such key.
+            fn set(&mut self, key: &str, value: &str) -> Option<Result<(), String>> {
+                match key {
+                    $($key => Some(match value.parse::<$type>() {
+                        Ok(value) => {
+                            self.$field = Some(value);
+                            Ok(())
+                        }
+                        Err(why) => Err(format!("{key}: `{}`: {why}", quoted(value))),
+                    }),)*
+                    _ => None,
+                }
+            }
+
+            fn and(&self, more: &SiteChanges) -> SiteChanges {
+                SiteChanges { $($field: more.$field.or(self.$field),)* }
+            }
+        }
+    };
+}
+
+site_changes! {
+    /// Each host's network card.
+    nic: BitRate = "host.nic";
+    /// Each host's memory.
+    memory: Bytes = "host.memory";
+    /// Each host's cores.
+    cores: f64 = "host.cores";
+    /// Its guests' memory over its own.
+    overcommit: f64 = "host.overcommit";
+    /// Its storage.
+    storage: BitRate = "host.storage";
+    /// What each rack shares.
+    uplink: BitRate = "rack.uplink";
+    /// The same as its hosts' cards over it.
+    over_subscription: f64 = "rack.over_subscription";
+    /// What each site's racks exchange.
+    core: BitRate = "site.core";
+    /// The lines between sites.
+    wan: BitRate = "wan.capacity";
+    /// Their round-trip time.
+    wan_rtt: SimTime = "wan.rtt";
+    /// The round-trip time within a site.
+    rtt: SimTime = "rtt";
+    /// What carries streams.
+    transport: Transport = "link.transport";
+    /// What a sender's socket holds.
+    send_buffer: Bytes = "link.send_buffer";
 }
 
 /// The keys of `[moves]` that can be changed.
@@ -46,6 +111,7 @@ impl Changes {
             per_link: more.per_link.or(self.per_link),
             place: more.place.or(self.place),
             order: more.order.or(self.order),
+            site: self.site.and(&more.site),
         }
     }
 
@@ -76,11 +142,15 @@ impl Changes {
             "per_link" => self.per_link = count()?,
             "place" => self.place = Some(word(value)?),
             "order" => self.order = Some(word(value)?),
+            _ if SiteChanges::KEYS.contains(&key) => {
+                return self.site.set(key, value).unwrap_or(Ok(()));
+            }
             _ => {
                 let known = || Key::varied().filter(|key| key.table == Table::Migration);
                 let Some(found) = known().find(|known| known.key == key) else {
                     let names: Vec<String> = OF_MOVES
                         .into_iter()
+                        .chain(SiteChanges::KEYS.iter().copied())
                         .chain(known().map(|k| k.key))
                         .map(str::to_owned)
                         .collect();
@@ -146,6 +216,8 @@ mod tests {
             ("at_once=0", "at_once takes 1 or more"),
             ("auto_convergence=true", "Did you mean `auto_converge`?"),
             ("memory=4GiB", "there is no key `memory`; it takes at_once"),
+            ("host.nic=fast", "host.nic: `fast`"),
+            ("host.nick=10GbE", "Did you mean `host.nic`?"),
             ("order=best", "unknown order `best`; it is one of listed, largest, smallest"),
             ("downtime_limit=5", "downtime_limit: `5` has no unit"),
         ] {

@@ -305,7 +305,9 @@ pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
 }
 
 fn changed(file: &FilePath, text: &str, changes: &Changes) -> Result<Fleet, Mistakes> {
-    let keys: File = from_toml(file, text)?;
+    let mut keys: File = from_toml(file, text)?;
+    change_site(&mut keys, changes);
+    let keys = keys;
     let mut reader = Reader { file, text, mistakes: Vec::new() };
     for (what, counts, most) in [
         (
@@ -334,7 +336,7 @@ fn changed(file: &FilePath, text: &str, changes: &Changes) -> Result<Fleet, Mist
         rtt: keys.rtt.unwrap_or(SimTime(200_000)),
         ..Cluster::default()
     };
-    let hosts = places(&keys, &mut cluster, &mut reader);
+    let hosts = places(&keys, changes, &mut cluster, &mut reader);
     let mut vms = BTreeMap::new();
     let link = keys.link.as_ref().map(|table| link(table, &mut reader)).unwrap_or_default();
     let defaults = Keys { link, migration: keys.migration.clone(), ..Keys::default() };
@@ -393,6 +395,52 @@ fn changed(file: &FilePath, text: &str, changes: &Changes) -> Result<Fleet, Mist
     }
 }
 
+/// What is changed of hosts and links goes over what the file says of them.
+fn change_site(keys: &mut File, changes: &Changes) {
+    let to = &changes.site;
+    keys.rtt = to.rtt.or(keys.rtt);
+    for table in &mut keys.host {
+        change_host(table.get_mut(), changes);
+    }
+    for table in &mut keys.rack {
+        let rack = table.get_mut();
+        // The later of the two that say the same is what holds.
+        if to.uplink.is_some() || to.over_subscription.is_some() {
+            (rack.uplink, rack.over_subscription) = (to.uplink, to.over_subscription);
+        }
+    }
+    for table in &mut keys.site {
+        let site = table.get_mut();
+        site.core = to.core.or(site.core);
+    }
+    for table in &mut keys.wan {
+        let wan = table.get_mut();
+        wan.capacity = to.wan.unwrap_or(wan.capacity);
+        wan.rtt = to.wan_rtt.or(wan.rtt);
+    }
+    // A guest's own link goes over the file's, and this over both.
+    let links = keys.link.iter_mut().map(Spanned::get_mut);
+    let own = keys.vm.iter_mut().filter_map(|table| table.get_mut().guest.link.as_mut());
+    for link in links.chain(own) {
+        link.transport = to.transport.or(link.transport);
+        link.send_buffer = to.send_buffer.or(link.send_buffer);
+    }
+    if keys.link.is_none() && (to.transport.is_some() || to.send_buffer.is_some()) {
+        let mut link = LinkKeys::default();
+        (link.transport, link.send_buffer) = (to.transport, to.send_buffer);
+        keys.link = Some(Spanned::new(0..0, link));
+    }
+}
+
+fn change_host(host: &mut HostKeys, changes: &Changes) {
+    let to = &changes.site;
+    host.nic = to.nic.unwrap_or(host.nic);
+    host.memory = to.memory.unwrap_or(host.memory);
+    host.cores = to.cores.unwrap_or(host.cores);
+    host.overcommit = to.overcommit.or(host.overcommit);
+    host.storage = to.storage.or(host.storage);
+}
+
 /// The keys of `[link]` that a fleet has a use for; the others are mistakes.
 fn link(table: &Spanned<LinkKeys>, reader: &mut Reader) -> LinkKeys {
     let mut keys = table.get_ref().clone();
@@ -404,7 +452,12 @@ fn link(table: &Spanned<LinkKeys>, reader: &mut Reader) -> LinkKeys {
 }
 
 /// Sites, racks, lines and hosts; returns the hosts by name.
-fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<String, usize> {
+fn places(
+    keys: &File,
+    changes: &Changes,
+    cluster: &mut Cluster,
+    reader: &mut Reader,
+) -> BTreeMap<String, usize> {
     let (mut sites, mut racks, mut hosts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for table in &keys.site {
         let site = table.get_ref();
@@ -476,8 +529,9 @@ fn places(keys: &File, cluster: &mut Cluster, reader: &mut Reader) -> BTreeMap<S
             _ => {}
         }
     }
-    let listed =
+    let mut listed =
         keys.hosts.as_ref().map(|name| hosts_of(name.get_ref(), reader)).unwrap_or_default();
+    listed.iter_mut().for_each(|(_, host)| change_host(host, changes));
     // Without racks of its own, a file has those that its table of hosts names.
     if keys.rack.is_empty() {
         for name in listed.iter().flat_map(|(_, host)| &host.rack) {
