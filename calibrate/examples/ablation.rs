@@ -6,7 +6,7 @@
 
 use std::fs::File;
 
-use migcal::validate::{Figures, Said, figures, is_plain};
+use migcal::validate::{Figures, figures, is_plain};
 use migsim::engine::{DirtyLog, Fidelity, Outcome};
 use migsim::input::Case;
 use migsim::record::{Observation, RowPrediction, observations};
@@ -14,7 +14,7 @@ use migsim_models::profile::{Param, Profile};
 use migsim_models::qemu::{NORMAL_PAGE_WIRE, ZERO_PAGE_WIRE};
 use migsim_models::units::{BitRate, Bytes, PAGE_BYTES, PageRate, SimTime};
 
-type Predict = fn(&Case, &Profile) -> Said;
+type Predict = fn(&Case, &Profile) -> RowPrediction;
 
 /// A mechanism and the prediction without it.
 const CONTESTANTS: [(&str, Predict); 9] = [
@@ -58,24 +58,24 @@ const CONTESTANTS: [(&str, Predict); 9] = [
     ("a textbook loop with the same constants", textbook),
 ];
 
-fn of(prediction: &RowPrediction) -> Said {
-    Said {
-        converges: prediction.completed,
-        elapsed_ms: Some(prediction.elapsed_ms),
+fn of(prediction: &RowPrediction) -> RowPrediction {
+    RowPrediction {
+        completed: prediction.completed,
+        elapsed_ms: prediction.elapsed_ms,
         downtime_ms: prediction.downtime_ms,
         dirty_syncs: prediction.dirty_syncs,
-        ..Said::default()
+        ..RowPrediction::default()
     }
 }
 
-fn changed(case: &Case, profile: &Profile, change: fn(&mut Profile)) -> Said {
+fn changed(case: &Case, profile: &Profile, change: fn(&mut Profile)) -> RowPrediction {
     let mut hosts = profile.clone();
     change(&mut hosts);
     of(&RowPrediction::of(case, &hosts, Fidelity::Flow))
 }
 
 /// Stops where what was dirtied in the iteration goes over within the downtime limit.
-fn without_carry(case: &Case, profile: &Profile) -> Said {
+fn without_carry(case: &Case, profile: &Profile) -> RowPrediction {
     let question = case.question(profile);
     let limit = case.policy.downtime_limit.as_secs_f64();
     let outcome: Outcome =
@@ -87,7 +87,7 @@ fn without_carry(case: &Case, profile: &Profile) -> Said {
 
 /// Iterations at the link's rate over what the last one left, which is what a guest dirties in its
 /// time from a clean log on; the stop when that goes over within the downtime limit.
-fn textbook(case: &Case, profile: &Profile) -> Said {
+fn textbook(case: &Case, profile: &Profile) -> RowPrediction {
     let link = case.path.capacity.bytes_per_s() * profile.share(case.path.transport);
     let cap = case.policy.bandwidth_cap.map_or(f64::INFINITY, BitRate::bytes_per_s);
     let rate = link.min(cap);
@@ -101,7 +101,7 @@ fn textbook(case: &Case, profile: &Profile) -> Said {
         elapsed += seconds;
         syncs += 1.0;
         if syncs > 100.0 {
-            return Said::default();
+            return RowPrediction::default();
         }
         let dirtied: f64 = classes.iter().map(|class| class.newly_dirty(0.0, seconds)).sum();
         bytes = dirtied * NORMAL_PAGE_WIRE;
@@ -110,12 +110,12 @@ fn textbook(case: &Case, profile: &Profile) -> Said {
     let fixed = [&s.stop, &s.flush, &s.device_state, &s.destination_load, &s.control]
         .map(|param| param.value.as_secs_f64());
     let down = bytes / rate + fixed.iter().sum::<f64>();
-    Said {
-        converges: true,
+    RowPrediction {
+        completed: true,
         elapsed_ms: Some((elapsed + down) * 1e3),
         downtime_ms: Some(down * 1e3),
         dirty_syncs: Some(syncs + 1.0),
-        ..Said::default()
+        ..RowPrediction::default()
     }
 }
 
@@ -132,7 +132,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     println!("| --- | --: | --: | --: | --: |");
     for (name, predict) in CONTESTANTS {
-        let pairs: Vec<(&Observation, Said)> =
+        let pairs: Vec<(&Observation, RowPrediction)> =
             runs.iter().map(|run| (run, predict(&run.case, &profile))).collect();
         println!("{}", row(name, &figures(&pairs)));
     }

@@ -266,7 +266,7 @@ fn another_predictors_answers_are_judged_by_the_same_tables() {
     let profile = Profile::default();
     let mut lines = vec!["id,pred_outcome,pred_elapsed_ms,pred_downtime_ms".to_owned()];
     for one in migcal::validate::judge(&read, &profile) {
-        let outcome = if one.said.converges { "completed" } else { "not-converged" };
+        let outcome = if one.said.completed { "completed" } else { "not-converged" };
         let (total, down) = (one.said.elapsed_ms.unwrap(), one.said.downtime_ms);
         let down = down.map_or(String::new(), |ms| ms.to_string());
         lines.push(format!("{},{outcome},{total},{down}", one.run.id));
@@ -361,7 +361,11 @@ fn what_an_idle_operating_system_dirties_and_its_display_are_learnt_from_runs() 
         let (asked, _) = migsim::record::observations("t", one.as_bytes()).unwrap();
         let said = RowPrediction::of(&asked[0].case, &truth, Fidelity::Flow);
         let downtime = said.downtime_ms.unwrap();
-        text.push_str(&row(format!("{},{downtime},{}", said.elapsed_ms, said.wire_bytes)));
+        text.push_str(&row(format!(
+            "{},{downtime},{}",
+            said.elapsed_ms.unwrap(),
+            said.wire_bytes.unwrap()
+        )));
     }
     let (runs, errors) = migsim::record::observations("t", text.as_bytes()).unwrap();
     assert!(errors.is_empty(), "{errors:?}");

@@ -327,11 +327,13 @@ fn compare(
     // An offline run's preparation is the stop of its guest, part of its first phase.
     let prepared = run.prepare_ms.filter(|_| run.offline_ms.is_none());
     let elapsed = match prepared {
-        Some(prepared) => (run.elapsed_ms.map(|ms| ms - prepared), prediction.elapsed_ms - prepare),
+        Some(prepared) => {
+            (run.elapsed_ms.map(|ms| ms - prepared), prediction.elapsed_ms.map(|ms| ms - prepare))
+        }
         None => (run.elapsed_ms, prediction.elapsed_ms),
     };
     let figures = [
-        (Figure::Elapsed, elapsed.0.filter(|_| run.offline_ms.is_none()), Some(elapsed.1)),
+        (Figure::Elapsed, elapsed.0.filter(|_| run.offline_ms.is_none()), elapsed.1),
         (
             Figure::Downtime,
             run.downtime_ms.filter(|_| run.offline_ms.is_none()),
@@ -340,7 +342,7 @@ fn compare(
         (
             Figure::WireBytes,
             run.wire_bytes.filter(|_| run.offline_ms.is_none()),
-            Some(prediction.wire_bytes),
+            prediction.wire_bytes,
         ),
         (Figure::Prepare, prepared, Some(prepare)),
         (Figure::Suspend, run.offline_ms.map(|p| p[0]), Some(offline[0])),

@@ -511,7 +511,7 @@ fn intervals(
 
 fn widths<'a>(judged: impl Iterator<Item = &'a Judged>) -> Option<Widths> {
     let (mut elapsed, mut downtime) = (Vec::new(), Vec::new());
-    for one in judged.filter(|one| one.said.converges) {
+    for one in judged.filter(|one| one.said.completed) {
         if let (Some(measured), Some(predicted)) = (one.run.elapsed_ms, one.said.elapsed_ms) {
             elapsed.push((predicted - measured).abs() / one.scatter.elapsed_ms);
         }

@@ -246,7 +246,8 @@ fn error(run: &Observation, rate: PageRate, [share, times]: [f64; 2], profile: &
     let said = RowPrediction::of(&case, profile, Fidelity::Flow);
     let mut error = 0.0;
     if let Some(measured) = run.elapsed_ms {
-        error += ((said.elapsed_ms / measured - 1.0).abs() / ELAPSED).min(WRONG);
+        let off = said.elapsed_ms.map_or(f64::INFINITY, |said| (said / measured - 1.0).abs());
+        error += (off / ELAPSED).min(WRONG);
     }
     if let Some(measured) = run.downtime_ms {
         let off = said.downtime_ms.map_or(f64::INFINITY, |said| (said - measured).abs());
@@ -281,8 +282,11 @@ mod tests {
                 let one = format!("{head}\n{}", row(&really, "1,1"));
                 let (known, _) = migsim::record::observations("t", one.as_bytes()).unwrap();
                 let said = RowPrediction::of(&known[0].case, profile, Fidelity::Flow);
-                let measured =
-                    format!("{},{}", said.elapsed_ms, said.downtime_ms.unwrap_or_default());
+                let measured = format!(
+                    "{},{}",
+                    said.elapsed_ms.unwrap(),
+                    said.downtime_ms.unwrap_or_default()
+                );
                 text.push_str(&row(&format!("dirty({rate}p/s)"), &measured));
             }
         }
@@ -294,7 +298,7 @@ mod tests {
     fn error_of(runs: &[Observation], profile: &Profile) -> f64 {
         let off = |run: &Observation| {
             let said = RowPrediction::of(&run.case, profile, Fidelity::Flow);
-            (said.elapsed_ms / run.elapsed_ms.unwrap() - 1.0).abs()
+            (said.elapsed_ms.unwrap() / run.elapsed_ms.unwrap() - 1.0).abs()
         };
         runs.iter().map(off).sum::<f64>() / runs.len() as f64
     }

@@ -1,6 +1,6 @@
 //! How far predictions are from runs, in figures.
 
-use migsim::record::Observation;
+use migsim::record::{Observation, RowPrediction, Within};
 use migsim_models::profile::Domain;
 use migsim_models::spec::Mode;
 use schemars::JsonSchema;
@@ -8,33 +8,6 @@ use serde::Serialize;
 use statrs::statistics::{Data, OrderStatistics};
 
 use crate::noise::{Spread, noise};
-
-/// What a predictor, ours or a published one, says of a run. `None`: it does not speak of that
-/// figure.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Said {
-    /// Whether it converges.
-    pub converges: bool,
-    /// The probability of that.
-    pub p_converge: Option<f64>,
-    /// Total time, ms.
-    pub elapsed_ms: Option<f64>,
-    /// Downtime, ms.
-    pub downtime_ms: Option<f64>,
-    /// Bytes on the wire.
-    pub wire_bytes: Option<f64>,
-    /// dirty-sync-count.
-    pub dirty_syncs: Option<f64>,
-    /// Offline phases, ms.
-    pub offline_ms: Option<[f64; 3]>,
-    /// Between these two, ms, half of the total times are, and between those nine of ten.
-    pub elapsed_within: Within,
-    /// The same of downtimes.
-    pub downtime_within: Within,
-}
-
-/// The 50 % and the 90 % interval of a figure, ms, where there is one.
-pub type Within = [Option<[f64; 2]>; 2];
 
 /// Quantiles of relative errors, as shares.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
@@ -235,7 +208,7 @@ pub fn wilson(hits: usize, n: usize) -> [f64; 2] {
 }
 
 /// Compares what was said with what was measured.
-pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
+pub fn figures(pairs: &[(&Observation, RowPrediction)]) -> Figures {
     let mut found =
         Figures { noise: noise_floor(pairs.iter().map(|(run, _)| *run)), ..Figures::default() };
     let (mut elapsed, mut down_abs, mut down_rel, mut bytes) =
@@ -247,7 +220,7 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
     let (mut elapsed_in, mut downtime_in) = (Vec::new(), Vec::new());
     let (mut elapsed_scores, mut downtime_scores) = (Vec::new(), Vec::new());
     for (run, said) in pairs {
-        let slot = match (said.converges, run.completed) {
+        let slot = match (said.completed, run.completed) {
             (true, Some(true)) => &mut found.outcome.true_completed,
             (false, Some(false)) => &mut found.outcome.true_not_converged,
             (true, Some(false)) => &mut found.outcome.false_completed,
@@ -260,7 +233,7 @@ pub fn figures(pairs: &[(&Observation, Said)]) -> Figures {
         }
         found.n += 1;
         let pair = |measured: Option<f64>, predicted: Option<f64>| {
-            measured.zip(predicted).filter(|(m, p)| said.converges && *m > 0.0 && p.is_finite())
+            measured.zip(predicted).filter(|(m, p)| said.completed && *m > 0.0 && p.is_finite())
         };
         if let Some((measured, predicted)) = pair(run.elapsed_ms, said.elapsed_ms) {
             elapsed.push((predicted / measured - 1.0).abs());
@@ -366,7 +339,7 @@ const NEAR: std::ops::RangeInclusive<f64> = 0.7..=1.3;
 const BINS: usize = 5;
 
 /// How good the probabilities of converging are; `None`: none is given.
-fn probabilities(pairs: &[(&Observation, Said)]) -> Option<Probabilities> {
+fn probabilities(pairs: &[(&Observation, RowPrediction)]) -> Option<Probabilities> {
     let known: Vec<(&Observation, f64, f64)> = pairs
         .iter()
         .filter_map(|(run, said)| {
@@ -473,18 +446,18 @@ mod tests {
             precopy,1024,262144,idle,1000,completed,9000\n";
         let (runs, errors) = migsim::record::observations("t", text.as_bytes()).unwrap();
         assert!(errors.is_empty(), "{errors:?}");
-        let said = [Some(0.75), Some(0.7), Some(1.0)].map(|p_converge| Said {
-            converges: true,
+        let said = [Some(0.75), Some(0.7), Some(1.0)].map(|p_converge| RowPrediction {
+            completed: true,
             p_converge,
-            ..Said::default()
+            ..RowPrediction::default()
         });
-        let pairs: Vec<(&Observation, Said)> = runs.iter().zip(said).collect();
+        let pairs: Vec<(&Observation, RowPrediction)> = runs.iter().zip(said).collect();
         let found = probabilities(&pairs).unwrap();
         assert!((found.brier - (0.0625 + 0.49) / 3.0).abs() < 1e-12, "{found:?}");
         assert_eq!((found.n, found.n_near, found.reliability.len()), (3, 2, 2), "{found:?}");
         let Reliability { said, came, n } = found.reliability[0];
         assert!((said - 0.725).abs() < 1e-12 && came == 0.5 && n == 2, "{found:?}");
-        assert_eq!(probabilities(&[(&runs[0], Said::default())]), None);
+        assert_eq!(probabilities(&[(&runs[0], RowPrediction::default())]), None);
     }
 
     #[test]

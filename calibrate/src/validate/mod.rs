@@ -5,14 +5,14 @@ mod figures;
 mod html;
 mod theirs;
 
-pub use figures::{Figures, NoiseFloor, Relative, Said, Within, figures, is_plain, lever, wilson};
+pub use figures::{Figures, NoiseFloor, Relative, figures, is_plain, lever, wilson};
 pub use html::{page, pictures};
 pub use theirs::{in_place, read_predictions};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migsim::answer::{Draws, Percentiles, Scatter, Times, outside_of_all, together};
+use migsim::answer::{Draws, Scatter, outside_of_all, together};
 use migsim::engine::{Fidelity, Outcome};
 use migsim::input::Case;
 use migsim::record::{DISTURBED, Observation, RowPrediction};
@@ -32,7 +32,7 @@ pub struct Judged {
     /// and the start of QEMU from it too.
     pub profile: Arc<Profile>,
     /// The simulator.
-    pub said: Said,
+    pub said: RowPrediction,
     /// The simulator's iterations.
     pub outcome: Outcome,
     /// The scatter that is expected around it.
@@ -48,7 +48,7 @@ impl Judged {
         let said = self
             .said
             .elapsed_ms
-            .filter(|_| self.said.converges && self.run.completed == Some(true))?;
+            .filter(|_| self.said.completed && self.run.completed == Some(true))?;
         Some((said / self.run.elapsed_ms? - 1.0).abs())
     }
 }
@@ -112,13 +112,7 @@ fn near_border(run: &Observation, profile: &Profile, converges: bool) -> bool {
 fn alone(run: &Observation, profile: &Arc<Profile>, draws: &Draws) -> Judged {
     let (prediction, outcome) = RowPrediction::with_run(&run.case, profile, Fidelity::Flow);
     let (scatter, sure) = draws.judge(&run.case, profile, &outcome);
-    let times = sure.and_then(|sure| sure.times);
-    let within = |of: fn(&Times) -> Percentiles| {
-        let p = times.as_ref().map(of);
-        [p.map(|p| [p.p25, p.p75]), p.map(|p| [p.p5, p.p95])]
-    };
-    let intervals = [within(|times| times.elapsed_ms), within(|times| times.reported_ms)];
-    judged(run, profile, intervals, scatter, &prediction, outcome)
+    judged(run, profile, prediction.with(sure), scatter, outcome)
 }
 
 /// Predicts runs that shared their link.
@@ -141,13 +135,16 @@ fn shared(runs: &[&Observation], profile: &Arc<Profile>, draws: &Draws) -> Vec<J
             };
             widths.map_or([None; 2], |widths| factors(&widths).map(range))
         };
-        let intervals = [
-            around(Some(prediction.elapsed_ms), scatter.elapsed_ms, |w| {
+        let prediction = RowPrediction {
+            elapsed_within: around(prediction.elapsed_ms, scatter.elapsed_ms, |w| {
                 [w.elapsed_50, w.elapsed_90]
             }),
-            around(prediction.downtime_ms, scatter.downtime_ms, |w| [w.downtime_50, w.downtime_90]),
-        ];
-        judged(run, profile, intervals, scatter, &prediction, outcome)
+            downtime_within: around(prediction.downtime_ms, scatter.downtime_ms, |w| {
+                [w.downtime_50, w.downtime_90]
+            }),
+            ..prediction
+        };
+        judged(run, profile, prediction, scatter, outcome)
     };
     pairs.map(judge).collect()
 }
@@ -155,24 +152,13 @@ fn shared(runs: &[&Observation], profile: &Arc<Profile>, draws: &Draws) -> Vec<J
 fn judged(
     run: &Observation,
     profile: &Arc<Profile>,
-    [elapsed_within, downtime_within]: [Within; 2],
+    prediction: RowPrediction,
     scatter: Scatter,
-    prediction: &RowPrediction,
     outcome: Outcome,
 ) -> Judged {
-    let said = Said {
-        elapsed_within,
-        downtime_within,
-        converges: prediction.completed,
-        p_converge: Some(scatter.p_converge),
-        elapsed_ms: Some(prediction.elapsed_ms),
-        downtime_ms: prediction.downtime_ms,
-        wire_bytes: Some(prediction.wire_bytes),
-        dirty_syncs: prediction.dirty_syncs,
-        offline_ms: prediction.offline_ms,
-    };
-    let wrong = run.completed.is_some_and(|completed| completed != said.converges);
-    let near_border = wrong && near_border(run, profile, said.converges);
+    let said = RowPrediction { p_converge: Some(scatter.p_converge), ..prediction };
+    let wrong = run.completed.is_some_and(|completed| completed != said.completed);
+    let near_border = wrong && near_border(run, profile, said.completed);
     Judged { run: run.clone(), profile: Arc::clone(profile), said, outcome, scatter, near_border }
 }
 
@@ -230,7 +216,11 @@ fn makespans<'a>(judged: impl Iterator<Item = &'a Judged>) -> Vec<f64> {
 }
 
 /// What a published model says of a run, of the mode that it speaks of.
-fn model_said(model: &migsim_models::published::Model, one: &Judged, fair: bool) -> Option<Said> {
+fn model_said(
+    model: &migsim_models::published::Model,
+    one: &Judged,
+    fair: bool,
+) -> Option<RowPrediction> {
     let (case, profile) = (&one.run.case, &*one.profile);
     if case.policy.mode != model.mode {
         return None;
@@ -239,11 +229,11 @@ fn model_said(model: &migsim_models::published::Model, one: &Judged, fair: bool)
         Inputs::new(&case.guest, &case.path, &case.policy, profile.share(case.path.transport));
     let prediction =
         if fair { model.on_fair_inputs(&inputs.fair(profile)) } else { (model.predict)(&inputs) };
-    Some(Said {
-        converges: prediction.converges,
+    Some(RowPrediction {
+        completed: prediction.converges,
         elapsed_ms: prediction.tmt_s.map(|s| s * 1e3),
         downtime_ms: prediction.downtime_s.map(|s| s * 1e3),
-        ..Said::default()
+        ..RowPrediction::default()
     })
 }
 
@@ -261,14 +251,14 @@ pub fn report(judged: &[Judged]) -> Report {
         }
     }
     let sum = |of: &dyn Fn(&Judged) -> bool| -> Figures {
-        let pairs: Vec<(&Observation, Said)> =
+        let pairs: Vec<(&Observation, RowPrediction)> =
             counted.iter().filter(|one| of(one)).map(|one| (&one.run, one.said)).collect();
         figures(&pairs)
     };
     let plain: Vec<&Judged> = counted.iter().copied().filter(|one| is_plain(&one.run)).collect();
     let models = |fair: bool| {
         let judge = |model: &'static migsim_models::published::Model| {
-            let pairs: Vec<(&Observation, Said)> = plain
+            let pairs: Vec<(&Observation, RowPrediction)> = plain
                 .iter()
                 .filter_map(|one| Some((&one.run, model_said(model, one, fair)?)))
                 .collect();
@@ -300,10 +290,10 @@ pub fn report(judged: &[Judged]) -> Report {
         elapsed_pass_share: (!errors.is_empty()).then(|| passes as f64 / errors.len() as f64),
         wrong: counted
             .iter()
-            .filter(|one| one.run.completed != Some(one.said.converges))
+            .filter(|one| one.run.completed != Some(one.said.completed))
             .map(|one| Wrong {
                 id: one.run.id.clone(),
-                said_converges: one.said.converges,
+                said_converges: one.said.completed,
                 near_border: one.near_border,
             })
             .collect(),

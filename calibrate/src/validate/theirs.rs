@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use migsim::input::{InputError, quoted, shown};
+use migsim::record::{RowPrediction, Within};
 
-use super::{Judged, Said, Within};
+use super::Judged;
 
 /// Columns of a file of predictions: the run, and what is said of it. All but the run may be
 /// missing, and any cell empty: then nothing is said. What `migsim predict --records` writes is
@@ -27,7 +28,7 @@ const COLUMNS: [&str; 9] = [
 /// # Errors
 /// It cannot be read, has no column `id`, says something twice of a run, or something that is no
 /// number; with the line.
-pub fn read_predictions(file: &Path) -> Result<BTreeMap<String, Said>, InputError> {
+pub fn read_predictions(file: &Path) -> Result<BTreeMap<String, RowPrediction>, InputError> {
     let name = shown(&file.display().to_string());
     let whole = |why: &dyn std::fmt::Display| InputError::new(name.as_str(), why);
     let mut reader = csv::Reader::from_path(file).map_err(|e| whole(&e))?;
@@ -53,7 +54,7 @@ pub fn read_predictions(file: &Path) -> Result<BTreeMap<String, Said>, InputErro
             known.map(Some).ok_or_else(why)
         };
         let Some(id) = text("id") else { return Err(at("the row has no `id`".to_owned())) };
-        let converges = match text("pred_outcome") {
+        let completed = match text("pred_outcome") {
             None | Some("completed") => true,
             Some("not-converged" | "failed") => false,
             Some(other) => {
@@ -67,16 +68,15 @@ pub fn read_predictions(file: &Path) -> Result<BTreeMap<String, Said>, InputErro
         let within = |low: &str, high: &str| -> Result<Within, InputError> {
             Ok([None, number(low)?.zip(number(high)?).map(|(low, high)| [low, high])])
         };
-        let said = Said {
-            converges,
+        let said = RowPrediction {
+            completed,
             p_converge: number("pred_p_converge")?,
             elapsed_ms: number("pred_elapsed_ms")?,
             downtime_ms: number("pred_downtime_ms")?,
             wire_bytes: number("pred_wire_bytes")?,
-            dirty_syncs: None,
-            offline_ms: None,
             elapsed_within: within("pred_elapsed_p5_ms", "pred_elapsed_p95_ms")?,
             downtime_within: within("pred_downtime_p5_ms", "pred_downtime_p95_ms")?,
+            ..RowPrediction::default()
         };
         if found.insert(id.to_owned(), said).is_some() {
             return Err(at(format!("`{}` is predicted twice", quoted(id))));
@@ -91,7 +91,7 @@ pub fn read_predictions(file: &Path) -> Result<BTreeMap<String, Said>, InputErro
 /// A run is not predicted.
 pub fn in_place(
     judged: Vec<Judged>,
-    theirs: &BTreeMap<String, Said>,
+    theirs: &BTreeMap<String, RowPrediction>,
     file: &Path,
 ) -> Result<Vec<Judged>, InputError> {
     let missing: Vec<&str> = judged

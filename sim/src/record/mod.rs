@@ -31,7 +31,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use statrs::statistics::{Data, OrderStatistics};
 
-use crate::answer::{Between, Hosts, Quantiles, commoner, median, runs};
+use crate::answer::{Between, Hosts, Percentiles, Quantiles, Times, commoner, median, runs};
 use crate::engine::{Fidelity, Outcome};
 use crate::input::{Case, Cells, InputError, Keys, Rows, ThrottleKeys, quoted};
 use migsim_models::text::harmless;
@@ -263,27 +263,35 @@ impl Columns {
     }
 }
 
-/// What is predicted of a row: what the columns of its measurements hold.
-#[derive(Debug, Clone, PartialEq)]
+/// The 50 % and the 90 % interval of a figure, ms, where there is one.
+pub type Within = [Option<[f64; 2]>; 2];
+
+/// What a predictor, ours or another, says of a run: what the columns of its measurements hold.
+/// `None`: it does not speak of that figure.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RowPrediction {
     /// Whether it completes.
     pub completed: bool,
+    /// The probability of that.
+    pub p_converge: Option<f64>,
     /// libvirt's time_elapsed: here the total migration time, or when it was given up.
-    pub elapsed_ms: f64,
+    pub elapsed_ms: Option<f64>,
     /// libvirt's downtime, where it completes.
     pub downtime_ms: Option<f64>,
     /// QEMU's transferred bytes.
-    pub wire_bytes: f64,
+    pub wire_bytes: Option<f64>,
     /// Non-zero pages sent.
-    pub normal_pages: f64,
+    pub normal_pages: Option<f64>,
     /// Zero pages sent.
-    pub zero_pages: f64,
+    pub zero_pages: Option<f64>,
     /// QEMU's dirty-sync-count.
     pub dirty_syncs: Option<f64>,
     /// Suspend, copy, resume.
     pub offline_ms: Option<[f64; 3]>,
-    /// How sure it is, where the profile was fitted and it was asked.
-    pub quantiles: Option<Quantiles>,
+    /// Where half of the total times are, and nine of ten.
+    pub elapsed_within: Within,
+    /// The same of downtimes.
+    pub downtime_within: Within,
 }
 
 impl RowPrediction {
@@ -315,12 +323,12 @@ impl RowPrediction {
         let offline = runs.iter().all(|run| run.mode == Mode::Offline);
         RowPrediction {
             completed,
-            elapsed_ms: mean(&|run| run.ended_at.as_millis_f64()),
+            elapsed_ms: Some(mean(&|run| run.ended_at.as_millis_f64())),
             downtime_ms: completed
                 .then(|| mean(&|run| run.reported_downtime().map_or(0.0, SimTime::as_millis_f64))),
-            wire_bytes: mean(&|run| run.wire_bytes as f64),
-            normal_pages: mean(&|run| run.normal_pages as f64),
-            zero_pages: mean(&|run| run.zero_pages as f64),
+            wire_bytes: Some(mean(&|run| run.wire_bytes as f64)),
+            normal_pages: Some(mean(&|run| run.normal_pages as f64)),
+            zero_pages: Some(mean(&|run| run.zero_pages as f64)),
             dirty_syncs: (!offline).then(|| mean(&|run| run.dirty_syncs as f64)),
             offline_ms: (offline && completed).then(|| {
                 [
@@ -329,31 +337,49 @@ impl RowPrediction {
                     mean(&|run| run.downtime_parts.resume.as_millis_f64()),
                 ]
             }),
-            quantiles: None,
+            ..RowPrediction::default()
+        }
+    }
+
+    /// The same with how sure it is.
+    #[must_use]
+    pub fn with(self, sure: Option<Quantiles>) -> RowPrediction {
+        let times = sure.and_then(|sure| sure.times);
+        let within = |of: fn(&Times) -> Percentiles| -> Within {
+            let p = times.as_ref().map(of);
+            [p.map(|p| [p.p25, p.p75]), p.map(|p| [p.p5, p.p95])]
+        };
+        RowPrediction {
+            p_converge: sure.map(|sure| sure.p_converge),
+            elapsed_within: within(|times| times.elapsed_ms),
+            downtime_within: within(|times| times.reported_ms),
+            ..self
         }
     }
 
     fn fields(&self) -> [String; 15] {
         let ms = |value: Option<f64>| value.map_or(String::new(), |v| format!("{v:.3}"));
-        let count = |value: f64| format!("{:.0}", libm::round(value));
+        let count = |value: Option<f64>| {
+            value.map_or(String::new(), |value| format!("{:.0}", libm::round(value)))
+        };
         let phases = self.offline_ms.map_or([None; 3], |p| p.map(Some));
-        let times = self.quantiles.and_then(|sure| sure.times);
+        let [elapsed, downtime] = [self.elapsed_within[1], self.downtime_within[1]];
         [
             if self.completed { "completed" } else { "not-converged" }.to_owned(),
-            ms(Some(self.elapsed_ms)),
+            ms(self.elapsed_ms),
             ms(self.downtime_ms),
             count(self.wire_bytes),
             count(self.normal_pages),
             count(self.zero_pages),
-            self.dirty_syncs.map_or(String::new(), count),
+            count(self.dirty_syncs),
             ms(phases[0]),
             ms(phases[1]),
             ms(phases[2]),
-            ms(times.map(|t| t.elapsed_ms.p5)),
-            ms(times.map(|t| t.elapsed_ms.p95)),
-            ms(times.map(|t| t.reported_ms.p5)),
-            ms(times.map(|t| t.reported_ms.p95)),
-            ms(self.quantiles.map(|q| q.p_converge)),
+            ms(elapsed.map(|[low, _]| low)),
+            ms(elapsed.map(|[_, high]| high)),
+            ms(downtime.map(|[low, _]| low)),
+            ms(downtime.map(|[_, high]| high)),
+            ms(self.p_converge),
         ]
     }
 }
@@ -647,14 +673,15 @@ impl Summary {
         if !completed || !prediction.completed {
             return;
         }
-        if let Some(ms) = elapsed {
-            errors.elapsed.push((prediction.elapsed_ms / ms - 1.0).abs());
+        if let (Some(said), Some(ms)) = (prediction.elapsed_ms, elapsed) {
+            errors.elapsed.push((said / ms - 1.0).abs());
         }
         if let (Some(a), Some(b)) = (prediction.downtime_ms, measured("downtime_ms")) {
             errors.downtime_ms.push((a - b).abs());
         }
-        if let Some(bytes) = measured("wire_bytes").filter(|b| *b > 0.0) {
-            errors.wire.push((prediction.wire_bytes / bytes - 1.0).abs());
+        let bytes = measured("wire_bytes").filter(|bytes| *bytes > 0.0);
+        if let (Some(said), Some(bytes)) = (prediction.wire_bytes, bytes) {
+            errors.wire.push((said / bytes - 1.0).abs());
         }
         if let (Some(a), Some(b)) = (prediction.dirty_syncs, measured("rounds")) {
             let off = (libm::round(a) - b).abs();
@@ -823,8 +850,8 @@ fn answer(
     let case = columns.case(row).map_err(place)?;
     job.fidelity.check(&case.guest).map_err(|why| place(("memory_mib".to_owned(), why)))?;
     let hosts = job.between.over(case.path.capacity);
-    let (mut prediction, run) = RowPrediction::with_run(&case, &hosts.profile, job.fidelity);
-    prediction.quantiles = job.sure(hosts, &case, &run);
+    let (prediction, run) = RowPrediction::with_run(&case, &hosts.profile, job.fidelity);
+    let prediction = prediction.with(job.sure(hosts, &case, &run));
     Ok((case.policy, prediction))
 }
 
