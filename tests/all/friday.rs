@@ -319,3 +319,41 @@ fn what_ifs_reach_hosts_and_links_wherever_they_stand() {
     assert_eq!((found.cluster.hosts[0].cores, found.cluster.rtt.0), (3.0, 1_000_000));
     assert_eq!(found.cluster.vms[0].transport.to_string(), "tls");
 }
+
+#[test]
+fn a_what_if_that_changes_nothing_is_refused() {
+    let output = migsim(&[
+        "fleet",
+        "scenarios/fleet/at-once-quiet.toml",
+        "--what-if",
+        "rack.uplink=1Gbit/s",
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("--what-if rack.uplink=1Gbit/s: changes nothing of this fleet"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_an_import_assumed_is_told_wherever_the_fleet_is() {
+    let folder = tempfile::tempdir().unwrap();
+    // As a spreadsheet with another comma saves it.
+    let rows = "name;host;memory;note\nx;a1;4GiB;assumed: workload\ny;a1;4GiB;pinned? assumed nothing\nz;a1;4GiB;seen; assumed: touched workload\n";
+    let rows = rows
+        .replace("seen; assumed", "\"seen; assumed")
+        .replace("touched workload\n", "touched workload\"\n");
+    std::fs::write(folder.path().join("g.csv"), rows).unwrap();
+    let file = folder.path().join("f.toml");
+    let text = "inventory = \"g.csv\"\n[[host]]\nname = \"a{n}\"\ncount = 2\nmemory = \"64GiB\"\ncores = 8\nnic = \"10GbE\"\n[moves]\noff = [\"a1\"]\n";
+    std::fs::write(&file, text).unwrap();
+    let page = folder.path().join("p.html");
+    let said = says(&["fleet", file.to_str().unwrap(), "--report", page.to_str().unwrap()]);
+    let page = std::fs::read_to_string(page).unwrap();
+    for text in [&said, &page] {
+        assert!(text.contains("workload of 2 of 3 guests is assumed, not known"), "{text}");
+        assert!(text.contains("touched of 1 of 3 guests is assumed, not known"), "{text}");
+    }
+    assert!(page.contains("3 precopy"), "{page}");
+}

@@ -25,6 +25,8 @@ pub enum Kind {
     VirshDumpxml,
     /// `virsh nodeinfo`.
     VirshNodeinfo,
+    /// `virsh domstats`.
+    VirshDomstats,
     /// `openstack server list`.
     OpenStackServers,
     /// `openstack hypervisor list` or `show`.
@@ -100,6 +102,7 @@ impl Kind {
             Kind::VirshList => ("the output of `virsh list`", Inventory),
             Kind::VirshDominfo => ("the output of `virsh dominfo`", Inventory),
             Kind::VirshDumpxml => ("a domain of `virsh dumpxml`", Inventory),
+            Kind::VirshDomstats => ("the output of `virsh domstats`", Inventory),
             Kind::VirshNodeinfo => ("the output of `virsh nodeinfo`", Inventory),
             Kind::OpenStackServers => ("the output of `openstack server list`", Inventory),
             Kind::OpenStackHypervisors => ("the output of `openstack hypervisor list`", Inventory),
@@ -118,9 +121,7 @@ impl Kind {
             Kind::KubeVirtMigration => ("a migration of KubeVirt", Records),
             Kind::Scenario => ("a scenario", Other("`migsim predict FILE` answers it")),
             Kind::Fleet => ("a fleet", Other("`migsim fleet FILE` moves it")),
-            Kind::Inventory => {
-                ("an inventory of migsim", Other("a fleet names it: `inventory = \"FILE\"`"))
-            }
+            Kind::Inventory => ("an inventory of migsim", Inventory),
             Kind::Records => {
                 ("a file of run records", Other("`migsim predict --records FILE` predicts them"))
             }
@@ -141,6 +142,36 @@ pub fn recognise(source: &Source) -> Option<Kind> {
 /// Why a file that is not known is not, where that can be said.
 pub(crate) fn broken(source: &Source) -> Option<String> {
     let text = source.text.trim_start();
+    let first = text.lines().next().unwrap_or("");
+    let hint = if first.starts_with("apiVersion:") || first.starts_with("- apiVersion:") {
+        "is YAML; give what `kubectl ... -o json` prints"
+    } else if first.starts_with("+--") {
+        "is a table for people; give what `-f json` prints"
+    } else if first.starts_with('\u{250c}') || first.starts_with('\u{2554}') {
+        "is a table for people; give what `--output-format json` prints"
+    } else if first.split_whitespace().take(2).eq(["VMID", "NAME"]) {
+        "is the output of `qm list`; give what `pvesh get /cluster/resources --output-format json` prints"
+    } else if first.split_whitespace().take(2).eq(["NAME", "AGE"])
+        || first.split_whitespace().take(2).eq(["NAMESPACE", "NAME"])
+    {
+        "is a table of kubectl; give what `-o json` prints"
+    } else if [
+        "Job-Typ",
+        "Type de t\u{e2}che",
+        "Prozessor(en)",
+        "Verwendeter Speicher",
+        "Max. Speicher",
+    ]
+    .iter()
+    .any(|word| text.contains(word))
+    {
+        "is virsh in another language; give what it prints with `LC_ALL=C virsh ...`"
+    } else {
+        ""
+    };
+    if !hint.is_empty() {
+        return Some(hint.to_owned());
+    }
     if !text.starts_with(['{', '[']) {
         return None;
     }
@@ -230,16 +261,19 @@ fn of_lines(text: &str) -> Option<Kind> {
     {
         return Some(Kind::ProxmoxTask);
     }
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let first = lines.next().unwrap_or("");
-    let words: Vec<&str> = first.split_whitespace().collect();
-    if words.starts_with(&["Id", "Name", "State"])
-        && lines.next().is_some_and(|l| l.trim_start().starts_with("---"))
-    {
+    // In a session the prompt stands before it.
+    let is_list = text.lines().zip(text.lines().skip(1)).any(|(line, next)| {
+        line.split_whitespace().take(3).eq(["Id", "Name", "State"])
+            && next.trim_start().starts_with("---")
+    });
+    if is_list {
         return Some(Kind::VirshList);
     }
     if starts("Max memory:") && starts("CPU(s):") {
         return Some(Kind::VirshDominfo);
+    }
+    if starts("Domain: '") && (holds("dirtyrate.") || holds("balloon.") || holds("state.state")) {
+        return Some(Kind::VirshDomstats);
     }
     if starts("CPU model:") && starts("Memory size:") {
         return Some(Kind::VirshNodeinfo);
@@ -267,7 +301,11 @@ fn of_lines(text: &str) -> Option<Kind> {
 fn of_sheet(text: &str) -> Option<Kind> {
     let names = header(text);
     let has = |wanted: &[&str]| wanted.iter().all(|name| names.iter().any(|n| n == name));
-    if has(&["vm", "powerstate", "cpus", "memory", "host"]) {
+    let is_info = |names: &[&str]| names.iter().filter(|name| has(&[name])).count() >= 2;
+    if has(&["vm", "powerstate"])
+        && is_info(&["cpus", "memory", "host", "guest state", "dns name"])
+        && !has(&["sockets"])
+    {
         return Some(Kind::RvInfo);
     }
     if has(&["host", "# memory"]) {

@@ -2,28 +2,47 @@
 
 use migsim_models::units::Bytes;
 
+/// What may stand between thousands beside the two that may be the decimal mark.
+const APART: [char; 5] = [' ', '\'', '\u{2019}', '\u{a0}', '\u{202f}'];
+
 /// A whole number, with or without separators between its thousands: `16384`, `16,384`, `16.384`,
-/// `16 384`, `16'384`. `None`: it is none.
+/// `16 384`, `16'384`, `8,192.00`. `None`: it is none.
 pub(crate) fn whole(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let separator = text.chars().find(|c| !c.is_ascii_digit());
-    let Some(separator) =
-        separator.filter(|c| [',', '.', ' ', '\'', '\u{a0}', '\u{202f}'].contains(c))
-    else {
-        return text.parse().ok();
+    let text: String = text.trim().chars().filter(|c| !APART.contains(c)).collect();
+    let by =
+        |mark: char| decimal(&text, mark).filter(|value| value.fract() == 0.0 && *value < 1e18);
+    // Of a whole number the last mark is a decimal one only where nothing but zeros follow; three
+    // digits behind a mark are thousands.
+    let found = [',', '.'].into_iter().find_map(|thousands| {
+        let mark = if thousands == ',' { '.' } else { ',' };
+        let after = text.rsplit_once(mark).map(|(_, after)| after.len());
+        by(mark).filter(|_| after.is_none_or(|digits| digits != 3 || text.contains(thousands)))
+    });
+    found.map(|value| value as u64)
+}
+
+/// A number with that decimal mark; the other one may stand between thousands. `None`: it is none.
+pub(crate) fn decimal(text: &str, mark: char) -> Option<f64> {
+    let text: String = text.trim().chars().filter(|c| !APART.contains(c)).collect();
+    let thousands = if mark == '.' { ',' } else { '.' };
+    let (before, after) = match text.split_once(mark) {
+        Some((before, after)) => (before, Some(after)),
+        None => (text.as_str(), None),
     };
-    let mut parts = text.split(separator);
-    let first = parts.next()?;
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if (1..=3).contains(&first.len()) && digits(first) {
-        let rest: Vec<&str> = parts.collect();
-        if rest.iter().all(|part| part.len() == 3 && digits(part)) {
-            return format!("{first}{}", rest.concat()).parse().ok();
-        }
+    let (sign, before) = before.strip_prefix('-').map_or((1.0, before), |rest| (-1.0, rest));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = before.split(thousands);
+    let first = parts.next().filter(|part| digits(part))?;
+    let rest: Vec<&str> = parts.collect();
+    let grouped = rest.is_empty() || first.len() <= 3;
+    if !grouped
+        || rest.iter().any(|part| part.len() != 3 || !digits(part))
+        || after.is_some_and(|part| !digits(part))
+    {
+        return None;
     }
-    // `16384.00`.
-    let (before, after) = text.split_once(separator)?;
-    (after.bytes().all(|byte| byte == b'0')).then(|| before.parse().ok())?
+    let text = format!("{first}{}.{}", rest.concat(), after.unwrap_or("0"));
+    text.parse::<f64>().ok().map(|value| sign * value)
 }
 
 /// A size with its unit, of which each tool means the binary one: `6.895 GiB`, `19913244672`
@@ -54,10 +73,32 @@ mod tests {
         for text in ["16384", "16,384", "16.384", "16 384", "16'384", "16\u{a0}384", "16384.00"] {
             assert_eq!(whole(text), Some(16384), "{text}");
         }
-        for text in ["", "x", "16.38", "16,3840", "1,2,3", "-3", "16384.5"] {
+        assert_eq!(
+            (whole("8,192.00"), whole("4.096,00"), whole("16\u{2019}384")),
+            (Some(8192), Some(4096), Some(16384))
+        );
+        for text in ["", "x", "16.38", "16,3840", "1,2,3", "16384.5"] {
             assert_eq!(whole(text), None, "{text}");
         }
         assert_eq!(whole("1.048.229"), Some(1_048_229));
+    }
+
+    #[test]
+    fn a_decimal_mark_that_is_known_leaves_no_doubt() {
+        for (text, mark, value) in [
+            ("12,000", '.', 12000.0),
+            ("12,000", ',', 12.0),
+            ("1.234", ',', 1234.0),
+            ("3.875", '.', 3.875),
+            ("0,5", ',', 0.5),
+            ("1,234,567.5", '.', 1_234_567.5),
+            ("-3", '.', -3.0),
+        ] {
+            assert_eq!(decimal(text, mark), Some(value), "{text}");
+        }
+        for (text, mark) in [("2,5", '.'), ("1.2.3", '.'), ("", '.'), ("1e5", '.'), (".5", '.')] {
+            assert_eq!(decimal(text, mark), None, "{text}");
+        }
     }
 
     #[test]

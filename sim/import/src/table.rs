@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use migsim::input::{InputError, Mistakes, quoted};
+use migsim_models::text::counted;
 use migsim_models::units::Bytes;
 use serde_json::Value;
 
-use crate::number::{size, whole};
+use crate::number::{decimal, size, whole};
 use crate::source::Source;
 
 /// The most rows that are read.
@@ -18,6 +19,8 @@ pub(crate) struct Table {
     /// What errors call its file.
     place: String,
     columns: BTreeMap<String, usize>,
+    /// The decimal mark; `None`: nobody can tell.
+    mark: Option<char>,
     /// Each with its line, from 1.
     rows: Vec<(u64, Vec<String>)>,
 }
@@ -37,22 +40,24 @@ impl Table {
     /// A row that is no CSV, or has more cells than the header.
     pub(crate) fn of_sheet(source: &Source) -> Result<Table, Mistakes> {
         let separator = separator(&source.text);
+        let above = u64::from(says_its_separator(&source.text));
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(separator)
             .flexible(true)
-            .from_reader(source.text.as_bytes());
+            .from_reader(rows_of(&source.text).as_bytes());
         let mut mistakes = Vec::new();
         let header = reader.headers().map_err(|e| InputError::new(&source.place, e))?.clone();
         let columns = names(header.iter());
         let mut rows = Vec::new();
         for row in reader.records() {
             let row = row.map_err(|e| InputError::new(&source.place, e))?;
-            let line = row.position().map_or(0, csv::Position::line);
+            let line = row.position().map_or(0, csv::Position::line) + above;
             if row.iter().all(|cell| cell.trim().is_empty()) {
                 continue;
             }
             if row.len() != header.len() {
-                let why = format!("the row has {} cells, the header {}", row.len(), header.len());
+                let cells = counted(row.len(), "cell");
+                let why = format!("the row has {cells}, the header {}", header.len());
                 mistakes.push(InputError::new(format!("{}:{line}", source.place), why));
             } else if rows.len() == MOST_ROWS {
                 let why = format!("has more than {MOST_ROWS} rows, the most that are read");
@@ -64,7 +69,8 @@ impl Table {
         if !mistakes.is_empty() {
             return Err(Mistakes(mistakes));
         }
-        Ok(Table { place: source.place.clone(), columns, rows })
+        let mark = mark(separator, rows.iter().flat_map(|(_, cells): &(u64, Vec<String>)| cells));
+        Ok(Table { place: source.place.clone(), columns, mark, rows })
     }
 
     /// An array of objects; what is no text or number in them is left out.
@@ -90,17 +96,12 @@ impl Table {
             }
             rows.push((index as u64 + 1, cells));
         }
-        Table { place: place.to_owned(), columns, rows }
+        Table { place: place.to_owned(), columns, mark: Some('.'), rows }
     }
 
     /// The names of its columns.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.keys().map(String::as_str)
-    }
-
-    /// The first of these columns that it has.
-    pub(crate) fn first<'a>(&self, columns: &[&'a str]) -> Option<&'a str> {
-        columns.iter().find(|name| self.columns.contains_key(**name)).copied()
     }
 
     /// Its rows.
@@ -151,11 +152,26 @@ impl<'a> Row<'a> {
         self.read(column, "a size like `16 GiB`, or bytes", size)
     }
 
-    /// A number.
+    /// A number, with the decimal mark of its sheet.
     pub(crate) fn number(&self, column: &str) -> Result<Option<f64>, InputError> {
-        let number =
-            |text: &str| text.replace(',', ".").parse().ok().filter(|v: &f64| v.is_finite());
-        self.read(column, "a number", number)
+        let Some(text) = self.text(column) else { return Ok(None) };
+        self.decimal(column, text).map(Some)
+    }
+
+    /// A number that stands in a column.
+    pub(crate) fn decimal(&self, column: &str, text: &str) -> Result<f64, InputError> {
+        let [point, comma] = ['.', ','].map(|mark| decimal(text, mark));
+        let quoted = quoted(text);
+        let found = match (self.table.mark, point, comma) {
+            (Some('.'), value, _) | (Some(_), _, value) => value,
+            (None, Some(one), Some(other)) if one != other => {
+                return Err(self.error(format!(
+                    "column `{column}`: `{quoted}` may be {one} or {other}; write it without a mark between thousands"
+                )));
+            }
+            (None, one, other) => one.or(other),
+        };
+        found.ok_or_else(|| self.error(format!("column `{column}`: `{quoted}`: it takes a number")))
     }
 
     /// Whether a column says so.
@@ -175,12 +191,48 @@ impl<'a> Row<'a> {
     }
 }
 
+/// The decimal mark of a sheet: what stands before other than three digits somewhere; else the
+/// point where commas separate cells, and the comma where semicolons do, as spreadsheets export
+/// them.
+fn mark<'a>(separator: u8, cells: impl Iterator<Item = &'a String>) -> Option<char> {
+    let mut seen = [false; 2];
+    for cell in cells {
+        for (index, mark) in ['.', ','].into_iter().enumerate() {
+            let Some((before, after)) = cell.trim().split_once(mark) else { continue };
+            let digits =
+                |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            seen[index] |= digits(before) && digits(after) && (after.len() != 3 || before == "0");
+        }
+    }
+    match (seen, separator) {
+        ([true, false], _) => Some('.'),
+        ([false, true], _) => Some(','),
+        ([false, false], b',') => Some('.'),
+        ([false, false], b';') => Some(','),
+        _ => None,
+    }
+}
+
 /// What separates the cells of a sheet: what stands most often in its first line.
 pub(crate) fn separator(text: &str) -> u8 {
+    // Excel's own way to say it.
+    if let Some(said) = text.trim_start().strip_prefix("sep=").and_then(|rest| rest.bytes().next())
+    {
+        return said;
+    }
     let first = text.trim_start().lines().next().unwrap_or("");
     let often = |c: u8| first.bytes().filter(|byte| *byte == c).count();
     // Of equal ones the first.
     [b',', b';', b'\t'].into_iter().rev().max_by_key(|c| often(*c)).unwrap_or(b',')
+}
+
+/// A sheet without Excel's first line on its separator.
+fn rows_of(text: &str) -> &str {
+    if says_its_separator(text) { text.find('\n').map_or("", |end| &text[end + 1..]) } else { text }
+}
+
+fn says_its_separator(text: &str) -> bool {
+    text.trim_start().starts_with("sep=")
 }
 
 /// The columns of a header; of two of the same name the first is meant.

@@ -173,7 +173,7 @@ impl Report<'_> {
         if self.findings.likely.is_some() {
             header.extend(["total, 90 % interval", "downtime, 90 % interval", "arrives with"]);
         }
-        let spare = ["service lost", "from", "began", "downtime, 90 % interval", "outcome", "to"];
+        let spare = ["service lost", "began", "downtime, 90 % interval", "from", "to", "downtime"];
         let mut moves = Grid::new(&header, 4..).spare(&spare);
         for one in longest.iter().take(SHOWN) {
             let row = self.row(one);
@@ -499,6 +499,19 @@ impl Report<'_> {
         html::table(std::iter::once(header.map(str::to_owned).to_vec()).chain(rows))
     }
 
+    /// How many migrations of which kind there are.
+    fn modes(&self) -> String {
+        let mut count: std::collections::BTreeMap<String, usize> =
+            std::collections::BTreeMap::new();
+        for one in &self.findings.found.moves {
+            let policy = &self.findings.cluster.vms[one.vm].policy;
+            let throttled = if policy.auto_converge.is_some() { " with auto-converge" } else { "" };
+            *count.entry(format!("{}{throttled}", policy.mode)).or_default() += 1;
+        }
+        let said = count.into_iter().map(|(what, count)| format!("{count} {what}"));
+        said.collect::<Vec<_>>().join(", ")
+    }
+
     /// How it was made, and what it rests on.
     fn made(&self, made: &Made) -> String {
         let replications = self.findings.likely.map_or(0, |likely| likely.totals.len());
@@ -506,6 +519,7 @@ impl Report<'_> {
             ("Made", format!("{} by {}", made.when, made.version)),
             ("Command", made.command.clone()),
             ("Hosts", format!("profile {}", self.findings.hosts.profile.name)),
+            ("Migrations", self.modes()),
             ("Replications", format!("{replications}, seed {}", self.seed)),
             (
                 "Assumed",

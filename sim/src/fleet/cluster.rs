@@ -85,6 +85,8 @@ pub struct Vm {
     pub stays: bool,
     /// The group whose guests are kept on different hosts, where it is in one.
     pub apart: Option<String>,
+    /// What its table says to people of it, what was assumed among it.
+    pub note: Option<String>,
     /// Processors' worth of work that it does, up to its vCPUs.
     pub cpu: f64,
     /// Whether its workload was given, and its vCPUs; what was not is idle, and one.
@@ -162,6 +164,19 @@ impl Cluster {
         if single > 0 {
             notes.push(format!(
                 "{single} of {count} guests have a workload and no vcpus and are taken to have one, which holds fast writers back"
+            ));
+        }
+        let mut said: BTreeMap<&str, usize> = BTreeMap::new();
+        let assumed = self.vms.iter().filter_map(|vm| {
+            let parts = vm.note.as_deref()?.split(';').map(str::trim);
+            parts.into_iter().find_map(|part| part.strip_prefix("assumed:"))
+        });
+        for what in assumed.flat_map(str::split_whitespace) {
+            *said.entry(what).or_default() += 1;
+        }
+        for (what, of) in said {
+            notes.push(format!(
+                "{what} of {of} of {count} guests is assumed, not known (column `note`)"
             ));
         }
         notes

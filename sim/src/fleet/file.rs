@@ -228,13 +228,13 @@ impl Reader<'_> {
                 let more = if known.len() > some.len() { ", ..." } else { "" };
                 let meant = nearest(name, known.keys())
                     .map_or(String::new(), |known| format!(" Did you mean `{known}`?"));
+                let known = match some.is_empty() {
+                    true => "none".to_owned(),
+                    false => format!("{}{more}", some.join(", ")),
+                };
                 self.mistake(
                     at.clone(),
-                    format!(
-                        "there is no {what} `{}`; there are {}{more}.{meant}",
-                        quoted(name),
-                        some.join(", ")
-                    ),
+                    format!("there is no {what} `{}`; there are {known}.{meant}", quoted(name)),
                 );
             }
         }

@@ -133,7 +133,7 @@ fn guest(row: &mut Row, defaults: Defaults, host: Option<usize>) -> Option<Vm> {
     m.downtime_limit = row.parse("downtime_limit").or(m.downtime_limit);
     m.auto_converge = row.parse("auto_converge").or(m.auto_converge);
     let cpu: Option<f64> = row.parse("cpu");
-    let apart = row.text("apart").map(shown);
+    let (apart, note) = (row.text("apart").map(shown), row.text("note").map(shown));
     let stays = match row.text("move").map(str::to_lowercase).as_deref() {
         None | Some("yes" | "true" | "1") => false,
         Some("no" | "false" | "0") => true,
@@ -145,7 +145,7 @@ fn guest(row: &mut Row, defaults: Defaults, host: Option<usize>) -> Option<Vm> {
     keys.migration = defaults.migration(&keys.migration);
     let host = host.filter(|_| row.is_right())?;
     let vm = vm(&keys, host, cpu).map_err(|why| row.wrong_in_all(why)).ok()?;
-    Some(Vm { stays, apart, ..vm })
+    Some(Vm { stays, apart, note, ..vm })
 }
 
 /// A guest from its keys, its host and how much of its processors it uses.
@@ -178,6 +178,7 @@ pub(super) fn vm(keys: &Keys, host: usize, cpu: Option<f64>) -> Result<Vm, Strin
         host,
         stays: false,
         apart: None,
+        note: None,
         cpu,
         given: [keys.guest.workload.is_some(), keys.guest.vcpus.is_some()],
     })

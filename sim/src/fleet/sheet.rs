@@ -1,7 +1,7 @@
 //! A CSV file with one row for each host or guest: its header, and its rows one by one.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::str::FromStr;
 
 use crate::input::{Cells, InputError, Mistakes, Rows, nearest, quoted};
@@ -62,7 +62,6 @@ impl Columns {
         let mut columns = BTreeMap::new();
         let mut mistakes = Vec::new();
         let mut wrong = |what: String| mistakes.push(InputError::new(format!("{place}:1"), what));
-        let foreign = header.len() == 1 && header.iter().any(|name| name.contains([';', '\t']));
         for (index, name) in header.iter().enumerate() {
             let name = name.trim();
             if !self.names().any(|known| known == name) {
@@ -75,7 +74,7 @@ impl Columns {
                 wrong(format!("column `{name}` stands there twice"));
             }
         }
-        for name in self.needed.iter().filter(|name| !foreign && !columns.contains_key(**name)) {
+        for name in self.needed.iter().filter(|name| !columns.contains_key(**name)) {
             wrong(format!("lacks the column `{name}`"));
         }
         if mistakes.is_empty() {
@@ -99,7 +98,12 @@ impl Columns {
         most: usize,
         mut each: impl FnMut(u64, &mut Row),
     ) -> Result<(), Mistakes> {
-        let (mut reader, taken) = Rows::reader(input);
+        let mut input = std::io::BufReader::new(input);
+        let (mut reader, taken) = {
+            let start = input.fill_buf().map_err(|e| InputError::new(place, e))?;
+            let separator = separator(start);
+            Rows::separated(input, separator)
+        };
         let header = reader.headers().map_err(|e| unreadable(place, &e))?.clone();
         let columns = self.places(place, &header)?;
         let mut mistakes = Vec::new();
@@ -142,6 +146,14 @@ impl Columns {
         }
         if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
     }
+}
+
+/// What separates the cells of a file that begins so: a spreadsheet may have put something else for
+/// the comma.
+fn separator(start: &[u8]) -> u8 {
+    let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let often = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
+    [b'\t', b';', b','].into_iter().max_by_key(often).unwrap_or(b',')
 }
 
 /// What a file that cannot be read could be.

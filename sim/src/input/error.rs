@@ -84,7 +84,10 @@ fn unknown_field(message: &str) -> Option<String> {
             "`guest` belongs to a scenario, which `migsim predict FILE` answers".to_owned(),
         );
     }
-    let (_, what) = NOT_MODELLED.iter().find(|(part, _)| spelt.contains(part))?;
+    let (_, what) = NOT_MODELLED.iter().find(|(part, _)| {
+        // Whole words of it: `colour` is none of them.
+        spelt.split('_').any(|word| word == *part) || (part.len() > 4 && spelt.contains(part))
+    })?;
     Some(format!("{what} is not modelled yet: the answer is for a migration without it"))
 }
 
@@ -110,14 +113,21 @@ pub(crate) fn line_of_key(text: &str, table: Range<usize>, key: &str) -> usize {
     table.start
 }
 
+/// So many faults are told; who has more has one cause.
+const MOST_TOLD: usize = 200;
+
 /// Everything that is wrong with a file, in the order of its lines.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Mistakes(pub Vec<InputError>);
 
 impl Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&lines.join("\n"))
+        let lines: Vec<String> = self.0.iter().take(MOST_TOLD).map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))?;
+        match self.0.len().saturating_sub(MOST_TOLD) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
     }
 }
 

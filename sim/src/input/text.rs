@@ -46,9 +46,16 @@ pub struct Rows<R> {
 impl<R: Read> Rows<R> {
     /// A reader of CSV over it, and what tells it that a row was taken.
     pub fn reader(input: R) -> (csv::Reader<Rows<R>>, impl Fn()) {
+        Rows::separated(input, b',')
+    }
+
+    /// The same where something else separates cells.
+    pub(crate) fn separated(input: R, separator: u8) -> (csv::Reader<Rows<R>>, impl Fn()) {
         let since = Rc::new(Cell::new(0));
         let rows = Rows { input, held: false, since: Rc::clone(&since) };
-        (csv::ReaderBuilder::new().flexible(true).from_reader(rows), move || since.set(0))
+        let reader =
+            csv::ReaderBuilder::new().delimiter(separator).flexible(true).from_reader(rows);
+        (reader, move || since.set(0))
     }
 }
 

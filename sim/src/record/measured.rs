@@ -1,10 +1,11 @@
 //! What was measured of a migration, beside what is predicted of it.
 
-use migsim_models::units::SimTime;
+use migsim_models::units::{PAGE_BYTES, SimTime};
 use serde::Serialize;
 
 use crate::answer::Answer;
 use crate::answer::shape::{Prediction, SCHEMA};
+use crate::engine::Outcome;
 
 /// How a migration went: the columns of a run record of the same names.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -40,6 +41,8 @@ pub struct UnderWay {
     pub bytes_per_s: Option<f64>,
     /// Distinct pages a second that the guest dirties; `null`: QEMU does not know yet.
     pub dirty_pages_per_s: Option<f64>,
+    /// Which iteration it is in, from 1.
+    pub iteration: Option<u64>,
 }
 
 impl Measured {
@@ -151,15 +154,37 @@ pub fn compared(measured: &Measured, answer: &Answer) -> Vec<Compared> {
     ]
 }
 
-/// When a migration that has gone on for so many seconds ends; `None`: it is predicted not to.
-pub fn ends_in(elapsed_s: f64, answer: &Answer) -> Option<EndsIn> {
-    let total_s = answer.outcome.tmt()?.as_secs_f64();
+/// When a migration that is under way ends; `None`: it is predicted not to. From where the
+/// predicted one is in the same iteration with as much left to send, or else after as long a time,
+/// it has as long to go, and the interval is as wide as that of all of it in proportion.
+pub fn ends_in(now: &UnderWay, answer: &Answer) -> Option<EndsIn> {
+    let outcome = &answer.outcome;
+    let total_s = outcome.tmt()?.as_secs_f64();
     let times = answer.quantiles.and_then(|sure| sure.times);
     let bounds = times.map(|times| [times.elapsed_ms.p5 / 1e3, times.elapsed_ms.p95 / 1e3]);
-    let left = |at: f64| (at - elapsed_s).max(0.0);
+    let (at_s, more_pages) = alike(now, outcome).unwrap_or((now.elapsed_s, 0.0));
+    let rate = now.bytes_per_s.filter(|rate| *rate > 0.0).unwrap_or(f64::INFINITY);
+    let expected_s = (total_s - at_s).max(0.0) + more_pages * PAGE_BYTES as f64 / rate;
     Some(EndsIn {
-        expected_s: left(total_s),
-        interval_s: bounds.map(|bounds| bounds.map(left)),
-        is_late: bounds.map_or(total_s, |[_, last]| last) < elapsed_s,
+        expected_s,
+        interval_s: bounds.map(|bounds| bounds.map(|bound| expected_s * bound / total_s)),
+        is_late: bounds.map_or(total_s, |[_, last]| last) < now.elapsed_s,
     })
+}
+
+/// When the predicted one is where this one is, and how many pages more this one has to send than
+/// that ever had then.
+fn alike(now: &UnderWay, outcome: &Outcome) -> Option<(f64, f64)> {
+    let left = now.remaining_bytes? as f64 / PAGE_BYTES as f64;
+    let wanted = now.iteration?;
+    // Of more iterations than it is predicted to have, the last is the one that is meant.
+    let last = outcome.iterations.last()?.n;
+    let iteration = outcome.iterations.iter().find(|one| one.n >= wanted.min(last))?;
+    let [start, end] = [iteration.start, iteration.end].map(SimTime::as_secs_f64);
+    let points = outcome.left_over_time().into_iter();
+    let within: Vec<(f64, f64)> = points.filter(|(at, _)| (start..=end).contains(at)).collect();
+    let pair = within.windows(2).find(|pair| pair[1].1 <= left && pair[1].0 > pair[0].0)?;
+    let [(from, more), (to, less)] = [pair[0], pair[1]];
+    let share = if more > less { ((more - left) / (more - less)).clamp(0.0, 1.0) } else { 0.0 };
+    Some((from + (to - from) * share, (left - more).max(0.0)))
 }

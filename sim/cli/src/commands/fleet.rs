@@ -255,7 +255,12 @@ fn what_if(
     for (name, changes) in alone.chain(together) {
         let changed = read_changed(&args.file, &changes)
             .map_err(|why| anyhow::anyhow!("--what-if {name}: {why}"))?;
-        ways.push((name, Fleet { tolerance: args.tolerance, ..changed }));
+        let changed = Fleet { tolerance: args.tolerance, ..changed };
+        if changed == ways[0].1 {
+            let why = "changes nothing of this fleet: it is so already, or the file has no such hosts or links";
+            return Err(InputError::new(format!("--what-if {name}"), why).into());
+        }
+        ways.push((name, changed));
     }
     let each = 1 + wanted.replications as u64;
     let bar = terminal::progress(ways.len() as u64 * each, "{bar:40} {pos}/{len} runs, {eta} left");

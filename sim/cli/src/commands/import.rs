@@ -13,6 +13,7 @@ use migsim_models::units::{BitRate, Bytes};
 use migsim_models::workload::Workload;
 use migsim_report::file::{Care, Output};
 use migsim_report::outputs::OutputArgs;
+use migsim_report::terminal::SOME_FAILED;
 use migsim_report::{against, predict, terminal};
 
 use super::ManagerArg;
@@ -147,16 +148,17 @@ pub(super) fn inventory(args: &InventoryArgs) -> anyhow::Result<ExitCode> {
         terminal::complain(&note);
     }
     let file = args.out.join("fleet.toml");
+    // What a fleet cannot be is told now, not when it is moved.
+    if let Err(Mistakes(found)) = migsim::fleet::read(&file) {
+        terminal::complain(&format!("written, but not yet a fleet:\n{}", Mistakes(found)));
+        return Ok(ExitCode::from(SOME_FAILED));
+    }
     let then = match args.off.is_empty() {
-        true => "says which hosts are emptied once `off` of its [moves] does",
-        false => "is moved by",
+        true => "which hosts are emptied is still to be said, in `off` of its [moves] or by --off"
+            .to_owned(),
+        false => format!("`migsim fleet {}` moves it", file.display()),
     };
-    let command = if args.off.is_empty() {
-        String::new()
-    } else {
-        format!(" `migsim fleet {}`", file.display())
-    };
-    terminal::print(&format!("{} {then}{command}\n", file.display()))?;
+    terminal::print(&format!("{}: {then}\n", file.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -330,7 +332,7 @@ fn compare(args: &RecordsArgs, asked: &[Asked], care: Care) -> anyhow::Result<()
             name: one.run.name.clone(),
             figures: compared(&one.run.measured, &answer),
             under_way: one.run.under_way,
-            ends_in: one.run.under_way.and_then(|now| ends_in(now.elapsed_s, &answer)),
+            ends_in: one.run.under_way.and_then(|now| ends_in(&now, &answer)),
             assumed: one.assumed.clone(),
             notes: one.run.notes.clone(),
             prediction: shape::Prediction::from(&answer),

@@ -35,12 +35,30 @@ fn hours(text: &str) -> Option<f64> {
 
 pub(super) fn read(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
     let text = lines_of_api(&source.text).unwrap_or_else(|| source.text.clone());
+    // Each task begins with a line of its own.
+    let mut starts: Vec<usize> = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if line.contains("starting migration of VM ") {
+            starts.push(at);
+        }
+        at += line.len();
+    }
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    match starts.len() {
+        0 | 1 => Ok(vec![task(source, &text)?]),
+        _ => starts.iter().zip(ends).map(|(start, end)| task(source, &text[*start..end])).collect(),
+    }
+}
+
+fn task(source: &Source, text: &str) -> Result<FoundRun, Mistakes> {
     let mut beside = Beside::default();
     let keys = &mut beside.keys;
     let mut snapshots: Vec<Snapshot> = Vec::new();
     let (mut begun, mut over): (Option<f64>, Option<f64>) = (None, None);
     let (mut downtime, mut completed, mut failed) = (None, false, None);
     let mut disks = false;
+    let mut took: Option<f64> = None;
     for line in text.lines() {
         if let Some(number) = after(line, "starting migration of VM ", &[' ']) {
             beside.name = format!("VM {number}");
@@ -81,6 +99,7 @@ pub(super) fn read(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
             failed.get_or_insert_with(|| why.to_owned());
         }
         if let Some(seconds) = after(line, "(duration ", &[')']).and_then(hours) {
+            took = Some(seconds);
             let around = "the times here are those of QEMU, to the second; --manager proxmox has what stands around them";
             if completed {
                 beside.notes.push(format!("the whole task took {seconds:.0} s; {around}"));
@@ -113,7 +132,15 @@ pub(super) fn read(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
             "its sizes have one digit behind the point: memory is known to some 50 MiB".to_owned(),
         );
     }
-    Ok(vec![run_of(source, &snapshots, beside)?])
+    // A clock that was set back tells nothing.
+    if let Some(most) = took {
+        for one in
+            snapshots.iter_mut().filter(|one| one.total_ms.is_some_and(|ms| ms > most * 1e3 + 1e3))
+        {
+            one.total_ms = None;
+        }
+    }
+    run_of(source, &snapshots, beside)
 }
 
 /// Milliseconds between two times of the day, over midnight too.

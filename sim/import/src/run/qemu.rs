@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{FoundRun, Snapshot, Status};
 use crate::number::size;
-use crate::run::snapshot::{Beside, run_of};
+use crate::run::snapshot::runs_of;
 use crate::source::Source;
 
 fn status(word: &str) -> (Status, bool) {
@@ -56,7 +56,7 @@ pub(super) fn qmp(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
         }
         rest = &here[values.byte_offset()..];
     }
-    Ok(vec![run_of(source, &snapshots, Beside { qemu, ..Beside::default() })?])
+    runs_of(source, snapshots, qemu)
 }
 
 fn snapshot(value: &Value) -> Snapshot {
@@ -93,7 +93,7 @@ fn snapshot(value: &Value) -> Snapshot {
 /// `info migrate`, once or several times in a session.
 pub(super) fn hmp(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
     let (snapshots, qemu) = hmp_snapshots(source, &source.text)?;
-    Ok(vec![run_of(source, &snapshots, Beside { qemu, ..Beside::default() })?])
+    runs_of(source, snapshots, qemu)
 }
 
 /// What `text` says, which stands in `source`, and QEMU's release, where it says it.

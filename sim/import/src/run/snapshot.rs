@@ -99,6 +99,11 @@ pub(crate) fn run_of(
     let nothing =
         || source.error(1, "tells of no migration: none was asked for, or it is not begun");
     let last = snapshots.iter().rfind(|one| one.status != Status::None).ok_or_else(nothing)?;
+    let is_gone = last.status == Status::Active
+        && snapshots.last().is_some_and(|one| one.status == Status::None);
+    if is_gone {
+        notes.push("the last answers know of no migration any more: it is over, how is not told (`virsh domjobinfo --completed` does)".to_owned());
+    }
     // What only some moments tell, like the rest while it goes on.
     let latest = |of: fn(&Snapshot) -> Option<f64>| snapshots.iter().rev().find_map(of);
     let most = |of: fn(&Snapshot) -> Option<f64>| {
@@ -134,20 +139,28 @@ pub(crate) fn run_of(
     if snapshots.iter().any(|one| one.postcopy) {
         keys.migration.mode = Some(Mode::Postcopy);
     }
-    // Zero pages are told once they are known: when the first iteration is over.
     let syncs = latest(|one| one.dirty_syncs).unwrap_or(0.0);
     let over = last.status == Status::Completed;
     let page = last.page_size.unwrap_or(4096.0);
-    if let (Some(zero), Some(memory), true) =
-        (latest(|one| one.zero_pages), keys.guest.memory, over || syncs > 1.0)
+    if let (Some(zero), Some(memory)) = (latest(|one| one.zero_pages), keys.guest.memory)
         && keys.guest.touched.is_none()
         && zero > 0.0
     {
         let all = memory.bytes().as_f64() / page;
-        let touched = Bytes((((all - zero).max(1.0)) * page) as u64);
+        // In the first iteration what is not looked at yet is taken to be like the rest.
+        let normal = latest(|one| one.normal_pages).unwrap_or(0.0);
+        let is_first = !over && syncs <= 1.0;
+        let share =
+            if is_first { normal / (normal + zero).max(1.0) } else { 1.0 - (zero / all).min(1.0) };
+        let touched = Bytes(((all * share).max(1.0) * page) as u64);
         keys.guest.touched = Some(touched.pages());
         let said = human_bytes(touched.as_f64());
-        assumed.push(format!("touched: {said}, all that was not sent as zero pages"));
+        let why = if is_first {
+            "as large a share as of the pages sent so far"
+        } else {
+            "all that was not sent as zero pages"
+        };
+        assumed.push(format!("touched: {said}, {why}"));
     }
     if keys.guest.workload.is_none() {
         workload(snapshots, last.status == Status::Active, &mut keys, &mut assumed);
@@ -198,15 +211,66 @@ pub(crate) fn run_of(
         },
         _ => Measured::default(),
     };
-    let under_way = (last.status == Status::Active).then(|| UnderWay {
+    let under_way = (last.status == Status::Active && !is_gone).then(|| UnderWay {
         elapsed_s: last.total_ms.unwrap_or(0.0) / 1e3,
         remaining_bytes: last.remaining.map(|bytes| bytes as u64),
         bytes_per_s: last.rate,
         dirty_pages_per_s: last.dirty_rate.filter(|rate| *rate > 0.0),
+        iteration: last.dirty_syncs.filter(|syncs| *syncs >= 1.0).map(|syncs| syncs as u64),
     });
     let place = if place.is_empty() { source.place.clone() } else { place };
     let name = if name.is_empty() { source.stem().to_owned() } else { name };
     Ok(FoundRun { place, name, keys, measured, under_way, assumed, notes })
+}
+
+/// The runs of snapshots that nothing else is known of; several are numbered.
+///
+/// # Errors
+/// None of them is of a migration.
+pub(crate) fn runs_of(
+    source: &Source,
+    snapshots: Vec<Snapshot>,
+    qemu: Option<Version>,
+) -> Result<Vec<FoundRun>, Mistakes> {
+    let mut all = apart(snapshots);
+    if all.is_empty() {
+        all.push(Vec::new());
+    }
+    let several = all.len() > 1;
+    let name = |index: usize| match several {
+        true => format!("{} {}", source.stem(), index + 1),
+        false => String::new(),
+    };
+    let run = |(index, run): (usize, &Vec<Snapshot>)| {
+        run_of(source, run, Beside { name: name(index), qemu, ..Beside::default() })
+    };
+    all.iter().enumerate().map(run).collect()
+}
+
+/// Snapshots in a row, cut where another migration begins: where time goes back, or something goes
+/// on that was over.
+fn apart(snapshots: Vec<Snapshot>) -> Vec<Vec<Snapshot>> {
+    let mut all: Vec<Vec<Snapshot>> = Vec::new();
+    for one in snapshots {
+        let before =
+            all.last().and_then(|run| run.iter().rfind(|known| known.status != Status::None));
+        let is_new = before.is_some_and(|before| {
+            let back = before.total_ms.zip(one.total_ms).is_some_and(|(then, now)| now < then);
+            let over = matches!(before.status, Status::Completed | Status::Failed);
+            let other = before.total.zip(one.total).is_some_and(|(then, now)| differs(then, now));
+            one.status != Status::None && (back || other || (over && one.status == Status::Active))
+        });
+        match all.last_mut() {
+            Some(run) if !is_new => run.push(one),
+            _ => all.push(vec![one]),
+        }
+    }
+    all
+}
+
+/// Whether two totals are not one figure told in other digits.
+fn differs(a: f64, b: f64) -> bool {
+    (a - b).abs() > 0.01 * a.max(b)
 }
 
 /// What the guest writes, by the rates at which it was seen to dirty pages.

@@ -4,13 +4,19 @@ use migsim::input::{InputError, Mistakes};
 
 use super::{FoundRun, Snapshot, Status};
 use crate::number::size;
-use crate::run::snapshot::{Beside, run_of};
+use crate::run::snapshot::runs_of;
 use crate::source::Source;
 
 pub(super) fn read(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
     let mut snapshots: Vec<Snapshot> = Vec::new();
     let mut raw = Vec::new();
     for (index, line) in source.text.lines().enumerate() {
+        // A loop that asks on: the guest has left.
+        if line.trim_start().starts_with("error:") {
+            snapshots.push(Snapshot::default());
+            raw.push(None);
+            continue;
+        }
         let Some((label, value)) = line.split_once(':') else { continue };
         let (label, value) = (label.trim(), value.trim());
         if label == "Job type" {
@@ -37,8 +43,7 @@ pub(super) fn read(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
             (None, _) => take(now, label, value).ok_or_else(wrong)?,
         }
     }
-    let run = run_of(source, &snapshots, Beside::default())?;
-    Ok(vec![run])
+    runs_of(source, snapshots, None)
 }
 
 /// libvirt's virDomainJobType, by name or number.

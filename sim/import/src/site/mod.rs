@@ -52,6 +52,8 @@ struct Guest {
     flavor: Option<String>,
     /// Why it is not moved live at all: switched off, a template.
     off: Option<String>,
+    /// It stands in a sheet that may list more than the guests of this site.
+    is_beside: bool,
     place: String,
 }
 
@@ -89,6 +91,11 @@ pub struct Site {
     notes: Vec<String>,
     /// The host that files are from which do not say it.
     on: Option<String>,
+    /// Guests by name and by what other files call them, which many share.
+    by_name: BTreeMap<String, Vec<usize>>,
+    by_id: BTreeMap<String, usize>,
+    /// Hosts by their names without a domain, in small letters.
+    by_host: BTreeMap<String, Vec<usize>>,
 }
 
 impl Site {
@@ -124,9 +131,16 @@ impl Site {
         let before = (self.guests.len(), self.hosts.len());
         match kind {
             Kind::RvInfo | Kind::RvHost | Kind::RvMemory => rvtools::read(self, source, kind)?,
-            Kind::VirshList => virsh::list(self, source)?,
+            Kind::VirshList => {
+                virsh::list(self, source)?;
+                // A session may have more.
+                if source.text.contains("Max memory:") {
+                    virsh::dominfo(self, source)?;
+                }
+            }
             Kind::VirshDominfo => virsh::dominfo(self, source)?,
             Kind::VirshDumpxml => virsh::dumpxml(self, source)?,
+            Kind::VirshDomstats => virsh::domstats(self, source)?,
             Kind::VirshNodeinfo => virsh::nodeinfo(self, source)?,
             Kind::OpenStackServers | Kind::OpenStackHypervisors | Kind::OpenStackFlavors => {
                 openstack::read(self, source, kind)?;
@@ -168,11 +182,15 @@ impl Site {
     /// Two files say different things of the same guest.
     fn guest(&mut self, new: Guest) -> Result<(), InputError> {
         let new = Guest { name: shown(&new.name), host: new.host.as_deref().map(shown), ..new };
-        let same = |known: &&mut Guest| {
-            let by_id = known.id.is_some() && known.id == new.id;
-            by_id || (known.name == new.name && (known.id.is_none() || new.id.is_none()))
-        };
-        let Some(known) = self.guests.iter_mut().find(same) else {
+        let by_id = new.id.as_ref().and_then(|id| self.by_id.get(id)).copied();
+        // Of the same name it is the same, unless both have other names beside it.
+        let named = self.by_name.get(&new.name.to_lowercase()).into_iter().flatten().copied();
+        let by_name =
+            named.into_iter().find(|index| self.guests[*index].id.is_none() || new.id.is_none());
+        let index = by_id.or(by_name).unwrap_or(self.guests.len());
+        self.by_id.extend(new.id.clone().map(|id| (id, index)));
+        self.by_name.entry(new.name.to_lowercase()).or_default().push(index);
+        let Some(known) = self.guests.get_mut(index) else {
             self.guests.push(new);
             return Ok(());
         };
@@ -203,6 +221,7 @@ impl Site {
             apart,
             flavor,
             off,
+            is_beside,
             ..
         } = new;
         // Numbers make poor names.
@@ -220,14 +239,16 @@ impl Site {
         known.apart = known.apart.take().or(apart);
         known.flavor = known.flavor.take().or(flavor);
         known.off = known.off.take().or(off);
+        known.is_beside &= is_beside;
         Ok(())
     }
 
     /// Adds a host, or what is new of one that is known.
     fn host(&mut self, new: Host) {
         let new = Host { name: shown(&new.name), ..new };
-        let Some(known) = self.hosts.iter_mut().find(|known| same_host(&known.name, &new.name))
-        else {
+        let found = self.host_called(&new.name);
+        let Some(known) = found.and_then(|index| self.hosts.get_mut(index)) else {
+            self.by_host.entry(short(&new.name)).or_default().push(self.hosts.len());
             self.hosts.push(new);
             return;
         };
@@ -242,15 +263,25 @@ impl Site {
         known.out = known.out.take().or(new.out);
     }
 
+    /// The number of the host that a name means.
+    fn host_called(&self, name: &str) -> Option<usize> {
+        let alike = self.by_host.get(&short(name)).into_iter().flatten().copied();
+        alike.into_iter().find(|index| same_host(&self.hosts[*index].name, name))
+    }
+
     /// What was read, and what was left out.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 }
 
+/// A host's name without its domain.
+fn short(name: &str) -> String {
+    name.split('.').next().unwrap_or(name).to_lowercase()
+}
+
 /// Whether two names mean one host: one may lack the domain.
 fn same_host(a: &str, b: &str) -> bool {
-    let short = |name: &str| name.split('.').next().unwrap_or(name).to_lowercase();
     a.eq_ignore_ascii_case(b) || (a.contains('.') != b.contains('.') && short(a) == short(b))
 }
 

@@ -9,6 +9,20 @@ use crate::table::{Row, Table};
 
 pub(super) fn read(site: &mut Site, source: &Source, kind: Kind) -> Result<(), Mistakes> {
     let table = Table::of_sheet(source)?;
+    let needed: &[&str] = match kind {
+        Kind::RvInfo => &["vm", "host", "memory", "cpus"],
+        Kind::RvHost => &["host", "# memory"],
+        _ => &["vm"],
+    };
+    if let Some(lacking) = needed.iter().find(|column| !table.names().any(|name| name == **column))
+    {
+        return Err(source
+            .error(
+                1,
+                format!("lacks the column `{lacking}`; export the tab with all of its columns"),
+            )
+            .into());
+    }
     let mut mistakes = Vec::new();
     for row in table.rows() {
         let read = match kind {

@@ -15,7 +15,8 @@ const STATES: [&str; 4] = ["paused", "shut off", "crashed", "pmsuspended"];
 /// be, and names may have blanks.
 pub(super) fn list(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
     let host = site.host_of(source);
-    let mut lines = source.text.lines().enumerate().skip_while(|(_, line)| line.trim().is_empty());
+    let is_header = |line: &str| line.split_whitespace().take(3).eq(["Id", "Name", "State"]);
+    let mut lines = source.text.lines().enumerate().skip_while(|(_, line)| !is_header(line));
     let header = lines.next().map_or("", |(_, line)| line);
     // Where columns begin; the first is to the right of its name in old releases.
     let state_at = header.find("State").unwrap_or(0);
@@ -56,6 +57,12 @@ fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 /// `virsh dominfo`, of one guest or several in one file.
 pub(super) fn dominfo(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
     let host = site.host_of(source);
+    let refused = source.text.lines().enumerate().find(|(_, line)| line.starts_with("error:"));
+    if let Some((index, line)) = refused {
+        return Err(source
+            .error(index + 1, format!("virsh says: {line}; without it a guest is missing"))
+            .into());
+    }
     let starts: Vec<usize> = source.text.match_indices("Id:").map(|(at, _)| at).collect();
     for (index, start) in starts.iter().enumerate() {
         let end = starts.get(index + 1).copied().unwrap_or(source.text.len());
@@ -100,14 +107,83 @@ pub(super) fn nodeinfo(site: &mut Site, source: &Source) -> Result<(), Mistakes>
     Ok(())
 }
 
+/// `virsh domstats`, with or without `--dirtyrate`, of any number of guests.
+pub(super) fn domstats(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
+    let host = site.host_of(source);
+    let mut found: Vec<Guest> = Vec::new();
+    for (index, line) in source.text.lines().enumerate() {
+        if let Some(name) =
+            line.trim().strip_prefix("Domain: '").and_then(|rest| rest.strip_suffix('\''))
+        {
+            found.push(Guest {
+                name: name.to_owned(),
+                host: host.clone(),
+                place: format!("{}:{}", source.place, index + 1),
+                ..Guest::default()
+            });
+            continue;
+        }
+        let (Some(guest), Some((key, value))) = (found.last_mut(), line.trim().split_once('='))
+        else {
+            continue;
+        };
+        let number = || {
+            let wrong =
+                || source.error(index + 1, format!("`{key}` has no number that can be read"));
+            value.parse::<u64>().map_err(|_| wrong())
+        };
+        match key {
+            "balloon.maximum" => guest.memory = Some(Bytes(number()?.saturating_mul(1024))),
+            "balloon.rss" => guest.touched = Some(Bytes(number()?.saturating_mul(1024))),
+            "vcpu.current" => guest.vcpus = number()?.try_into().ok(),
+            // libvirt's virDomainState: 1 runs, 2 is blocked.
+            "state.state" if !(1..=2).contains(&number()?) => {
+                guest.off = Some(format!("state {value}"));
+            }
+            // MiB of distinct pages in a second.
+            "dirtyrate.megabytes_per_second" => {
+                let pages = number()?.saturating_mul(256);
+                guest.workload =
+                    Some(if pages == 0 { "idle".to_owned() } else { format!("dirty({pages}p/s)") });
+            }
+            _ => {}
+        }
+    }
+    for guest in found {
+        // What backs the guest has more than its memory.
+        let touched = guest.touched.zip(guest.memory).map(|(touched, memory)| touched.min(memory));
+        site.guest(Guest { touched: touched.or(guest.touched), ..guest })?;
+    }
+    Ok(())
+}
+
 /// `virsh dumpxml`.
 pub(super) fn dumpxml(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
-    let document = roxmltree::Document::parse(&source.text)
-        .map_err(|e| source.error(e.pos().row as usize, format!("is no XML: {e}")))?;
+    // Several domains one after the other are no document, each of them is.
+    let starts: Vec<usize> = source.text.match_indices("<domain ").map(|(at, _)| at).collect();
+    let end = |index: usize| starts.get(index + 1).copied().unwrap_or(source.text.len());
+    for (index, start) in starts.iter().enumerate() {
+        let text = &source.text[*start..end(index)];
+        let line = source.text[..*start].matches('\n').count();
+        let whole = text.rfind("</domain>").map_or(text, |at| &text[..at + "</domain>".len()]);
+        let document = roxmltree::Document::parse(whole)
+            .map_err(|e| source.error(line + e.pos().row as usize, format!("is no XML: {e}")))?;
+        domain(site, source, line, &document)?;
+    }
+    Ok(())
+}
+
+/// A domain, which begins after that many lines.
+fn domain(
+    site: &mut Site,
+    source: &Source,
+    above: usize,
+    document: &roxmltree::Document,
+) -> Result<(), Mistakes> {
     let host = site.host_of(source);
     let domains = document.descendants().filter(|node| node.has_tag_name("domain"));
     for domain in domains {
-        let line = document.text_pos_at(domain.range().start).row as usize;
+        let line = above + document.text_pos_at(domain.range().start).row as usize;
         let child = |name: &str| domain.children().find(|node| node.has_tag_name(name));
         let text = |name: &str| child(name).and_then(|node| node.text()).map(str::trim);
         let name = text("name").ok_or_else(|| source.error(line, "this domain has no <name>"))?;

@@ -7,7 +7,7 @@ use migsim::input::{InputError, Mistakes, quoted, shown};
 use migsim_models::text::{counted, first_of};
 use migsim_models::units::Bytes;
 
-use super::{Given, Guest, Host, Site, same_host};
+use super::{Given, Guest, Host, Site};
 
 /// What a guest writes of which nothing is known.
 const LITTLE: &str = "app:linux-idle";
@@ -66,11 +66,11 @@ impl Site {
                 guest.memory = guest.memory.or(Some(*memory));
                 guest.vcpus = guest.vcpus.or(Some(*vcpus));
             }
-            if let Some(name) = &guest.host
-                && let Some(known) = self.hosts.iter().find(|host| same_host(&host.name, name))
-            {
-                guest.host = Some(known.name.clone());
-            }
+        }
+        for index in 0..self.guests.len() {
+            let name = self.guests[index].host.clone().or_else(|| self.on.clone());
+            let known = name.as_deref().and_then(|name| self.host_called(name));
+            self.guests[index].host = known.map(|host| self.hosts[host].name.clone()).or(name);
         }
         // The same name on two hosts is two guests.
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -99,6 +99,24 @@ impl Site {
             }
             None => true,
         });
+        // A sheet of everything that there is may have more than these guests.
+        let is_known = |guest: &Guest| !guest.is_beside;
+        if self.guests.iter().any(is_known) {
+            let lost =
+                |guest: &Guest| guest.is_beside && (guest.memory.is_none() || guest.host.is_none());
+            let names: Vec<String> = self
+                .guests
+                .iter()
+                .filter(|guest| lost(guest))
+                .map(|guest| guest.name.clone())
+                .collect();
+            self.guests.retain(|guest| !lost(guest));
+            if !names.is_empty() {
+                let (count, named) =
+                    (counted(names.len(), "guest"), first_of(names.into_iter(), NAMED));
+                self.notes.push(format!("left out, in no file but a sheet without their memory or host: {count}: {named}"));
+            }
+        }
         let count: usize = why.values().map(Vec::len).sum();
         for (why, names) in why {
             let named = first_of(names.iter().cloned(), NAMED);
@@ -112,10 +130,10 @@ impl Site {
 
     /// Hosts that guests are on and no file tells of, and what hosts lack.
     fn host_rows(&mut self, given: &Given, missing: &mut Vec<String>) {
-        for name in self.guests.iter().filter_map(|guest| guest.host.clone()) {
-            if !self.hosts.iter().any(|host| same_host(&host.name, &name)) {
-                self.hosts.push(Host { name, ..Host::default() });
-            }
+        let names: Vec<String> =
+            self.guests.iter().filter_map(|guest| guest.host.clone()).collect();
+        for name in names {
+            self.host(Host { name, ..Host::default() });
         }
         self.hosts.sort_by(|a, b| a.name.cmp(&b.name));
         let mut lacks = |what: &str, flag: &str, hosts: Vec<&Host>, files: &str| {
