@@ -413,7 +413,7 @@ fn mistakes_are_all_named_each_with_its_line() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     for wanted in [
-        "the guests on host `a` have 9GiB of memory, the host 8GiB",
+        "bad.toml:3: the guests on host `a` have 9GiB of memory, the host 8GiB",
         "bad.toml:18: `x` is at `b` already",
         "bad.toml:21: there is no guest `gone`",
         "bad.toml:24: there is no host `nowhere`",

@@ -189,6 +189,8 @@ struct Reader<'a> {
     file: &'a FilePath,
     text: &'a str,
     mistakes: Vec<InputError>,
+    /// Where each host stands, by number.
+    hosts_at: Vec<Spot>,
 }
 
 impl Reader<'_> {
@@ -308,7 +310,7 @@ fn changed(file: &FilePath, text: &str, changes: &Changes) -> Result<Fleet, Mist
     let mut keys: File = from_toml(file, text)?;
     change_site(&mut keys, changes);
     let keys = keys;
-    let mut reader = Reader { file, text, mistakes: Vec::new() };
+    let mut reader = Reader { file, text, mistakes: Vec::new(), hosts_at: Vec::new() };
     for (what, counts, most) in [
         (
             "racks",
@@ -606,6 +608,7 @@ fn add_hosts(
             reader.mistake(spot.clone(), taken);
             continue;
         }
+        reader.hosts_at.push(spot.clone());
         cluster.hosts.push(Host {
             name,
             rack: among.get(index % among.len().max(1)).copied().unwrap_or(0),
@@ -699,21 +702,21 @@ fn guests(
 
 /// Hosts whose guests do not fit, now or later.
 fn crowded(cluster: &Cluster, when: &str, reader: &mut Reader) {
-    for (host, free) in cluster.hosts.iter().zip(cluster.free()) {
+    for (index, (host, free)) in cluster.hosts.iter().zip(cluster.free()).enumerate() {
         if free < 0 {
-            let place = reader.file.display().to_string();
             let used = Bytes(u64::try_from(i128::from(host.room()) - free).unwrap_or(u64::MAX));
             let over = match host.overcommit {
                 ratio if ratio > 1.0 => format!(" and lets {ratio} times as much be given"),
                 _ => "; `overcommit` of a host lets more be given".to_owned(),
             };
-            reader.mistakes.push(InputError::new(
-                place,
+            let spot = reader.hosts_at[index].clone();
+            reader.mistake(
+                spot,
                 format!(
                     "{when}the guests on host `{}` have {used} of memory, the host {}{over}",
                     host.name, host.memory
                 ),
-            ));
+            );
         }
     }
 }
