@@ -357,3 +357,10 @@ fn what_an_import_assumed_is_told_wherever_the_fleet_is() {
     }
     assert!(page.contains("3 precopy"), "{page}");
 }
+
+#[test]
+fn a_rack_says_its_uplink_in_one_way() {
+    let rack = "[[rack]]\nname = \"r\"\nuplink = \"10Gbit/s\"\nover_subscription = 2.0\n";
+    let error = fleet(rack, "", "").unwrap_err();
+    assert!(error.contains("say the same in two ways"), "{error}");
+}

@@ -494,6 +494,10 @@ fn places(
                 "uplink is 0bit/s; it takes a rate above zero, or is left out",
             );
         }
+        if rack.uplink.is_some() && rack.over_subscription.is_some() {
+            let why = "uplink and over_subscription say the same in two ways; one is enough";
+            reader.mistake(table.span(), why);
+        }
         if rack.over_subscription.is_some_and(|ratio| !(ratio >= 1.0 && ratio.is_finite())) {
             reader.mistake(
                 table.span(),
