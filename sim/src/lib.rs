@@ -17,7 +17,7 @@
 //! let outcome = predict(&case, &Profile::default(), Fidelity::Flow);
 //! assert!(outcome.completed());
 //! println!("{} in all, down for {}", outcome.ended_at, outcome.downtime().unwrap_or_default());
-//! # Ok::<(), migsim::input::InputError>(())
+//! # Ok::<(), migsim::input::Mistakes>(())
 //! ```
 //!
 //! | room | holds | begin with |
