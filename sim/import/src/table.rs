@@ -41,10 +41,7 @@ impl Table {
     pub(crate) fn of_sheet(source: &Source) -> Result<Table, Mistakes> {
         let separator = separator(&source.text);
         let above = u64::from(says_its_separator(&source.text));
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(separator)
-            .flexible(true)
-            .from_reader(rows_of(&source.text).as_bytes());
+        let mut reader = reader(&source.text);
         let mut mistakes = Vec::new();
         let header = reader.headers().map_err(|e| InputError::new(&source.place, e))?.clone();
         let columns = names(header.iter());
@@ -226,6 +223,12 @@ pub(crate) fn separator(text: &str) -> u8 {
     [b',', b';', b'\t'].into_iter().rev().max_by_key(|c| often(*c)).unwrap_or(b',')
 }
 
+/// A reader of a sheet, whatever separates its cells.
+fn reader(text: &str) -> csv::Reader<&[u8]> {
+    let rows = rows_of(text).as_bytes();
+    csv::ReaderBuilder::new().delimiter(separator(text)).flexible(true).from_reader(rows)
+}
+
 /// A sheet without Excel's first line on its separator.
 fn rows_of(text: &str) -> &str {
     if says_its_separator(text) { text.find('\n').map_or("", |end| &text[end + 1..]) } else { text }
@@ -246,10 +249,7 @@ fn names<'a>(header: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
 
 /// The names of a header, of a text that may be a sheet.
 pub(crate) fn header(text: &str) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(separator(text))
-        .flexible(true)
-        .from_reader(text.as_bytes());
+    let mut reader = reader(text);
     let names =
         reader.headers().map(|header| header.iter().map(|n| n.trim().to_lowercase()).collect());
     names.unwrap_or_default()
