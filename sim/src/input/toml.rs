@@ -25,6 +25,10 @@ pub(crate) fn from_toml<T: DeserializeOwned>(file: &FilePath, text: &str) -> Res
         error.set_input(Some(text));
         toml_error(file, text, &error)
     };
+    // What has no faults is not read key by key.
+    if let Ok(read) = toml::from_str(text) {
+        return Ok(read);
+    }
     let (mut table, faults) = DeTable::parse_recoverable(text);
     if !faults.is_empty() {
         // What else is said of the same line follows from the first.

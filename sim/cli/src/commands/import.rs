@@ -162,10 +162,11 @@ pub(super) fn inventory(args: &InventoryArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An error of a file, or where the file belongs if it is one of another tool.
+/// An error of a file, or where the file belongs if it is one of another tool. What can be read
+/// but once, like a pipe, is not read again for it.
 pub(super) fn or_foreign(file: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
     let foreign = || -> Option<InputError> {
-        let source = Source::read(file).ok()?;
+        let source = file.is_file().then(|| Source::read(file).ok())??;
         let kind = recognise(&source)?;
         let command = match kind.used_by() {
             Use::Inventory => "migsim inventory import",
