@@ -287,6 +287,8 @@ fn another_predictors_answers_are_judged_by_the_same_tables() {
             lines.join("\n").replacen(",completed,", ",completed,-", 1),
             "is not a number that is not",
         ),
+        (format!("{}\r\nx,perhaps,1,1\r\n", lines[..2].join("\r\n")), "theirs.csv:3: pred_outcome"),
+        (format!("{}\r\nx,completed\r\n", lines[..2].join("\r\n")), "theirs.csv:3: the row has 2"),
     ] {
         std::fs::write(&file, content).unwrap();
         let output = migcal(&["validate", &runs, "--predictions", file.to_str().unwrap()]);

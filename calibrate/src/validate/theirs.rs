@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use migsim::input::{InputError, quoted, shown};
+use migsim::input::{InputError, Rows, quoted, shown};
 use migsim::record::{RowPrediction, Within};
 
 use super::Judged;
@@ -31,7 +31,8 @@ const COLUMNS: [&str; 9] = [
 pub fn read_predictions(file: &Path) -> Result<BTreeMap<String, RowPrediction>, InputError> {
     let name = shown(&file.display().to_string());
     let whole = |why: &dyn std::fmt::Display| InputError::new(name.as_str(), why);
-    let mut reader = csv::Reader::from_path(file).map_err(|e| whole(&e))?;
+    let opened = std::fs::File::open(file).map_err(|e| whole(&e))?;
+    let (mut reader, took_row) = Rows::reader(opened);
     let header = reader.headers().map_err(|e| whole(&e))?.clone();
     let place = |column: &str| header.iter().position(|one| one.trim() == column);
     if place("id").is_none() {
@@ -41,8 +42,16 @@ pub fn read_predictions(file: &Path) -> Result<BTreeMap<String, RowPrediction>, 
     let mut found = BTreeMap::new();
     for row in reader.records() {
         let row = row.map_err(|e| whole(&e))?;
+        took_row();
         let line = row.position().map_or(0, csv::Position::line);
         let at = |why: String| InputError::new(format!("{name}:{line}"), why);
+        if row.len() != header.len() {
+            return Err(at(format!(
+                "the row has {} cells, the header {}",
+                row.len(),
+                header.len()
+            )));
+        }
         let text = |column: &str| {
             place(column).and_then(|place| row.get(place)).map(str::trim).filter(|t| !t.is_empty())
         };
