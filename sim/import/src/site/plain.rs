@@ -96,10 +96,13 @@ fn known(name: &str) -> Option<(Column, String)> {
     })
 }
 
+fn is_of(name: &str, column: Column) -> bool {
+    known(name).is_some_and(|(one, _)| one == column)
+}
+
 /// Whether a header is one of a sheet of guests, or of hosts.
 pub(crate) fn is_sheet(names: &[String]) -> bool {
-    let has =
-        |column: Column| names.iter().any(|name| known(name).is_some_and(|(one, _)| one == column));
+    let has = |column: Column| names.iter().any(|name| is_of(name, column));
     let others = names.iter().filter_map(|name| known(name)).any(|(column, _)| {
         !matches!(column, Column::Name | Column::Host | Column::Note | Column::Rack)
     });
@@ -116,8 +119,13 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(site: &mut Site, source: &Source, table: &'a Table) -> Result<Columns<'a>, InputError> {
         let (mut found, mut others) = (Vec::new(), Vec::new());
+        // Beside a column of vCPUs, `cpu` is a load, as in our own guests.csv.
+        let is_load = |name: &str| {
+            let counts = |other: &str| other != name && is_of(other, Column::Vcpus);
+            plain(name) == "cpu" && table.names().any(counts)
+        };
         for name in table.names() {
-            match known(name) {
+            match known(name).filter(|_| !is_load(name)) {
                 Some((column, unit)) => found.push((name, column, unit)),
                 None => others.push(name),
             }
