@@ -87,7 +87,7 @@ fn describe(steps: &[Step]) -> Document {
         "fitted again",
     ];
     let mut table = Grid::new(&header, 1..);
-    table.rows = rows;
+    rows.into_iter().for_each(|row| table.row(row));
     let mut out = Document::default();
     out.table(table).text(match enough(steps) {
         Some(0) => format!("\nThe profile as it is is within {ENOUGH} times the errors of a full fit.\n"),

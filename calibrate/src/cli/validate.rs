@@ -323,7 +323,7 @@ fn describe(found: &Report) -> Document {
         found.left_out.iter().map(|(why, count)| format!("Left out: {count} runs: {why}.")),
     );
     lines.extend(found.outside.as_ref().map(|words| format!("{words}.")));
-    table.rows = all;
+    all.into_iter().for_each(|row| table.row(row));
     let mut out = Document::default();
     out.table(table).text(lines.join("\n") + "\n");
     out

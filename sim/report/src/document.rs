@@ -1,6 +1,6 @@
 //! What is said to people, before it is known how it will look: text and tables in their order.
 
-use std::fmt::Display;
+use crate::cell::{Cell, in_one_unit};
 
 /// Text and tables in the order in which they are read.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -18,17 +18,25 @@ pub enum Block {
     Table(Grid),
 }
 
-/// A table: cells as text, figures to the right.
+/// A table.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Grid {
     /// The names of its columns.
     pub header: Vec<String>,
     /// Its rows, none longer than the header.
-    pub rows: Vec<Vec<String>>,
+    pub rows: Vec<Vec<Cell>>,
     /// Columns that hold figures.
     pub figures: std::ops::Range<usize>,
     /// Columns that a narrow screen does without, the first of them first; then the last ones.
     pub spare: Vec<String>,
+}
+
+/// A table as text: figures to the right, those of a column in one unit.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Lines {
+    pub(crate) header: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+    pub(crate) figures: std::ops::Range<usize>,
 }
 
 impl Document {
@@ -64,19 +72,6 @@ impl Grid {
         self
     }
 
-    /// It without one of its columns.
-    #[must_use]
-    pub fn without(&self, column: usize) -> Grid {
-        let mut less = self.clone();
-        less.header.remove(column);
-        for row in less.rows.iter_mut().filter(|row| row.len() > column) {
-            row.remove(column);
-        }
-        let before = |end: usize| if column < end { end - 1 } else { end };
-        less.figures = before(self.figures.start)..before(self.figures.end);
-        less
-    }
-
     /// Its columns from that one on hold words again.
     #[must_use]
     pub fn words_from(mut self, column: usize) -> Grid {
@@ -85,7 +80,33 @@ impl Grid {
     }
 
     /// Adds a row.
-    pub fn row<T: Display>(&mut self, cells: impl IntoIterator<Item = T>) {
-        self.rows.push(cells.into_iter().map(|cell| cell.to_string()).collect());
+    pub fn row<T: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = T>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
+    }
+
+    /// It as text.
+    pub(crate) fn lines(&self) -> Lines {
+        let mut rows: Vec<Vec<String>> = vec![Vec::new(); self.rows.len()];
+        for column in 0..self.header.len() {
+            let texts = in_one_unit(|| self.rows.iter().filter_map(|row| row.get(column)));
+            let reach = self.rows.iter().zip(&mut rows).filter(|(row, _)| row.len() > column);
+            reach.zip(texts).for_each(|((_, row), text)| row.push(text));
+        }
+        Lines { header: self.header.clone(), rows, figures: self.figures.clone() }
+    }
+}
+
+impl Lines {
+    /// It without one of its columns.
+    #[must_use]
+    pub(crate) fn without(&self, column: usize) -> Lines {
+        let mut less = self.clone();
+        less.header.remove(column);
+        for row in less.rows.iter_mut().filter(|row| row.len() > column) {
+            row.remove(column);
+        }
+        let before = |end: usize| if column < end { end - 1 } else { end };
+        less.figures = before(self.figures.start)..before(self.figures.end);
+        less
     }
 }

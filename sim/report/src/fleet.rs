@@ -11,6 +11,7 @@ use migsim_models::text::{clipped, first_of};
 use migsim_models::units::{SimTime, human_bytes, human_rate, human_time};
 use serde_json::Value;
 
+use crate::cell::Cell;
 use crate::chart::{BLUE, GREY, ORANGE, Panel, Picture, draw_at, draw_rows};
 use crate::document::{Document, Grid};
 use crate::format::{Answered, places, value};
@@ -47,8 +48,13 @@ fn seconds(s: f64) -> String {
     human_time(SimTime::from_secs_f64(s))
 }
 
-fn span([low, _, high]: Likely) -> String {
+fn span(likely: Likely) -> String {
+    let [low, high] = ends(likely);
     format!("{} to {}", seconds(low), seconds(high))
+}
+
+fn ends([low, _, high]: Likely) -> [f64; 2] {
+    [low, high]
 }
 
 /// What is said of a move, as the columns of CSV and JSON.
@@ -65,16 +71,16 @@ impl Row<'_> {
         ["guest", "from", "to", "outcome", "began", "total", "downtime", "service lost"];
 
     /// As a person reads it.
-    fn cells(&self) -> [String; 8] {
+    fn cells(&self) -> [Cell; 8] {
         [
-            self.name.to_owned(),
-            self.hosts[0].to_owned(),
-            self.hosts[1].to_owned(),
-            self.outcome.to_owned(),
-            human_time(self.one.began),
-            human_time(self.one.outcome.ended_at),
-            self.one.outcome.downtime().map_or("-".to_owned(), human_time),
-            seconds(self.one.lost_s),
+            self.name.into(),
+            self.hosts[0].into(),
+            self.hosts[1].into(),
+            self.outcome.into(),
+            self.one.began.into(),
+            self.one.outcome.ended_at.into(),
+            self.one.outcome.downtime().into(),
+            Cell::Time(self.one.lost_s),
         ]
     }
 }
@@ -89,12 +95,12 @@ struct Busy {
 }
 
 impl Busy {
-    fn cells(&self, amount: fn(f64) -> String) -> [String; 4] {
+    fn cells(&self, amount: fn(f64) -> Cell) -> [Cell; 4] {
         [
-            self.name.clone(),
-            self.most.clone(),
+            self.name.as_str().into(),
+            self.most.as_str().into(),
             amount(self.did),
-            format!("{:.1} %", self.share * 100.0),
+            format!("{:.1} %", self.share * 100.0).into(),
         ]
     }
 }
@@ -180,12 +186,8 @@ impl Report<'_> {
             let mut cells = row.cells().to_vec();
             if self.findings.likely.is_some() {
                 let [tmt, down] = [row.likely.map(|l| l.tmt_s), row.likely.map(|l| l.downtime_s)];
-                cells.extend([tmt, down].map(|figure| figure.map_or("-".to_owned(), span)));
-                cells.push(
-                    row.likely.map_or("-".to_owned(), |likely| {
-                        format!("{:.0} %", likely.arrived * 100.0)
-                    }),
-                );
+                cells.extend([tmt, down].map(|figure| Cell::span(figure.map(ends))));
+                cells.push(Cell::percent(row.likely.map(|likely| likely.arrived)));
             }
             moves.row(cells);
         }
@@ -193,15 +195,15 @@ impl Report<'_> {
             if count > SHOWN { format!(" ({SHOWN} of {count})") } else { String::new() }
         };
         out.text(format!("\nThe longest{}:\n", of(longest.len()))).table(moves);
-        let mut busy = |what: &str, unit: &str, busy: Vec<Busy>, amount: fn(f64) -> String| {
+        let mut busy = |what: &str, unit: &str, busy: Vec<Busy>, amount: fn(f64) -> Cell| {
             let mut table = Grid::new(&[what, "capacity", unit, "utilisation"], 1..);
             for one in busy.iter().take(SHOWN) {
                 table.row(one.cells(amount));
             }
             out.text(format!("\nThe busiest {what}s{}:\n", of(busy.len()))).table(table);
         };
-        busy("link", "carried", self.links(t.all_over_s), human_bytes);
-        busy("host", "processors' time", self.hosts(t.all_over_s), seconds);
+        busy("link", "carried", self.links(t.all_over_s), Cell::Size);
+        busy("host", "processors' time", self.hosts(t.all_over_s), Cell::Time);
         for note in self.findings.notes() {
             out.text(format!("Note: {note}.\n"));
         }
@@ -490,13 +492,15 @@ impl Report<'_> {
         }
         let header = ["host", "memory", "given before", "given after", "free after"];
         let rows = cluster.hosts.iter().zip(cluster.free().into_iter().zip(after.free()));
-        let rows = rows.map(|(host, (before, then))| {
+        let mut table = Grid::new(&header, 1..);
+        for (host, (before, then)) in rows {
             let room = i128::from(host.room());
-            let said = |bytes: i128| human_bytes(bytes.max(0) as f64);
-            let memory = human_bytes(host.memory.as_f64());
-            vec![host.name.clone(), memory, said(room - before), said(room - then), said(then)]
-        });
-        html::table(std::iter::once(header.map(str::to_owned).to_vec()).chain(rows))
+            let said = |bytes: i128| Cell::Size(bytes.max(0) as f64);
+            let memory = Cell::Size(host.memory.as_f64());
+            let name = host.name.as_str().into();
+            table.row([name, memory, said(room - before), said(room - then), said(then)]);
+        }
+        html::table(&table)
     }
 
     /// How many migrations of which kind there are.
@@ -536,24 +540,17 @@ impl Report<'_> {
     pub fn page(&self, made: &Made) -> String {
         let t = totals(self.findings.found);
         let pictures = |panel: Panel| draw_at(1, [1000.0, 300.0], &[panel]).svg();
-        let header = Row::HEADER
-            .iter()
-            .chain(&["total, 90 % interval"])
-            .map(|&name| name.to_owned())
-            .collect();
-        let rows = self.findings.found.moves.iter().map(|one| {
+        let mut moves = Grid::new(&[&Row::HEADER[..], &["total, 90 % interval"]].concat(), 4..);
+        for one in &self.findings.found.moves {
             let row = self.row(one);
-            row.cells()
-                .into_iter()
-                .chain([row.likely.map_or("-".to_owned(), |l| span(l.tmt_s))])
-                .collect()
-        });
-        let moves = html::table(std::iter::once(header).chain(rows));
-        let busy = |what: &str, all: Vec<Busy>, amount: fn(f64) -> String| {
-            let header = [what, "capacity", "in all", "utilisation"].map(str::to_owned).to_vec();
-            html::table(
-                std::iter::once(header).chain(all.iter().map(|one| one.cells(amount).to_vec())),
-            )
+            let likely = row.likely.map(|likely| ends(likely.tmt_s));
+            moves.row(row.cells().into_iter().chain([Cell::span(likely)]));
+        }
+        let moves = html::table(&moves);
+        let busy = |what: &str, all: Vec<Busy>, amount: fn(f64) -> Cell| {
+            let mut table = Grid::new(&[what, "capacity", "in all", "utilisation"], 1..);
+            all.iter().for_each(|one| table.row(one.cells(amount)));
+            html::table(&table)
         };
         let body = format!(
             "<h1>{name}</h1>\n<p>{words}</p>\n{arrivals}\n<h2>When each guest moves</h2>\n{when}\n<h2>Links</h2>\n{use_of_links}\n{links}\n<h2>Hosts</h2>\n{use_of_hosts}\n{hosts}\n<h2>Memory of hosts</h2>\n{memory}\n<h2>Guests</h2>\n{moves}\n<h2>How this was made</h2>\n{made}",
@@ -566,9 +563,9 @@ impl Report<'_> {
             made = self.made(made),
             when = draw_at(1, [1000.0, self.gantt_height()], &[self.gantt(&t)]).svg(),
             use_of_links = pictures(self.use_of_links(&t)),
-            links = busy("link", self.links(t.all_over_s), human_bytes),
+            links = busy("link", self.links(t.all_over_s), Cell::Size),
             use_of_hosts = pictures(self.use_of_hosts(&t)),
-            hosts = busy("host", self.hosts(t.all_over_s), seconds),
+            hosts = busy("host", self.hosts(t.all_over_s), Cell::Time),
         );
         html::page(&self.findings.cluster.name, &body)
     }
@@ -649,14 +646,14 @@ fn compared(found: &[AtOnce]) -> Document {
     for one in found {
         let t = &one.totals;
         table.row([
-            one.at_once.to_string(),
-            seconds(t.makespan_s),
-            seconds(t.migration_s),
-            seconds(t.downtime_s),
-            seconds(t.worst_downtime_s),
-            seconds(t.lost_s),
-            human_bytes(t.wire_bytes),
-            t.not_arrived.to_string(),
+            one.at_once.to_string().into(),
+            Cell::Time(t.makespan_s),
+            Cell::Time(t.migration_s),
+            Cell::Time(t.downtime_s),
+            Cell::Time(t.worst_downtime_s),
+            Cell::Time(t.lost_s),
+            Cell::Size(t.wire_bytes),
+            t.not_arrived.to_string().into(),
         ]);
     }
     let mut out = Document::default();

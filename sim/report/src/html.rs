@@ -1,5 +1,7 @@
 //! Pages that need no network.
 
+use crate::document::Grid;
+
 /// How pages look.
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\
     pre{overflow-x:auto;background:#f6f6f6;padding:1rem;font-size:12px;line-height:1.3}svg{display:block;max-width:100%;height:auto}\
@@ -16,16 +18,16 @@ pub fn page(title: &str, body: &str) -> String {
     )
 }
 
-/// A table; its first row is the header.
-pub fn table(rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut out = "<div class=\"scroll\"><table>\n".to_owned();
-    for (index, row) in rows.into_iter().enumerate() {
-        let cell = if index == 0 { "th" } else { "td" };
+/// A table.
+pub fn table(grid: &Grid) -> String {
+    let grid = grid.lines();
+    let row = |cell: &str, texts: &[String]| {
         let cells: String =
-            row.iter().map(|text| format!("<{cell}>{}</{cell}>", escaped(text))).collect();
-        out.push_str(&format!("<tr>{cells}</tr>\n"));
-    }
-    out + "</table></div>\n"
+            texts.iter().map(|text| format!("<{cell}>{}</{cell}>", escaped(text))).collect();
+        format!("<tr>{cells}</tr>\n")
+    };
+    let rows: String = grid.rows.iter().map(|texts| row("td", texts)).collect();
+    format!("<div class=\"scroll\"><table>\n{}{rows}</table></div>\n", row("th", &grid.header))
 }
 
 /// Text as it stands in a page.

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`document`] | what is said to people, before it is known how it will look |
+//! | [`document`], [`cell`] | what is said to people, before it is known how it will look |
 //! | [`predict`], [`sweep`], [`fleet`], [`explain`] | the documents of answers |
 //! | [`format`](mod@format) | tables, JSON, CSV, Markdown: one file each, behind one trait |
 //! | [`outputs`] | `--format` and `--export` |
@@ -14,6 +14,7 @@
 
 pub mod against;
 pub mod apps;
+pub mod cell;
 pub mod chart;
 pub mod document;
 pub mod explain;

@@ -12,6 +12,7 @@ use migsim::answer::{
 use migsim::engine::{Ending, Outcome};
 use serde_json::Value;
 
+use crate::cell::Cell;
 use crate::document::{Document, Grid};
 use crate::explain::explain;
 use crate::format::{Answered, Told, places, value};
@@ -325,30 +326,28 @@ fn iterations(outcome: &Outcome) -> Grid {
         ],
         0..,
     );
-    let count = outcome.iterations.len();
+    let rows = outcome.iterations.len();
     let (head, tail) = ROUNDS_SHOWN;
+    let count = |pages: f64| Cell::from(format!("{pages:.0}"));
     for (index, iteration) in outcome.iterations.iter().enumerate() {
-        if count > head + tail && index >= head && index < count - tail {
+        if rows > head + tail && index >= head && index < rows - tail {
             if index == head {
-                table.row([format!("... {} more", count - head - tail)]);
+                table.row([format!("... {} more", rows - head - tail)]);
             }
             continue;
         }
         table.row([
             match iteration.stands_for {
-                1 => iteration.n.to_string(),
-                passes => format!("{} to {}", iteration.n + 1 - passes, iteration.n),
+                1 => iteration.n.to_string().into(),
+                passes => format!("{} to {}", iteration.n + 1 - passes, iteration.n).into(),
             },
-            format!("{:.3} s", iteration.start.as_secs_f64()),
-            human_time(iteration.end - iteration.start),
-            format!(
-                "{:.0}",
-                iteration.pages.normal + iteration.pages.encoded + iteration.pages.unchanged
-            ),
-            format!("{:.0}", iteration.pages.zero),
-            human_bytes(iteration.wire_bytes),
-            format!("{:.0}", iteration.dirty_pages_at_end),
-            format!("{} %", iteration.throttle_percent),
+            iteration.start.into(),
+            (iteration.end - iteration.start).into(),
+            count(iteration.pages.normal + iteration.pages.encoded + iteration.pages.unchanged),
+            count(iteration.pages.zero),
+            Cell::Size(iteration.wire_bytes),
+            count(iteration.dirty_pages_at_end),
+            format!("{} %", iteration.throttle_percent).into(),
         ]);
     }
     table
@@ -374,13 +373,9 @@ fn models(answer: &Answer, document: &mut Document) {
     let mut table =
         Grid::new(&["model", "total", "downtime", "fair total", "fair downtime", "formula"], 1..)
             .words_from(5);
-    let figures = |p: &Prediction| {
-        let text =
-            |s: Option<f64>| s.map_or("-".to_owned(), |s| human_time(SimTime::from_secs_f64(s)));
-        match p.converges {
-            true => [text(p.tmt_s), text(p.downtime_s)],
-            false => ["does not converge".to_owned(), "-".to_owned()],
-        }
+    let figures = |p: &Prediction| match p.converges {
+        true => [p.tmt_s, p.downtime_s].map(Cell::time),
+        false => ["does not converge".into(), Cell::time(None)],
     };
     let ours = Prediction {
         converges: answer.outcome.completed(),
@@ -391,7 +386,7 @@ fn models(answer: &Answer, document: &mut Document) {
     let mut row = |name: &str, asked: &Asked, known: &str| {
         let ([total, down], [fair_total, fair_down]) =
             (figures(&asked.as_printed), figures(&asked.fair));
-        table.row([name, &total, &down, &fair_total, &fair_down, known]);
+        table.row([name.into(), total, down, fair_total, fair_down, known.into()]);
     };
     row("migsim", &ours, "this simulation");
     for (model, asked) in
@@ -419,18 +414,17 @@ fn overview(answers: &[Answer]) -> Grid {
     for answer in answers {
         let outcome = &answer.outcome;
         let t = &outcome.terms;
-        let total = |time: Option<SimTime>| time.map_or("-".to_owned(), human_time);
         table.row([
-            answer.case.guest.name.clone(),
-            answer.case.policy.mode.to_string(),
-            migsim::answer::outcome_word(outcome).to_owned(),
-            total(outcome.tmt()),
-            total(outcome.downtime()),
-            human_time(t.ti),
-            human_time(t.ov),
-            human_time(t.dm),
-            human_time(t.vs),
-            human_bytes(outcome.wire_bytes as f64),
+            answer.case.guest.name.as_str().into(),
+            answer.case.policy.mode.to_string().into(),
+            migsim::answer::outcome_word(outcome).into(),
+            outcome.tmt().into(),
+            outcome.downtime().into(),
+            t.ti.into(),
+            t.ov.into(),
+            t.dm.into(),
+            t.vs.into(),
+            Cell::Size(outcome.wire_bytes as f64),
         ]);
     }
     table

@@ -1,8 +1,8 @@
 //! What an answer hangs on, as a table and as a picture.
 
 use migsim::answer::{Influence, shape};
-use migsim_models::units::{SimTime, human_time};
 
+use crate::cell::Cell;
 use crate::chart::{BLUE, Bars, ORANGE, Picture, draw_bars};
 use crate::document::{Document, Grid};
 use crate::format::Told;
@@ -36,17 +36,16 @@ fn document(influences: &[Influence]) -> Document {
         header.push("decides");
     }
     let mut table = Grid::new(&header, 1..);
-    let time = |seconds: f64| human_time(SimTime::from_secs_f64(seconds));
     for one in &shown {
         let mut row = vec![
-            one.what.to_owned(),
-            time(one.total_s),
-            time(one.total_spread_s),
-            time(one.downtime_s),
-            time(one.downtime_spread_s),
+            one.what.into(),
+            Cell::Time(one.total_s),
+            Cell::Time(one.total_spread_s),
+            Cell::Time(one.downtime_s),
+            Cell::Time(one.downtime_spread_s),
         ];
         if decides {
-            row.push(format!("{:.0} %", one.decides * 100.0));
+            row.push(Cell::percent(Some(one.decides)));
         }
         table.row(row);
     }

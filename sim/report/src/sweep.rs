@@ -3,9 +3,9 @@
 use migsim::answer::sweep::{Point, Range, SweepAnswer, Value, outside};
 use migsim::answer::{Between, ending_word, outcome_word, shape};
 use migsim::input::Kind;
-use migsim_models::units::{SimTime, human_bytes, human_time};
 use serde_json::{Map, Value as Json};
 
+use crate::cell::Cell;
 use crate::document::{Document, Grid};
 use crate::format::{Answered, value};
 use crate::predict::figures;
@@ -75,33 +75,29 @@ fn document(points: &[Point], ranges: &[Range]) -> Document {
     }
     let mut table = Grid::new(&header, 0..);
     for point in points {
-        let mut row: Vec<String> =
-            ranges.iter().zip(&point.values).map(|(r, v)| rounded(r, v)).collect();
+        let mut row: Vec<Cell> =
+            ranges.iter().zip(&point.values).map(|(r, v)| rounded(r, v).into()).collect();
         match &point.found {
             Ok(found) => {
                 let outcome = &found.outcome;
-                let total = |time: Option<SimTime>| time.map_or("-".to_owned(), human_time);
                 let word =
                     if outcome.completed() { outcome_word(outcome) } else { ending_word(outcome) };
                 row.extend([
-                    word.to_owned(),
-                    total(outcome.tmt()),
-                    total(outcome.downtime()),
-                    outcome.iteration_count.to_string(),
-                    human_bytes(outcome.wire_bytes as f64),
+                    word.into(),
+                    outcome.tmt().into(),
+                    outcome.downtime().into(),
+                    outcome.iteration_count.to_string().into(),
+                    Cell::Size(outcome.wire_bytes as f64),
                 ]);
                 if let Some(quantiles) = &found.quantiles {
-                    let ms = |ms: f64| human_time(SimTime::from_secs_f64(ms / 1e3));
-                    let span = quantiles
-                        .times
-                        .map(|t| format!("{} to {}", ms(t.elapsed_ms.p5), ms(t.elapsed_ms.p95)));
+                    let span = quantiles.times.map(|t| [t.elapsed_ms.p5, t.elapsed_ms.p95]);
                     row.extend([
-                        span.unwrap_or("-".to_owned()),
-                        format!("{:.0} %", quantiles.p_converge * 100.0),
+                        Cell::span(span.map(|ends| ends.map(|ms| ms / 1e3))),
+                        Cell::percent(Some(quantiles.p_converge)),
                     ]);
                 }
             }
-            Err(why) => row.push(format!("cannot be: {why}")),
+            Err(why) => row.push(format!("cannot be: {why}").into()),
         }
         table.row(row);
     }

@@ -2,9 +2,9 @@
 
 use migsim::answer::shape::SCHEMA;
 use migsim::fleet::shape::{WhatIf, WhatIfAnswer};
-use migsim_models::units::{SimTime, human_bytes, human_time};
 use serde_json::Value;
 
+use crate::cell::Cell;
 use crate::chart::{BLUE, Bars, ORANGE, Picture, draw_bars};
 use crate::document::{Document, Grid};
 use crate::format::{Answered, places, value};
@@ -33,30 +33,24 @@ impl Answered for WhatIfs<'_> {
         } else if likely {
             header.push("all arrive");
         }
-        let time = |seconds: f64| human_time(SimTime::from_secs_f64(seconds));
-        let percent =
-            |share: Option<f64>| share.map_or("-".to_owned(), |p| format!("{:.0} %", p * 100.0));
         let mut table = Grid::new(&header, 1..);
         for way in self.0 {
             let t = &way.totals;
-            let mut row = vec![way.what_if.clone(), time(t.makespan_s)];
+            let mut row = vec![Cell::from(way.what_if.as_str()), Cell::Time(t.makespan_s)];
             if likely {
-                row.push(
-                    way.makespan_quantiles_s
-                        .map_or("-".to_owned(), |q| format!("{} to {}", time(q.p5), time(q.p95))),
-                );
+                row.push(Cell::span(way.makespan_quantiles_s.map(|q| [q.p5, q.p95])));
             }
             row.extend([
-                time(t.downtime_s),
-                time(t.worst_downtime_s),
-                time(t.lost_s),
-                human_bytes(t.wire_bytes),
-                t.not_arrived.to_string(),
+                Cell::Time(t.downtime_s),
+                Cell::Time(t.worst_downtime_s),
+                Cell::Time(t.lost_s),
+                Cell::Size(t.wire_bytes),
+                t.not_arrived.to_string().into(),
             ]);
             if deadline {
-                row.push(percent(way.p_all_arrived));
+                row.push(Cell::percent(way.p_all_arrived));
             } else if likely {
-                row.push(percent(way.p_all_arrive));
+                row.push(Cell::percent(way.p_all_arrive));
             }
             table.row(row);
         }

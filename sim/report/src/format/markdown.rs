@@ -60,6 +60,7 @@ impl Part {
 }
 
 fn piped(grid: &Grid) -> String {
+    let grid = grid.lines();
     let cells = |row: &[String]| {
         let cell = |index: usize| row.get(index).map_or(String::new(), |text| escaped(text));
         let cells: Vec<String> = (0..grid.header.len()).map(cell).collect();

@@ -7,7 +7,7 @@ use comfy_table::presets::{ASCII_BORDERS_ONLY_CONDENSED, UTF8_BORDERS_ONLY};
 use unicode_width::UnicodeWidthStr;
 
 use super::{Answered, Format, Screen};
-use crate::document::{Block, Grid};
+use crate::document::{Block, Grid, Lines};
 
 /// Sentences, and tables with borders.
 pub(super) struct Table;
@@ -54,7 +54,7 @@ fn beside(columns: usize) -> usize {
 }
 
 /// How wide each column is at least: only its name may stand in several lines.
-fn narrowest(grid: &Grid) -> usize {
+fn narrowest(grid: &Lines) -> usize {
     let column = |index: usize, name: &String| {
         let words = name.split_whitespace().map(UnicodeWidthStr::width);
         let cells = grid.rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.width());
@@ -66,12 +66,12 @@ fn narrowest(grid: &Grid) -> usize {
 }
 
 /// A table without the columns for which there is no room, and their names.
-fn fitted(grid: &Grid, width: Option<usize>) -> (Grid, Vec<String>) {
-    let mut grid = grid.clone();
+fn fitted(grid: &Grid, width: Option<usize>) -> (Lines, Vec<String>) {
+    let mut spare = grid.spare.iter();
+    let mut grid = grid.lines();
     let mut left_out = Vec::new();
-    let mut spare = grid.spare.clone().into_iter();
     while width.is_some_and(|width| narrowest(&grid) > width) && grid.header.len() > 2 {
-        let by_name = |name: String| grid.header.iter().position(|column| *column == name);
+        let by_name = |name: &String| grid.header.iter().position(|column| column == name);
         let column = spare.find_map(by_name).unwrap_or(grid.header.len() - 1);
         left_out.push(grid.header[column].clone());
         grid = grid.without(column);
@@ -79,7 +79,7 @@ fn fitted(grid: &Grid, width: Option<usize>) -> (Grid, Vec<String>) {
     (grid, left_out)
 }
 
-fn bordered(grid: &Grid, screen: Screen) -> comfy_table::Table {
+fn bordered(grid: &Lines, screen: Screen) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     let style = if screen.ascii { ASCII_BORDERS_ONLY_CONDENSED } else { UTF8_BORDERS_ONLY };
     table.load_style(style);
