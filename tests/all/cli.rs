@@ -143,7 +143,7 @@ fn bad_records_are_named_by_line_and_column_and_the_others_are_predicted() {
             "b,warp,256,1000,idle,100\n",
             "FILE:3: column `mode`: `warp`: unknown mode `warp`; it is one of precopy",
         ),
-        ("b,precopy,256\n", "FILE:3: column `(all)`: the row has 3 fields, the header 6"),
+        ("b,precopy,256\n", "FILE:3: column `(all)`: the row has 3 cells, the header 6"),
         ("b,precopy,256,1000,,100\n", "FILE:3: column `workload`: is empty, and needed"),
     ] {
         let (status, errors) = records(&format!("{header}{good}{row}"));

@@ -394,7 +394,7 @@ fn mistakes_are_all_named_each_with_its_line() {
         "bad-inventory.csv:5: column `host`: there is no host `c`",
         "bad-inventory.csv:6: column `workload`",
         "bad-inventory.csv:7: column `name` is empty",
-        "bad-inventory.csv:8: the row has 2 fields, the header 4",
+        "bad-inventory.csv:8: the row has 2 cells, the header 4",
     ] {
         assert!(said.contains(wanted), "{wanted} is not in\n{said}");
     }

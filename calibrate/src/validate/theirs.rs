@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use migsim::input::{InputError, Rows, quoted, shown};
+use migsim::input::{InputError, Rows, quoted, shown, uneven};
 use migsim::record::{RowPrediction, Within};
 
 use super::Judged;
@@ -46,11 +46,7 @@ pub fn read_predictions(file: &Path) -> Result<BTreeMap<String, RowPrediction>, 
         let line = row.position().map_or(0, csv::Position::line);
         let at = |why: String| InputError::new(format!("{name}:{line}"), why);
         if row.len() != header.len() {
-            return Err(at(format!(
-                "the row has {} cells, the header {}",
-                row.len(),
-                header.len()
-            )));
+            return Err(at(uneven(row.len(), header.len())));
         }
         let text = |column: &str| {
             place(column).and_then(|place| row.get(place)).map(str::trim).filter(|t| !t.is_empty())

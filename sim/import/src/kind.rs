@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::source::Source;
+use crate::source::{Source, no_json};
 use crate::table::header;
 
 /// What a file is.
@@ -61,8 +61,6 @@ pub enum Kind {
     Scenario,
     /// migsim's fleet.
     Fleet,
-    /// migsim's inventory.
-    Inventory,
     /// migsim's run records.
     Records,
 }
@@ -87,6 +85,16 @@ impl Kind {
     /// What reads it.
     pub fn used_by(self) -> Use {
         self.told().1
+    }
+
+    /// What it is, and the command that takes it.
+    pub fn belongs(self) -> String {
+        let takes = match self.used_by() {
+            Use::Inventory => "`migsim inventory import` reads it",
+            Use::Records => "`migsim records import` reads it",
+            Use::Other(what) => what,
+        };
+        format!("is {}; {takes}", self.what())
     }
 
     fn told(self) -> (&'static str, Use) {
@@ -121,7 +129,6 @@ impl Kind {
             Kind::KubeVirtMigration => ("a migration of KubeVirt", Records),
             Kind::Scenario => ("a scenario", Other("`migsim predict FILE` answers it")),
             Kind::Fleet => ("a fleet", Other("`migsim fleet FILE` moves it")),
-            Kind::Inventory => ("an inventory of migsim", Inventory),
             Kind::Records => {
                 ("a file of run records", Other("`migsim predict --records FILE` predicts them"))
             }
@@ -139,44 +146,47 @@ pub fn recognise(source: &Source) -> Option<Kind> {
     }
 }
 
+const KUBECTL: &str = "is a table of kubectl; give what `-o json` prints";
+const YAML: &str = "is YAML; give what `kubectl ... -o json` prints";
+const DRAWN: &str = "is a table for people; give what `--output-format json` prints";
+/// How outputs begin that are not read, and what to give for them.
+const LIKE: [(&str, &str); 8] = [
+    ("apiVersion:", YAML),
+    ("- apiVersion:", YAML),
+    ("+--", "is a table for people; give what `-f json` prints"),
+    ("\u{250c}", DRAWN),
+    ("\u{2554}", DRAWN),
+    (
+        "VMID NAME",
+        "is the output of `qm list`; give what `pvesh get /cluster/resources --output-format json` prints",
+    ),
+    ("NAME AGE", KUBECTL),
+    ("NAMESPACE NAME", KUBECTL),
+];
+/// Words of virsh in other languages.
+const TRANSLATED: [&str; 5] =
+    ["Job-Typ", "Type de t\u{e2}che", "Prozessor(en)", "Verwendeter Speicher", "Max. Speicher"];
+
 /// Why a file that is not known is not, where that can be said.
 pub(crate) fn broken(source: &Source) -> Option<String> {
     let text = source.text.trim_start();
     let first = text.lines().next().unwrap_or("");
-    let hint = if first.starts_with("apiVersion:") || first.starts_with("- apiVersion:") {
-        "is YAML; give what `kubectl ... -o json` prints"
-    } else if first.starts_with("+--") {
-        "is a table for people; give what `-f json` prints"
-    } else if first.starts_with('\u{250c}') || first.starts_with('\u{2554}') {
-        "is a table for people; give what `--output-format json` prints"
-    } else if first.split_whitespace().take(2).eq(["VMID", "NAME"]) {
-        "is the output of `qm list`; give what `pvesh get /cluster/resources --output-format json` prints"
-    } else if first.split_whitespace().take(2).eq(["NAME", "AGE"])
-        || first.split_whitespace().take(2).eq(["NAMESPACE", "NAME"])
-    {
-        "is a table of kubectl; give what `-o json` prints"
-    } else if [
-        "Job-Typ",
-        "Type de t\u{e2}che",
-        "Prozessor(en)",
-        "Verwendeter Speicher",
-        "Max. Speicher",
-    ]
-    .iter()
-    .any(|word| text.contains(word))
-    {
-        "is virsh in another language; give what it prints with `LC_ALL=C virsh ...`"
-    } else {
-        ""
-    };
-    if !hint.is_empty() {
-        return Some(hint.to_owned());
+    let begins: Vec<&str> = first.split_whitespace().take(2).collect();
+    let begins = begins.join(" ");
+    if let Some((_, hint)) = LIKE.iter().find(|(start, _)| begins.starts_with(start)) {
+        return Some((*hint).to_owned());
+    }
+    if TRANSLATED.iter().any(|word| text.contains(word)) {
+        return Some(
+            "is virsh in another language; give what it prints with `LC_ALL=C virsh ...`"
+                .to_owned(),
+        );
     }
     if !text.starts_with(['{', '[']) {
         return None;
     }
     let error = serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.err()?;
-    Some(format!("is no whole JSON: {error}"))
+    Some(no_json(&error))
 }
 
 /// Of a JSON, its first value.
@@ -190,11 +200,6 @@ fn of_json(text: &str) -> Option<Kind> {
     }
     if has(&["type", "id"]) && one.get("status").or(one.get("node")).or(one.get("pool")).is_some() {
         return Some(Kind::ProxmoxResources);
-    }
-    let is_hmp =
-        one.get("return").and_then(Value::as_str).is_some_and(|text| text.contains("tatus:"));
-    if is_hmp {
-        return Some(Kind::QueryMigrate);
     }
     let is_migration = |of: &Value| of.get("ram").is_some() || of.get("status").is_some();
     if has(&["QMP"])
@@ -331,15 +336,6 @@ fn of_sheet(text: &str) -> Option<Kind> {
     }
     if has(&["memory_mib", "link_mbit"]) {
         return Some(Kind::Records);
-    }
-    let own =
-        ["name", "host", "memory", "touched", "workload", "vcpus", "cpu", "move", "apart", "note"];
-    let comma = crate::table::separator(text) == b',';
-    if comma
-        && has(&["name", "host", "memory"])
-        && names.iter().all(|name| own.contains(&name.as_str()))
-    {
-        return Some(Kind::Inventory);
     }
     crate::site::is_sheet(&names).then_some(Kind::Sheet)
 }

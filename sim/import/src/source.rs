@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use migsim::input::{InputError, shown};
+use serde_json::Value;
 
 /// The longest file that is read, in bytes.
 const MOST_BYTES: u64 = 256 << 20;
@@ -75,6 +76,16 @@ impl Source {
         InputError::new(format!("{}:{line}", self.place), why.to_string())
     }
 
+    /// Its text as JSON.
+    pub(crate) fn json(&self) -> Result<Value, InputError> {
+        serde_json::from_str(&self.text).map_err(|e| self.error(e.line(), no_json(&e)))
+    }
+
+    /// Whether it looks like JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.text.trim_start().starts_with(['[', '{'])
+    }
+
     /// The name of its folder; `None`: it has none of its own.
     pub(crate) fn folder(&self) -> Option<String> {
         let name = self.file.parent()?.file_name()?.to_str()?;
@@ -85,6 +96,16 @@ impl Source {
     pub(crate) fn stem(&self) -> &str {
         self.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
     }
+}
+
+/// What is wrong with text that begins like JSON.
+pub(crate) fn no_json(error: &serde_json::Error) -> String {
+    format!("is no whole JSON: {error}")
+}
+
+/// What a list holds; of what is no list, itself.
+pub(crate) fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
 }
 
 /// What follows a marker in a line, to the next of `ends`, without blanks around it.

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use migsim::input::{InputError, Mistakes, quoted};
-use migsim_models::text::counted;
+use migsim::input::{InputError, Mistakes, Separated, quoted, uneven};
 use migsim_models::units::Bytes;
 use serde_json::Value;
 
 use crate::number::{decimal, size, whole};
-use crate::source::Source;
+use crate::source::{Source, items};
 
 /// The most rows that are read.
 const MOST_ROWS: usize = 1_000_000;
@@ -39,22 +38,19 @@ impl Table {
     /// # Errors
     /// A row that is no CSV, or has more cells than the header.
     pub(crate) fn of_sheet(source: &Source) -> Result<Table, Mistakes> {
-        let separator = separator(&source.text);
-        let above = u64::from(says_its_separator(&source.text));
-        let mut reader = reader(&source.text);
+        let (mut reader, separated) = reader(&source.text);
         let mut mistakes = Vec::new();
         let header = reader.headers().map_err(|e| InputError::new(&source.place, e))?.clone();
         let columns = names(header.iter());
         let mut rows = Vec::new();
         for row in reader.records() {
             let row = row.map_err(|e| InputError::new(&source.place, e))?;
-            let line = row.position().map_or(0, csv::Position::line) + above;
+            let line = row.position().map_or(0, csv::Position::line) + separated.lines_above();
             if row.iter().all(|cell| cell.trim().is_empty()) {
                 continue;
             }
             if row.len() != header.len() {
-                let cells = counted(row.len(), "cell");
-                let why = format!("the row has {cells}, the header {}", header.len());
+                let why = uneven(row.len(), header.len());
                 mistakes.push(InputError::new(format!("{}:{line}", source.place), why));
             } else if rows.len() == MOST_ROWS {
                 let why = format!("has more than {MOST_ROWS} rows, the most that are read");
@@ -63,11 +59,22 @@ impl Table {
                 rows.push((line, row.iter().map(str::to_owned).collect()));
             }
         }
-        if !mistakes.is_empty() {
-            return Err(Mistakes(mistakes));
+        let mark =
+            mark(separated.by, rows.iter().flat_map(|(_, cells): &(u64, Vec<String>)| cells));
+        Mistakes(mistakes).or(Table { place: source.place.clone(), columns, mark, rows })
+    }
+
+    /// JSON, of one object or a list of them, which may stand under one of those names; or a sheet.
+    ///
+    /// # Errors
+    /// What begins like JSON is none; or as of a sheet.
+    pub(crate) fn of(source: &Source, wrapped_as: &[&str]) -> Result<Table, Mistakes> {
+        if !source.is_json() {
+            return Table::of_sheet(source);
         }
-        let mark = mark(separator, rows.iter().flat_map(|(_, cells): &(u64, Vec<String>)| cells));
-        Ok(Table { place: source.place.clone(), columns, mark, rows })
+        let value = source.json()?;
+        let inner = wrapped_as.iter().find_map(|name| value.get(name)).unwrap_or(&value);
+        Ok(Table::of_objects(&source.place, items(inner)))
     }
 
     /// An array of objects; what is no text or number in them is left out.
@@ -210,32 +217,12 @@ fn mark<'a>(separator: u8, cells: impl Iterator<Item = &'a String>) -> Option<ch
     }
 }
 
-/// What separates the cells of a sheet: what stands most often in its first line.
-pub(crate) fn separator(text: &str) -> u8 {
-    // Excel's own way to say it.
-    if let Some(said) = text.trim_start().strip_prefix("sep=").and_then(|rest| rest.bytes().next())
-    {
-        return said;
-    }
-    let first = text.trim_start().lines().next().unwrap_or("");
-    let often = |c: u8| first.bytes().filter(|byte| *byte == c).count();
-    // Of equal ones the first.
-    [b',', b';', b'\t'].into_iter().rev().max_by_key(|c| often(*c)).unwrap_or(b',')
-}
-
-/// A reader of a sheet, whatever separates its cells.
-fn reader(text: &str) -> csv::Reader<&[u8]> {
-    let rows = rows_of(text).as_bytes();
-    csv::ReaderBuilder::new().delimiter(separator(text)).flexible(true).from_reader(rows)
-}
-
-/// A sheet without Excel's first line on its separator.
-fn rows_of(text: &str) -> &str {
-    if says_its_separator(text) { text.find('\n').map_or("", |end| &text[end + 1..]) } else { text }
-}
-
-fn says_its_separator(text: &str) -> bool {
-    text.trim_start().starts_with("sep=")
+/// A reader of a sheet, and how its cells are separated.
+fn reader(text: &str) -> (csv::Reader<&[u8]>, Separated) {
+    let separated = Separated::of(text.as_bytes());
+    let rows = &text.as_bytes()[separated.above..];
+    let reader = csv::ReaderBuilder::new().delimiter(separated.by).flexible(true).from_reader(rows);
+    (reader, separated)
 }
 
 /// The columns of a header; of two of the same name the first is meant.
@@ -249,7 +236,7 @@ fn names<'a>(header: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
 
 /// The names of a header, of a text that may be a sheet.
 pub(crate) fn header(text: &str) -> Vec<String> {
-    let mut reader = reader(text);
+    let (mut reader, _) = reader(text);
     let names =
         reader.headers().map(|header| header.iter().map(|n| n.trim().to_lowercase()).collect());
     names.unwrap_or_default()

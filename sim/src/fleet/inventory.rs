@@ -115,7 +115,7 @@ pub fn parse(
     if found.is_empty() && mistakes.is_empty() {
         mistakes.push(InputError::new(place, "has no rows; an inventory has one for each guest"));
     }
-    if mistakes.is_empty() { Ok(found) } else { Err(Mistakes(mistakes)) }
+    Mistakes(mistakes).or(found)
 }
 
 /// The guest of a row; `None`: something is wrong, which was noted, or its host is unknown.

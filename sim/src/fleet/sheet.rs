@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::str::FromStr;
 
-use crate::input::{Cells, InputError, Mistakes, Rows, nearest, quoted};
+use crate::input::{Cells, InputError, Mistakes, Rows, Separated, nearest, quoted, uneven};
 
 /// The columns that a file has.
 #[derive(Debug, Clone, Copy)]
@@ -99,11 +99,10 @@ impl Columns {
         mut each: impl FnMut(u64, &mut Row),
     ) -> Result<(), Mistakes> {
         let mut input = std::io::BufReader::new(input);
-        let (mut reader, taken) = {
-            let start = input.fill_buf().map_err(|e| InputError::new(place, e))?;
-            let separator = separator(start);
-            Rows::separated(input, separator)
-        };
+        let start = input.fill_buf().map_err(|e| InputError::new(place, e))?;
+        let separated = Separated::of(start);
+        input.consume(separated.above);
+        let (mut reader, taken) = Rows::separated(input, separated.by);
         let header = reader.headers().map_err(|e| unreadable(place, &e))?.clone();
         let columns = self.places(place, &header)?;
         let mut mistakes = Vec::new();
@@ -117,7 +116,7 @@ impl Columns {
                 let why = format!("has more than {most} rows, the most that are read");
                 return Err(InputError::new(place, why).into());
             }
-            let line = row.position().map_or(0, csv::Position::line);
+            let line = row.position().map_or(0, csv::Position::line) + separated.lines_above();
             let mut problems = Vec::new();
             if row.len() == columns.len() {
                 let cells = Cells { columns: &columns, row: &row };
@@ -135,25 +134,13 @@ impl Columns {
                 }
                 each(line, &mut row);
             } else {
-                problems.push(format!(
-                    "the row has {} fields, the header {}",
-                    row.len(),
-                    columns.len()
-                ));
+                problems.push(uneven(row.len(), columns.len()));
             }
             let at = |what| InputError::new(format!("{place}:{line}"), what);
             mistakes.extend(problems.into_iter().map(at));
         }
-        if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
+        Mistakes(mistakes).or(())
     }
-}
-
-/// What separates the cells of a file that begins so: a spreadsheet may have put something else for
-/// the comma.
-fn separator(start: &[u8]) -> u8 {
-    let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let often = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
-    [b'\t', b';', b','].into_iter().max_by_key(often).unwrap_or(b',')
 }
 
 /// What a file that cannot be read could be.

@@ -120,6 +120,16 @@ const MOST_TOLD: usize = 200;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Mistakes(pub Vec<InputError>);
 
+impl Mistakes {
+    /// That value, if nothing is wrong.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn or<T>(self, value: T) -> Result<T, Mistakes> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
 impl Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self.0.iter().take(MOST_TOLD).map(ToString::to_string).collect();

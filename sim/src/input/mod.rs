@@ -20,5 +20,5 @@ pub use migsim_models::text::{quoted, shown};
 pub use profile::profile_or_default;
 pub use scenario::{Case, Scenario};
 pub(crate) use text::nearest;
-pub use text::{Rows, read_file};
+pub use text::{Rows, Separated, read_file, uneven};
 pub(crate) use toml::from_toml;

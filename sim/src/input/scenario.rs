@@ -284,7 +284,7 @@ impl Scenario {
                 Err(mistake) => mistakes.push(mistake),
             }
         }
-        if mistakes.is_empty() { Ok(cases) } else { Err(Mistakes(mistakes)) }
+        Mistakes(mistakes).or(cases)
     }
 
     /// Points at the line of the key at fault, in the guest's own table or in the file's.

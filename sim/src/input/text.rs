@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path as FilePath;
 use std::rc::Rc;
 
-use migsim_models::text::shown;
+use migsim_models::text::{counted, shown};
 
 use super::error::InputError;
 
@@ -109,6 +109,41 @@ impl<R: Read> Rows<R> {
     }
 }
 
+/// What separates the cells of a sheet, and where its header stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Separated {
+    /// What separates them.
+    pub by: u8,
+    /// Bytes above the header: Excel's own line `sep=;`.
+    pub above: usize,
+}
+
+impl Separated {
+    /// Of a sheet that begins so: as it says, or by what stands most often in its first line, the
+    /// comma where that is even.
+    pub fn of(start: &[u8]) -> Separated {
+        let text = start.trim_ascii_start();
+        let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if let Some([by, ..]) = first.strip_prefix(b"sep=") {
+            let blank = start.len() - text.len();
+            return Separated { by: *by, above: (blank + first.len() + 1).min(start.len()) };
+        }
+        let often = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
+        let by = [b'\t', b';', b','].into_iter().max_by_key(often).unwrap_or(b',');
+        Separated { by, above: 0 }
+    }
+
+    /// Lines above the header.
+    pub fn lines_above(&self) -> u64 {
+        u64::from(self.above > 0)
+    }
+}
+
+/// What is wrong with a row that has lost cells, or has too many.
+pub fn uneven(cells: usize, header: usize) -> String {
+    format!("the row has {}, the header {header}", counted(cells, "cell"))
+}
+
 /// How alike two names are at least for one to have been meant for the other, 0 to 1.
 const ALIKE: f64 = 0.8;
 
@@ -128,6 +163,22 @@ pub(crate) fn nearest<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sheet_says_or_shows_what_separates_its_cells() {
+        for (text, by, above) in [
+            ("name,host\n", b',', 0),
+            ("name;host;memory, MiB\n", b';', 0),
+            ("\nname\thost\n", b'\t', 0),
+            ("name\n", b',', 0),
+            ("sep=;\nname,host\n", b';', 6),
+            ("sep=|\r\nname|host\n", b'|', 7),
+            ("sep=;", b';', 5),
+            ("", b',', 0),
+        ] {
+            assert_eq!(Separated::of(text.as_bytes()), Separated { by, above }, "{text:?}");
+        }
+    }
 
     /// Hands its bytes out a few at a time.
     struct Dripping<'a>(&'a [u8], usize);

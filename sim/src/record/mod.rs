@@ -33,7 +33,7 @@ use statrs::statistics::{Data, OrderStatistics};
 
 use crate::answer::{Between, Hosts, Percentiles, Quantiles, Times, commoner, median, runs};
 use crate::engine::{Fidelity, Outcome};
-use crate::input::{Case, Cells, InputError, Keys, Rows, ThrottleKeys, quoted};
+use crate::input::{Case, Cells, InputError, Keys, Rows, ThrottleKeys, quoted, uneven};
 use migsim_models::text::harmless;
 
 /// Columns without which there is no question.
@@ -532,7 +532,7 @@ fn whole(row: &StringRecord, width: usize) -> Result<(), Fault> {
     if row.len() == width {
         return Ok(());
     }
-    Err(("(all)".to_owned(), format!("the row has {} fields, the header {width}", row.len())))
+    Err(("(all)".to_owned(), uneven(row.len(), width)))
 }
 
 fn observation(

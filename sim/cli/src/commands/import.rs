@@ -130,9 +130,7 @@ pub(super) fn inventory(args: &InventoryArgs) -> anyhow::Result<ExitCode> {
             mistakes.extend(more);
         }
     }
-    if !mistakes.is_empty() {
-        return Err(Mistakes(mistakes).into());
-    }
+    Mistakes(mistakes).or(())?;
     let names = ["hosts.csv", "guests.csv"];
     let FleetFiles { fleet, hosts, guests, notes } = site.finish(&given, names)?;
     std::fs::create_dir_all(&args.out)
@@ -168,12 +166,8 @@ pub(super) fn or_foreign(file: &Path, error: impl Into<anyhow::Error>) -> anyhow
     let foreign = || -> Option<InputError> {
         let source = file.is_file().then(|| Source::read(file).ok())??;
         let kind = recognise(&source)?;
-        let command = match kind.used_by() {
-            Use::Inventory => "migsim inventory import",
-            Use::Records => "migsim records import",
-            Use::Other(_) => return None,
-        };
-        Some(InputError::new(source.place, format!("is {}; `{command}` reads it", kind.what())))
+        let is_foreign = !matches!(kind.used_by(), Use::Other(_));
+        is_foreign.then(|| InputError::new(source.place, kind.belongs()))
     };
     foreign().map_or_else(|| error.into(), Into::into)
 }
@@ -216,9 +210,7 @@ pub(super) fn records(args: &RecordsArgs) -> anyhow::Result<ExitCode> {
             Err(Mistakes(more)) => mistakes.extend(more),
         }
     }
-    if !mistakes.is_empty() {
-        return Err(Mistakes(mistakes).into());
-    }
+    Mistakes(mistakes).or(())?;
     let inputs: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
     let care = Care { inputs: &inputs, ..Care::default() };
     let table = args.out.as_ref().map(|file| Output::create(file, care)).transpose()?;

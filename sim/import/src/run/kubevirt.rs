@@ -11,7 +11,7 @@ use super::nova::seconds;
 use super::{FoundRun, Snapshot, Status};
 use crate::number::size;
 use crate::run::snapshot::{Beside, run_of};
-use crate::source::{Source, after};
+use crate::source::{Source, after, items};
 
 /// The pages that its rates in bytes are of.
 const PAGE: f64 = 4096.0;
@@ -93,12 +93,9 @@ fn snapshot(figures: &str) -> Option<Snapshot> {
 
 /// VirtualMachineInstanceMigrations, one or a list.
 pub(super) fn migration(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
-    let value: Value = serde_json::from_str(&source.text)
-        .map_err(|e| source.error(e.line(), format!("is no whole JSON: {e}")))?;
-    let one = std::slice::from_ref(&value);
-    let items = value.get("items").and_then(Value::as_array).map_or(one, Vec::as_slice);
+    let value = source.json()?;
     let mut found = Vec::new();
-    for item in items {
+    for item in items(value.get("items").unwrap_or(&value)) {
         let text = |at: &str| item.pointer(at).and_then(Value::as_str);
         let is = |at: &str| item.pointer(at).and_then(Value::as_bool).unwrap_or(false);
         let Some(begun) = text("/status/migrationState/startTimestamp").and_then(seconds) else {

@@ -44,12 +44,8 @@ pub fn runs(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
     let Some(kind) = recognise(source) else {
         return Err(refused(broken(source).unwrap_or_else(|| NOT_KNOWN.to_owned())));
     };
-    match kind.used_by() {
-        Use::Records => {}
-        Use::Inventory => {
-            return Err(refused(format!("is {}; `migsim inventory import` reads it", kind.what())));
-        }
-        Use::Other(what) => return Err(refused(format!("is {}; {what}", kind.what()))),
+    if kind.used_by() != Use::Records {
+        return Err(refused(kind.belongs()));
     }
     match kind {
         Kind::DomJobInfo => virsh::read(source),

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use migsim::input::{InputError, Mistakes};
-use serde_json::Value;
 
 use super::{FoundRun, Snapshot, Status};
 use crate::run::snapshot::{Beside, run_of};
@@ -23,15 +22,7 @@ pub(super) fn seconds(text: &str) -> Option<f64> {
 
 /// `openstack server migration list` or `show`, or the API's `{"migrations": [...]}`.
 pub(super) fn migrations(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
-    let table = if source.text.trim_start().starts_with(['[', '{']) {
-        let value: Value = serde_json::from_str(&source.text)
-            .map_err(|e| source.error(e.line(), format!("is no whole JSON: {e}")))?;
-        let inner = value.get("migrations").or(value.get("migration")).unwrap_or(&value);
-        let one = std::slice::from_ref(inner);
-        Table::of_objects(&source.place, inner.as_array().map_or(one, Vec::as_slice))
-    } else {
-        Table::of_sheet(source)?
-    };
+    let table = Table::of(source, &["migrations", "migration"])?;
     let mut found = Vec::new();
     for row in table.rows() {
         // The list has cold migrations and resizes, too.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{FoundRun, Snapshot, Status};
 use crate::number::size;
 use crate::run::snapshot::runs_of;
-use crate::source::Source;
+use crate::source::{Source, no_json};
 
 fn status(word: &str) -> (Status, bool) {
     match word {
@@ -31,7 +31,7 @@ pub(super) fn qmp(source: &Source) -> Result<Vec<FoundRun>, Mistakes> {
         let value = match values.next() {
             Some(Ok(value)) => value,
             Some(Err(e)) => {
-                return Err(source.error(line(), format!("is no whole JSON: {e}")).into());
+                return Err(source.error(line(), no_json(&e)).into());
             }
             None => break,
         };

@@ -6,15 +6,12 @@ use serde_json::Value;
 
 use super::{Guest, Host, Site};
 use crate::number::size;
-use crate::source::Source;
+use crate::source::{Source, items};
 
 pub(super) fn read(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
-    let value: Value = serde_json::from_str(&source.text)
-        .map_err(|e| source.error(e.line(), format!("is no whole JSON: {e}")))?;
-    let one = std::slice::from_ref(&value);
-    let items = value.get("items").and_then(Value::as_array).map_or(one, Vec::as_slice);
+    let value = source.json()?;
     let mut mistakes = Vec::new();
-    for item in items {
+    for item in items(value.get("items").unwrap_or(&value)) {
         // Items of a typed list have no kind of their own.
         let is_node = item.pointer("/status/nodeInfo").is_some()
             || item.get("kind").and_then(Value::as_str) == Some("Node");
@@ -24,7 +21,7 @@ pub(super) fn read(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
         };
         mistakes.extend(read.err());
     }
-    if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
+    Mistakes(mistakes).or(())
 }
 
 fn text<'a>(item: &'a Value, at: &str) -> Option<&'a str> {

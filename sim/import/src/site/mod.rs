@@ -120,13 +120,7 @@ impl Site {
                 self.notes.push(format!("{} is {}: left out", source.place, kind.what()));
                 return Ok(kind);
             }
-            Use::Records => {
-                return Err(refused(format!(
-                    "is {}; `migsim records import` reads it",
-                    kind.what()
-                )));
-            }
-            Use::Other(what) => return Err(refused(format!("is {}; {what}", kind.what()))),
+            Use::Records | Use::Other(_) => return Err(refused(kind.belongs())),
         }
         let before = (self.guests.len(), self.hosts.len());
         match kind {
@@ -267,11 +261,6 @@ impl Site {
     fn host_called(&self, name: &str) -> Option<usize> {
         let alike = self.by_host.get(&short(name)).into_iter().flatten().copied();
         alike.into_iter().find(|index| same_host(&self.hosts[*index].name, name))
-    }
-
-    /// What was read, and what was left out.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
     }
 }
 

@@ -2,7 +2,6 @@
 
 use migsim::input::{InputError, Mistakes};
 use migsim_models::units::Bytes;
-use serde_json::Value;
 
 use super::{Guest, Host, Site};
 use crate::kind::Kind;
@@ -10,7 +9,7 @@ use crate::source::Source;
 use crate::table::{Row, Table};
 
 pub(super) fn read(site: &mut Site, source: &Source, kind: Kind) -> Result<(), Mistakes> {
-    let table = table(source)?;
+    let table = Table::of(source, &[])?;
     let mut mistakes = Vec::new();
     for row in table.rows() {
         let read = match kind {
@@ -22,19 +21,7 @@ pub(super) fn read(site: &mut Site, source: &Source, kind: Kind) -> Result<(), M
         };
         mistakes.extend(read.err());
     }
-    if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
-}
-
-/// JSON's array of objects, a single object, or a sheet.
-fn table(source: &Source) -> Result<Table, Mistakes> {
-    if !source.text.trim_start().starts_with(['[', '{']) {
-        return Table::of_sheet(source);
-    }
-    let value: Value = serde_json::from_str(&source.text)
-        .map_err(|e| source.error(e.line(), format!("is no whole JSON: {e}")))?;
-    let one = std::slice::from_ref(&value);
-    let rows = value.as_array().map_or(one, Vec::as_slice);
-    Ok(Table::of_objects(&source.place, rows))
+    Mistakes(mistakes).or(())
 }
 
 fn flavor(row: &Row) -> Result<(String, (Bytes, u32)), InputError> {

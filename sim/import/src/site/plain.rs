@@ -17,6 +17,8 @@ enum Column {
     Memory,
     Touched,
     Vcpus,
+    /// Processors' worth of work.
+    Load,
     Workload,
     /// Distinct pages that a guest dirties in a second: so many for each unit of the cell.
     DirtyRate(u32),
@@ -125,9 +127,23 @@ impl<'a> Columns<'a> {
             plain(name) == "cpu" && table.names().any(counts)
         };
         for name in table.names() {
-            match known(name).filter(|_| !is_load(name)) {
+            match known(name) {
+                Some(_) if is_load(name) => found.push((name, Column::Load, String::new())),
                 Some((column, unit)) => found.push((name, column, unit)),
                 None => others.push(name),
+            }
+        }
+        for (index, (name, column, _)) in found.iter().enumerate() {
+            let before = found[..index].iter().find(|(_, other, _)| other == column);
+            if let Some((other, ..)) = before.filter(|_| *column != Column::Note) {
+                return Err(InputError::new(
+                    format!("{}:1", source.place),
+                    format!(
+                        "the columns `{}` and `{}` are about the same thing; take one of them out, or name it otherwise",
+                        quoted(other),
+                        quoted(name)
+                    ),
+                ));
             }
         }
         // What looks like it decides must not be dropped.
@@ -262,7 +278,7 @@ pub(super) fn read(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
         };
         mistakes.extend(read.err());
     }
-    if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
+    Mistakes(mistakes).or(())
 }
 
 fn guest(columns: &Columns, row: &Row) -> Result<Guest, InputError> {
@@ -276,6 +292,7 @@ fn guest(columns: &Columns, row: &Row) -> Result<Guest, InputError> {
         memory: columns.size(row, Column::Memory)?,
         touched: columns.size(row, Column::Touched)?,
         vcpus: vcpus.map(|vcpus| vcpus as u32),
+        cpu: columns.count(row, Column::Load)?,
         workload: columns.workload(row)?,
         stays: pinned.or(moves).map(str::to_owned),
         apart: columns.text(row, Column::Apart).map(str::to_owned),

@@ -2,7 +2,6 @@
 
 use migsim::input::{InputError, Mistakes};
 use migsim_models::units::Bytes;
-use serde_json::Value;
 
 use super::{Guest, Host, Site};
 use crate::number::whole;
@@ -14,8 +13,7 @@ const DEFAULT_MIB: u64 = 512;
 
 /// Bare numbers are bytes; `cpu` is the share of `maxcpu` that is busy.
 pub(super) fn resources(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
-    let value: Value = serde_json::from_str(&source.text)
-        .map_err(|e| source.error(e.line(), format!("is no whole JSON: {e}")))?;
+    let value = source.json()?;
     let rows = value.get("data").unwrap_or(&value).as_array();
     let rows = rows.ok_or_else(|| InputError::new(&source.place, "has no list of resources"))?;
     let table = Table::of_objects(&source.place, rows);
@@ -38,7 +36,7 @@ pub(super) fn resources(site: &mut Site, source: &Source) -> Result<(), Mistakes
             "{containers} containers (lxc) are left out: they are restarted, not moved"
         ));
     }
-    if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
+    Mistakes(mistakes).or(())
 }
 
 fn host(row: &Row) -> Result<Host, InputError> {

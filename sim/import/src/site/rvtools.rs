@@ -32,7 +32,7 @@ pub(super) fn read(site: &mut Site, source: &Source, kind: Kind) -> Result<(), M
         };
         mistakes.extend(read.err());
     }
-    if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
+    Mistakes(mistakes).or(())
 }
 
 type Read<T> = Result<T, migsim::input::InputError>;

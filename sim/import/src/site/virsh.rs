@@ -45,7 +45,7 @@ pub(super) fn list(site: &mut Site, source: &Source) -> Result<(), Mistakes> {
         };
         mistakes.extend(site.guest(guest).err());
     }
-    if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
+    Mistakes(mistakes).or(())
 }
 
 /// The value of a line `key: value`.
