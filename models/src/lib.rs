@@ -18,5 +18,6 @@ pub mod published;
 pub mod qemu;
 pub mod spec;
 pub mod text;
+pub mod tree;
 pub mod units;
 pub mod workload;

@@ -44,3 +44,10 @@ pub(crate) fn says(arguments: &[&str]) -> String {
     assert!(output.status.success(), "{arguments:?}: {errors}");
     String::from_utf8(output.stdout).unwrap()
 }
+
+/// What a page was given, of its HTML.
+pub(crate) fn given(html: &str) -> serde_json::Value {
+    let start = html.find("id=\"given\">").unwrap() + "id=\"given\">".len();
+    let end = start + html[start..].find("</script>").unwrap();
+    serde_json::from_str(&html[start..end]).unwrap()
+}

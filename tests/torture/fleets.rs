@@ -10,7 +10,6 @@ use migsim::fleet::{Chance, missing, parse, run, totals};
 use migsim_models::profile::Profile;
 use migsim_report::fleet::Report;
 use migsim_report::format::{self, Answered, FORMATS};
-use migsim_report::program::Made;
 
 use super::questions::{LONGEST, between, pick, stream, unfit_json, worked};
 use super::unfit::unfit;
@@ -149,7 +148,6 @@ pub(crate) fn faults(profile: &Profile, seed: u64, index: u64) -> Option<Vec<Str
     faults.extend(unfit_json(&report.value(), "").map(|what| format!("JSON: {what}")));
     let texts = FORMATS.map(|one| (one.name(), format::text(&report, one).unwrap_or_default()));
     let texts = texts.into_iter().filter(|(name, _)| !name.starts_with("json"));
-    let texts = texts.chain([("page", report.page(&Made::default()))]);
     for (name, text) in texts {
         faults.extend(unfit(&text).map(|what| format!("{name}: `{what}`")));
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use migcal::fit::{Manner, Parts, cross_validate};
 use migcal::hosts::replay::Trace;
 use migcal::validate::{
-    Figures, Report, in_place, judge, page, pictures, read_predictions, report,
+    Figures, Report, in_place, judge, page_result, pictures, read_predictions, report,
 };
 use migsim::answer::shape::SCHEMA;
 use migsim_models::profile::Profile;
@@ -16,7 +16,7 @@ use migsim_report::document::{Document, Grid};
 use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::format::{FORMATS, Told, text};
 use migsim_report::outputs::OutputArgs;
-use migsim_report::terminal;
+use migsim_report::{page, terminal};
 use serde::Serialize;
 
 use super::records::{DisturbanceArgs, read};
@@ -109,8 +109,11 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         file.write(&pictures(&judged))?;
     }
     if let Some(file) = page_file {
-        let page = page(&found, &judged, &by, &text(&told, FORMATS[0])?, &traces(&args.runs));
-        file.write(page.as_bytes())?;
+        let mut made = page::about(args.profile.as_deref(), None)?;
+        let table = text(&told, FORMATS[0])?;
+        page::compared(&mut made, page_result(&judged, &by, &table, &traces(&args.runs)));
+        made.made = Some(page::made(Some(args.seed), &by, None));
+        file.write(made.html().as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }

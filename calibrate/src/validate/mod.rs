@@ -2,11 +2,11 @@
 //! published model.
 
 mod figures;
-mod html;
+mod pictures;
 mod theirs;
 
 pub use figures::{Figures, NoiseFloor, Relative, figures, is_plain, lever, wilson};
-pub use html::{page, pictures};
+pub use pictures::{page_result, pictures};
 pub use theirs::{in_place, read_predictions};
 
 use std::collections::{BTreeMap, BTreeSet};

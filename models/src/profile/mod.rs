@@ -26,6 +26,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::qemu::Version;
 use crate::spec::{Guest, Mode, Path, Policy, Transport};
+use crate::tree::{Fault, read_table};
 use crate::units::{BitRate, Bytes, PageRate, SimTime};
 
 /// The default profile: the fit of the project's own recorded runs (docs/validation.md has the
@@ -502,7 +503,7 @@ impl Default for Profile {
 pub enum ProfileError {
     /// It is not TOML, lacks a key, has an unknown one, or a value is not of its kind.
     #[error(transparent)]
-    Toml(#[from] toml::de::Error),
+    Toml(#[from] Fault),
     /// A value is out of its range.
     #[error("{key} is {value}; it takes {accepted}")]
     Range {
@@ -539,21 +540,17 @@ impl Profile {
     /// # Errors
     /// Those of [`Profile::parse`].
     pub fn parse_noting(text: &str) -> Result<(Profile, Vec<String>), ProfileError> {
-        let mut given = DeTable::parse(text)?;
+        let mut given = DeTable::parse(text).map_err(|e| Fault::from(e).within(text))?;
         before_versions(given.get_mut());
         let named = given.get_ref().get("base").and_then(|base| base.get_ref().as_str());
         let base =
             Base::ALL.into_iter().find(|base| named == Some(base.name())).unwrap_or_default();
         let mut missing = Vec::new();
         for source in [base.file(), ASSUMED_TOML] {
-            let base = DeTable::parse(source)?;
+            let base = DeTable::parse(source).map_err(Fault::from)?;
             fill(given.get_mut(), base.get_ref(), "", &mut missing);
         }
-        let read = Profile::deserialize(toml::Deserializer::from(given));
-        let profile = read.map_err(|mut error| {
-            error.set_input(Some(text));
-            error
-        })?;
+        let profile: Profile = read_table(given).map_err(|fault| fault.within(text))?;
         profile.check()?;
         Ok((profile, missing))
     }

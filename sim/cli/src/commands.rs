@@ -1,5 +1,6 @@
 //! The command line: raw arguments in, checked questions out, one module for each command.
 
+mod explore;
 mod fleet;
 mod import;
 mod predict;
@@ -56,6 +57,8 @@ enum Command {
     Sweep(Box<sweep::SweepArgs>),
     /// Say which of all that is not known an answer hangs on, and so what to measure first
     Sensitivity(Box<sensitivity::SensitivityArgs>),
+    /// Write the simulator as one HTML file, with a question in it: to move a number and watch
+    Explore(Box<explore::ExploreArgs>),
     /// Move many guests at once: how long it takes in all, and who waits for what
     Fleet(Box<fleet::FleetArgs>),
     /// Make a fleet of what other tools list; look at an inventory before it is used
@@ -174,6 +177,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Sensitivity(args) => sensitivity::run(&args),
+        Command::Explore(args) => explore::run(&args),
         Command::Fleet(args) => fleet::fleet(&args),
         Command::Inventory { command } => fleet::inventory(&command),
         Command::Records { command: RecordsCommand::Import(args) } => import::records(&args),

@@ -12,8 +12,6 @@ use kuva::render::layout::{Layout, TickFormat};
 use kuva::render::plots::Plot;
 use kuva::render::render::Scene;
 
-use crate::html::escaped;
-
 pub use super::plot::{BLUE, ORANGE};
 /// Of lines that only guide the eye.
 pub const GREY: &str = "#999999";
@@ -359,4 +357,9 @@ pub fn draw_rows(columns: usize, width: f64, heights: &[f64], panels: &[Panel]) 
         figure = figure.with_row_height(row, *height);
     }
     Picture::new(figure.render(), title, description)
+}
+
+/// Text as it stands in a picture.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

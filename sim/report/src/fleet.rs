@@ -15,8 +15,6 @@ use crate::cell::Cell;
 use crate::chart::{BLUE, GREY, ORANGE, Panel, Picture, draw_at, draw_rows};
 use crate::document::{Document, Grid};
 use crate::format::{Answered, places, value};
-use crate::html;
-use crate::program::Made;
 use crate::window::Window;
 
 /// Rows of moves, links and hosts that a table shows.
@@ -452,123 +450,18 @@ impl Report<'_> {
         }
         panel
     }
+}
 
-    /// What a table has no room for: the others that do not arrive, and what was assumed.
-    fn more_words(&self) -> String {
-        let more =
-            self.missing_words().into_iter().skip(SHOWN).map(|line| format!("  - {line}.\n"));
-        let notes = self.findings.notes().into_iter().map(|note| format!("Note: {note}.\n"));
-        more.chain(notes).collect()
+/// How guests are moved, in words: so many of each mode.
+pub fn modes(findings: &Findings) -> String {
+    let mut count: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    for one in &findings.found.moves {
+        let policy = &findings.cluster.vms[one.vm].policy;
+        let throttled = if policy.auto_converge.is_some() { " with auto-converge" } else { "" };
+        *count.entry(format!("{}{throttled}", policy.mode)).or_default() += 1;
     }
-
-    /// How likely the last guest has arrived by each moment.
-    fn arrivals(&self) -> Option<Panel> {
-        let likely = self.findings.likely.filter(|likely| !likely.totals.is_empty())?;
-        let mut ends: Vec<f64> = likely.makespans_s().flatten().collect();
-        ends.sort_by(f64::total_cmp);
-        let share = 100.0 / likely.totals.len() as f64;
-        let (first, last) = (*ends.first()?, *ends.last()?);
-        let mut steps = vec![(first * 0.95, 0.0)];
-        for (count, end) in ends.iter().enumerate() {
-            steps.push((*end, count as f64 * share));
-            steps.push((*end, (count + 1) as f64 * share));
-        }
-        steps.push((last * 1.05, ends.len() as f64 * share));
-        let title = format!("All guests have arrived: {} replications", likely.totals.len());
-        let panel = Panel::new(&title, &time_axis(last), "probability, %")
-            .free()
-            .clock()
-            .until(last * 1.05)
-            .margins(MARGINS);
-        Some(panel.line("", BLUE, steps))
-    }
-
-    /// What each host has of memory, before and after.
-    fn memory(&self) -> String {
-        let cluster = self.findings.cluster;
-        let mut after = cluster.clone();
-        for one in self.findings.found.moves.iter().filter(|one| one.outcome.completed()) {
-            after.vms[one.vm].host = one.hosts[1];
-        }
-        let header = ["host", "memory", "given before", "given after", "free after"];
-        let rows = cluster.hosts.iter().zip(cluster.free().into_iter().zip(after.free()));
-        let mut table = Grid::new(&header, 1..);
-        for (host, (before, then)) in rows {
-            let room = i128::from(host.room());
-            let said = |bytes: i128| Cell::Size(bytes.max(0) as f64);
-            let memory = Cell::Size(host.memory.as_f64());
-            let name = host.name.as_str().into();
-            table.row([name, memory, said(room - before), said(room - then), said(then)]);
-        }
-        html::table(&table)
-    }
-
-    /// How many migrations of which kind there are.
-    fn modes(&self) -> String {
-        let mut count: std::collections::BTreeMap<String, usize> =
-            std::collections::BTreeMap::new();
-        for one in &self.findings.found.moves {
-            let policy = &self.findings.cluster.vms[one.vm].policy;
-            let throttled = if policy.auto_converge.is_some() { " with auto-converge" } else { "" };
-            *count.entry(format!("{}{throttled}", policy.mode)).or_default() += 1;
-        }
-        let said = count.into_iter().map(|(what, count)| format!("{count} {what}"));
-        said.collect::<Vec<_>>().join(", ")
-    }
-
-    /// How it was made, and what it rests on.
-    fn made(&self, made: &Made) -> String {
-        let replications = self.findings.likely.map_or(0, |likely| likely.totals.len());
-        let lines = [
-            ("Made", format!("{} by {}", made.when, made.version)),
-            ("Command", made.command.clone()),
-            ("Hosts", format!("profile {}", self.findings.hosts.profile.name)),
-            ("Migrations", self.modes()),
-            ("Replications", format!("{replications}, seed {}", self.seed)),
-            (
-                "Assumed",
-                "links and processors are shared as fleet.md says; what else runs on them is only what the file lists; disks and the network's own pause are not in it".to_owned(),
-            ),
-        ];
-        let line = |(what, text): (&str, String)| {
-            format!("<tr><th>{what}</th><td>{}</td></tr>\n", html::escaped(&text))
-        };
-        format!("<table class=\"made\">{}</table>", lines.map(line).concat())
-    }
-
-    /// All of it as one page that needs no network.
-    pub fn page(&self, made: &Made) -> String {
-        let t = totals(self.findings.found);
-        let pictures = |panel: Panel| draw_at(1, [1000.0, 300.0], &[panel]).svg();
-        let mut moves = Grid::new(&[&Row::HEADER[..], &["total, 90 % interval"]].concat(), 4..);
-        for one in &self.findings.found.moves {
-            let row = self.row(one);
-            let likely = row.likely.map(|likely| ends(likely.tmt_s));
-            moves.row(row.cells().into_iter().chain([Cell::span(likely)]));
-        }
-        let moves = html::table(&moves);
-        let busy = |what: &str, all: Vec<Busy>, amount: fn(f64) -> Cell| {
-            let mut table = Grid::new(&[what, "capacity", "in all", "utilisation"], 1..);
-            all.iter().for_each(|one| table.row(one.cells(amount)));
-            html::table(&table)
-        };
-        let body = format!(
-            "<h1>{name}</h1>\n<p>{words}</p>\n{arrivals}\n<h2>When each guest moves</h2>\n{when}\n<h2>Links</h2>\n{use_of_links}\n{links}\n<h2>Hosts</h2>\n{use_of_hosts}\n{hosts}\n<h2>Memory of hosts</h2>\n{memory}\n<h2>Guests</h2>\n{moves}\n<h2>How this was made</h2>\n{made}",
-            name = html::escaped(&self.findings.cluster.name),
-            words = html::escaped(&(self.words(&t) + &self.more_words())).replace('\n', "<br>\n"),
-            arrivals = self.arrivals().map_or(String::new(), |panel| {
-                format!("<h2>How likely, by when</h2>\n{}", pictures(panel))
-            }),
-            memory = self.memory(),
-            made = self.made(made),
-            when = draw_at(1, [1000.0, self.gantt_height()], &[self.gantt(&t)]).svg(),
-            use_of_links = pictures(self.use_of_links(&t)),
-            links = busy("link", self.links(t.all_over_s), Cell::Size),
-            use_of_hosts = pictures(self.use_of_hosts(&t)),
-            hosts = busy("host", self.hosts(t.all_over_s), Cell::Time),
-        );
-        html::page(&self.findings.cluster.name, &body)
-    }
+    let said = count.into_iter().map(|(what, count)| format!("{count} {what}"));
+    said.collect::<Vec<_>>().join(", ")
 }
 
 /// The label of an axis of time that goes so far.

@@ -3,10 +3,10 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`document`], [`cell`] | what is said to people, before it is known how it will look |
-//! | [`predict`], [`sweep`], [`fleet`], [`explain`] | the documents of answers |
+//! | [`predict`], [`sweep`], [`fleet`] | the documents of answers |
 //! | [`format`](mod@format) | tables, JSON, CSV, Markdown: one file each, behind one trait |
 //! | [`outputs`] | `--format` and `--export` |
-//! | [`chart`], [`plot`], [`html`] | pictures and pages |
+//! | [`chart`], [`plot`], [`page`] | pictures and pages |
 //! | [`file`](mod@file) | files that people ask for: whole, and nothing lost |
 //! | [`terminal`] | output, progress, Ctrl-C and exit statuses |
 
@@ -17,12 +17,11 @@ pub mod apps;
 pub mod cell;
 pub mod chart;
 pub mod document;
-pub mod explain;
 pub mod file;
 pub mod fleet;
 pub mod format;
-pub mod html;
 pub mod outputs;
+pub mod page;
 pub mod plot;
 pub mod predict;
 pub mod program;

@@ -1,11 +1,13 @@
 //! What the programs say of themselves: their version, and what a shell needs to complete their
 //! commands.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use migsim::schema::Named;
+use migsim_explore::Made;
 use migsim_models::profile::Profile;
 
 use crate::terminal;
@@ -20,37 +22,28 @@ pub fn version() -> &'static str {
     &VERSION
 }
 
-/// What made a page: said in it, so that it can be made again.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Made {
-    /// The command, as a shell takes it.
-    pub command: String,
-    /// When, as people read it.
-    pub when: String,
-    /// With which program.
-    pub version: String,
-}
-
-impl Made {
-    /// By this program, now. Where SOURCE_DATE_EPOCH is set, that is now: so the same command
-    /// makes the same bytes.
-    pub fn here() -> Made {
-        let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
-        let now = epoch.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-        let now = now.unwrap_or_else(jiff::Timestamp::now);
-        let word = |word: String| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,*+".contains(c);
-            let is_plain = !word.is_empty() && word.chars().all(plain);
-            if is_plain { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
-        };
-        let arguments = std::env::args_os().skip(1);
-        let words = arguments.map(|one| word(one.to_string_lossy().into_owned()));
-        let command: Vec<String> = std::iter::once("migsim".to_owned()).chain(words).collect();
-        Made {
-            command: command.join(" "),
-            when: now.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-            version: format!("migsim {}", version()),
-        }
+/// How a page came about: by this program, now. Where SOURCE_DATE_EPOCH is set, that is now: so the
+/// same command makes the same bytes.
+pub fn made() -> Made {
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    let now = epoch.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let now = now.unwrap_or_else(jiff::Timestamp::now);
+    let word = |word: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,*+".contains(c);
+        let is_plain = !word.is_empty() && word.chars().all(plain);
+        if is_plain { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    let mut arguments = std::env::args_os();
+    // Of the program its name alone: where it lies is a matter of this machine.
+    let program = arguments.next().map(PathBuf::from).unwrap_or_default();
+    let program = program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let words = arguments.map(|one| word(one.to_string_lossy().into_owned()));
+    let command: Vec<String> = std::iter::once(program.clone()).chain(words).collect();
+    Made {
+        command: command.join(" "),
+        when: now.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        version: format!("{program} {}", version()),
+        ..Made::default()
     }
 }
 

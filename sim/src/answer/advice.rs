@@ -203,15 +203,35 @@ impl Lever {
 }
 
 impl Remedy {
-    /// What it is and what comes of it, in words.
-    pub fn words(&self) -> String {
-        let setting = match self.setting {
+    /// The key of a scenario that it sets, and the value; an empty one takes the key away.
+    pub fn key(&self) -> (&'static str, String) {
+        match self.lever {
+            Lever::Link => ("link", self.value()),
+            Lever::BandwidthCap => ("bandwidth_cap", self.value()),
+            Lever::NoBandwidthCap => ("bandwidth_cap", String::new()),
+            Lever::MultifdChannels => ("multifd_channels", self.value()),
+            Lever::SendBuffer => ("send_buffer", self.value()),
+            Lever::DowntimeLimit => ("downtime_limit", self.value()),
+            Lever::Timeout => ("timeout", self.value()),
+            Lever::AutoConverge => ("auto_converge", "true".to_owned()),
+            Lever::Xbzrle => ("xbzrle", "true".to_owned()),
+            Lever::Postcopy => ("mode", "postcopy".to_owned()),
+        }
+    }
+
+    fn value(&self) -> String {
+        match self.setting {
             Setting::Switched => String::new(),
             Setting::Rate(rate) => rate.to_string(),
             Setting::Time(time) => time.to_string(),
             Setting::Size(size) => size.to_string(),
             Setting::Count(count) => count.to_string(),
-        };
+        }
+    }
+
+    /// What it is and what comes of it, in words.
+    pub fn words(&self) -> String {
+        let setting = self.value();
         let how = match self.lever {
             Lever::Link => format!("on a link of at least {setting}"),
             Lever::BandwidthCap => format!("with a bandwidth cap of at least {setting}"),

@@ -4,6 +4,7 @@
 //! case.
 
 mod advice;
+mod explain;
 mod hosts;
 mod interval;
 mod outside;
@@ -13,8 +14,10 @@ pub mod shape;
 pub mod sweep;
 mod understood;
 mod verdict;
+mod words;
 
 pub use advice::{Advice, Lever, Remedy, Setting, advise, first_remedy};
+pub use explain::explain;
 pub use hosts::{Between, Hosts};
 pub(crate) use interval::WRITERS;
 pub use interval::{DRAWS, Draws, Percentiles, Quantiles, Scatter, Times};
@@ -25,6 +28,7 @@ pub use understood::{Quantity, Understood};
 pub use verdict::{
     bound_word, bound_words, contributors, ending_word, largest, outcome_word, why_not,
 };
+pub use words::verdict;
 
 use migsim_models::profile::Profile;
 use migsim_models::published::{Inputs, Model, Prediction};

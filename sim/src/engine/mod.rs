@@ -20,8 +20,8 @@ mod queue;
 mod world;
 
 pub use memory::{
-    Faults, FlowMemory, GuestMemory, PageCount, PageMemory, Region, Run, Sending, Workplace,
-    headroom,
+    Faults, FlowMemory, GuestMemory, Moment, PageCount, PageMemory, PageState, Region, Run,
+    Sending, Workplace, headroom,
 };
 pub use migration::{
     Bottleneck, Bound, Decision, Ending, Iteration, Look, Migration, Outcome, Patience,

@@ -8,9 +8,10 @@ use migsim_models::profile::Profile;
 use migsim_models::spec::{Guest, Path, Policy};
 use migsim_models::units::{BitRate, Pages, SimTime};
 
+use super::memory::Watched;
 use crate::engine::{
-    EventId, EventQueue, FlowId, FlowMemory, GuestMemory, LinkId, Migration, Network, Outcome,
-    PageMemory, Workplace,
+    EventId, EventQueue, FlowId, FlowMemory, GuestMemory, LinkId, Migration, Moment, Network,
+    Outcome, PageMemory, Workplace,
 };
 
 /// Pages of a chunk of the dirty log that QEMU clears together: 1 GiB (`hw/core/machine.c`,
@@ -398,6 +399,22 @@ impl<'a> Question<'a> {
         Migration::new(self.guest, self.path, self.policy, self.profile, memory)
     }
 
+    /// The answer page by page, as of [`Fidelity::Page`] with that seed; `look` gets the guest's
+    /// memory as it is about every `every`, and after each look at the dirty log.
+    pub fn watch(
+        &self,
+        offset: SimTime,
+        seed: u64,
+        every: SimTime,
+        look: impl FnMut(Moment),
+    ) -> Outcome {
+        let guest = self.profile.as_known(self.guest);
+        let workplace = self.workplace(&guest, offset);
+        let memory = PageMemory::new(workplace, &guest.workload.terms, seed);
+        let watched = Watched::new(memory, every, look);
+        self.run(Migration::new(self.guest, self.path, self.policy, self.profile, watched))
+    }
+
     fn workplace(&self, guest: &Guest, offset: SimTime) -> Workplace {
         let chunk = match self.dirty_log {
             DirtyLog::Chunked { pages } => Some(pages),
@@ -493,6 +510,35 @@ mod tests {
                     [question.answer(Fidelity::Flow, SimTime::ZERO)],
                     "{changes}{lever}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn who_watches_a_migration_page_by_page_does_not_change_it() {
+        for workload in
+            ["uniform(wss=64MiB, rate=9000p/s) + sweep(wss=32MiB, rate=2000p/s)", "idle"]
+        {
+            for lever in ["", "migration.mode = \"postcopy\"\n", "migration.xbzrle = true\n"] {
+                let case = Case::from_toml(&format!(
+                    "link.capacity = \"1Gbit/s\"\n{lever}[[guest]]\nmemory = \"512MiB\"\ntouched = \"256MiB\"\nworkload = \"{workload}\"\n"
+                ))
+                .unwrap();
+                let profile = Profile::default();
+                let question = case.question(&profile);
+                let mut moments = Vec::new();
+                let every = SimTime::from_millis(100);
+                let watched =
+                    question.watch(SimTime::ZERO, 7, every, |moment| moments.push(moment));
+                let alone = question.answer(Fidelity::Page { seed: 7 }, SimTime::ZERO);
+                assert_eq!(watched, alone, "{workload} {lever}");
+                let total: usize = moments[0].counts().iter().sum();
+                assert_eq!(moments[0].counts(), [0, 0, total, 0], "all of it waits at first");
+                let last = moments.last().unwrap().counts();
+                assert_eq!(last[2], 0, "nothing waits at last");
+                // What was dirtied when the last iteration ended was found by the syncs.
+                let seen = moments.iter().map(|moment| moment.counts()[3]).max().unwrap();
+                assert_eq!(seen > 0, workload != "idle");
             }
         }
     }

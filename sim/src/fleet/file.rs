@@ -2,6 +2,7 @@
 //! once, each with its line.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path as FilePath;
 
@@ -188,6 +189,7 @@ impl From<Range<usize>> for Spot {
 struct Reader<'a> {
     file: &'a FilePath,
     text: &'a str,
+    open: Open<'a>,
     mistakes: Vec<InputError>,
     /// Where each host stands, by number.
     hosts_at: Vec<Spot>,
@@ -295,7 +297,7 @@ pub fn read(file: &FilePath) -> Result<Fleet, Mistakes> {
 /// Everything that is wrong, each with file and line and what is accepted.
 pub fn read_changed(file: &FilePath, changes: &Changes) -> Result<Fleet, Mistakes> {
     let text = read_file(file)?;
-    changed(file, &text, changes)
+    parse_beside(file, &text, changes, &from_disk)
 }
 
 /// Like [`read`], of a text that is at hand; an inventory lies beside `file`.
@@ -303,14 +305,30 @@ pub fn read_changed(file: &FilePath, changes: &Changes) -> Result<Fleet, Mistake
 /// # Errors
 /// Everything that is wrong, each with file and line and what is accepted.
 pub fn parse(file: &FilePath, text: &str) -> Result<Fleet, Mistakes> {
-    changed(file, text, &Changes::default())
+    parse_beside(file, text, &Changes::default(), &from_disk)
 }
 
-fn changed(file: &FilePath, text: &str, changes: &Changes) -> Result<Fleet, Mistakes> {
+/// Opens a file that a fleet names.
+pub type Open<'a> = &'a dyn Fn(&FilePath) -> std::io::Result<Box<dyn Read>>;
+
+fn from_disk(file: &FilePath) -> std::io::Result<Box<dyn Read>> {
+    Ok(Box::new(std::fs::File::open(file)?))
+}
+
+/// Like [`read_changed`], of a text that is at hand; `open` opens the tables that it names.
+///
+/// # Errors
+/// Everything that is wrong, each with file and line and what is accepted.
+pub fn parse_beside(
+    file: &FilePath,
+    text: &str,
+    changes: &Changes,
+    open: Open,
+) -> Result<Fleet, Mistakes> {
     let mut keys: File = from_toml(file, text)?;
     change_site(&mut keys, changes);
     let keys = keys;
-    let mut reader = Reader { file, text, mistakes: Vec::new(), hosts_at: Vec::new() };
+    let mut reader = Reader { file, text, open, mistakes: Vec::new(), hosts_at: Vec::new() };
     for (what, counts, most) in [
         (
             "racks",
@@ -348,7 +366,9 @@ fn changed(file: &FilePath, text: &str, changes: &Changes) -> Result<Fleet, Mist
     }
     if let Some(inventory) = &keys.inventory {
         let place = file.with_file_name(inventory.get_ref());
-        match super::inventory::read(&place, defaults, &hosts) {
+        let name = place.display().to_string();
+        let input = open(&place).map_err(|e| InputError::new(&name, e).into());
+        match input.and_then(|input| super::inventory::parse(&name, input, defaults, &hosts)) {
             Ok(found) => {
                 for (line, vm) in found {
                     match add(&mut vms, &vm.guest.name, cluster.vms.len()) {
@@ -637,8 +657,8 @@ fn hosts_of(name: &str, reader: &mut Reader) -> Vec<(Spot, HostKeys)> {
     let file = reader.file.with_file_name(name);
     let place = shown(&file.display().to_string());
     let mut found = Vec::new();
-    let input = match std::fs::File::open(&file) {
-        Ok(input) => std::io::BufReader::new(input),
+    let input = match (reader.open)(&file) {
+        Ok(input) => input,
         Err(why) => {
             reader.mistakes.push(InputError::new(place, why));
             return found;

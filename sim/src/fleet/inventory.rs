@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path as FilePath;
 
 use migsim_models::spec::{Path, SpecError};
 use migsim_models::units::Pages;
@@ -61,20 +60,6 @@ impl Defaults<'_> {
     pub(super) fn migration(&self, own: &MigrationKeys) -> MigrationKeys {
         self.over.over(&own.over(&self.keys.migration))
     }
-}
-
-/// Reads an inventory: each guest with the line of its row.
-///
-/// # Errors
-/// Every row that cannot be used, with line, column and what is accepted.
-pub(super) fn read(
-    file: &FilePath,
-    defaults: Defaults,
-    hosts: &BTreeMap<String, usize>,
-) -> Result<Vec<(u64, Vm)>, Mistakes> {
-    let place = file.display().to_string();
-    let input = std::fs::File::open(file).map_err(|e| InputError::new(&place, e))?;
-    parse(&place, std::io::BufReader::new(input), defaults, hosts)
 }
 
 /// Reads an inventory of which errors say that it is at `place`: each guest with the line of its

@@ -23,7 +23,7 @@ mod totals;
 pub use chance::Chance;
 pub use change::Changes;
 pub use cluster::{Cluster, Host, Link, Rack, Site, Vm, Wan};
-pub use file::{parse, read, read_changed};
+pub use file::{Open, parse, parse_beside, read, read_changed};
 pub use generate::{Shape, generate};
 pub use inventory::{Defaults, parse as parse_inventory};
 pub use meter::Meter;

@@ -7,6 +7,7 @@ use migsim_models::units::SimTime;
 use serde::Serialize;
 
 use super::cluster::Cluster;
+use super::meter::Meter;
 use super::missing::Missing;
 use super::moves::Move;
 use super::replicate::{Likely, LikelyMove, Replicated};
@@ -290,6 +291,39 @@ pub struct Findings<'a> {
     pub likely: Option<&'a Replicated>,
 }
 
+/// How busy links and hosts are over time, and what memory hosts have.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Used {
+    /// By link: what share of its capacity it carried.
+    pub links: Vec<UsedOne>,
+    /// By host: what share of its processors worked.
+    pub hosts: Vec<UsedOne>,
+    /// By host.
+    pub memory: Vec<UsedMemory>,
+}
+
+/// How busy a thing is over time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UsedOne {
+    /// Its name.
+    pub name: String,
+    /// Seconds since the start, and the share.
+    pub share: Vec<[f64; 2]>,
+}
+
+/// What memory a host has, in bytes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UsedMemory {
+    /// The host.
+    pub name: String,
+    /// What it has.
+    pub memory_bytes: u64,
+    /// What guests have of it before.
+    pub given_before_bytes: i128,
+    /// And after.
+    pub given_after_bytes: i128,
+}
+
 /// A fleet's file and its inventory, found to be without mistakes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -493,6 +527,44 @@ impl Findings<'_> {
             .iter()
             .map(|one| self.moved(one))
             .chain(never.map(|one| self.never_left(one)))
+    }
+
+    /// How busy links and hosts are over time, and what memory hosts have.
+    pub fn used(&self) -> Used {
+        let one = |name: String, meter: &Meter, index: usize, most: f64| UsedOne {
+            name,
+            // What is carried is told as differences, which may be off by a rounding.
+            share: meter
+                .rates(index)
+                .into_iter()
+                .map(|(s, rate)| [s, (rate / most).max(0.0)])
+                .collect(),
+        };
+        let links = self.found.links.iter().enumerate().map(|(index, link)| {
+            let capacity = self.cluster.capacity(*link).bytes_per_s();
+            one(self.cluster.link_name(*link), &self.found.carried, index, capacity)
+        });
+        let hosts = self
+            .cluster
+            .hosts
+            .iter()
+            .enumerate()
+            .map(|(index, host)| one(host.name.clone(), &self.found.worked, index, host.cores));
+        let mut after = self.cluster.clone();
+        for one in self.found.moves.iter().filter(|one| one.outcome.completed()) {
+            after.vms[one.vm].host = one.hosts[1];
+        }
+        let free = self.cluster.free().into_iter().zip(after.free());
+        let memory = self.cluster.hosts.iter().zip(free).map(|(host, (before, then))| {
+            let room = i128::from(host.room());
+            UsedMemory {
+                name: host.name.clone(),
+                memory_bytes: host.memory.0,
+                given_before_bytes: room - before,
+                given_after_bytes: room - then,
+            }
+        });
+        Used { links: links.collect(), hosts: hosts.collect(), memory: memory.collect() }
     }
 
     /// All of it.

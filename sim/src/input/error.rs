@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path as FilePath;
 
 use migsim_models::text::{clipped, shown};
+use migsim_models::tree::Fault;
 
 /// Input that cannot be used: where it is, what is wrong, what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +46,7 @@ impl InputError {
 
 /// An error of TOML's, with its line; where it is a field that there is none of, with what is known
 /// of such.
-pub(crate) fn toml_error(file: &FilePath, text: &str, error: &toml::de::Error) -> InputError {
+pub(crate) fn toml_error(file: &FilePath, text: &str, error: &Fault) -> InputError {
     let offset = error.span().map_or(0, |span| span.start);
     // The message repeats the line, which may be as long as the file.
     let mut lines: Vec<String> =

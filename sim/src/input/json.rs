@@ -17,8 +17,8 @@ pub struct JsonQuestion {
 
 impl JsonQuestion {
     /// Reads an object like `{"memory": "4GiB", "link": "1Gbit/s"}`: keys as flags are called, or
-    /// in the tables `guest`, `link` and `migration` of a scenario. Values are written as in a
-    /// scenario; `id` may be anything.
+    /// in the tables `guest`, `link` and `migration` of a scenario; the link's `changes` and the
+    /// migration's `throttle` also alone. Values are written as in a scenario; `id` may be anything.
     ///
     /// # Errors
     /// What is wrong, and what is accepted.
@@ -42,6 +42,9 @@ impl JsonQuestion {
             ("guest", Value::Object(_)) => *guest = guest.over(&table(value)?),
             ("link", Value::Object(_)) => *link = link.over(&table(value)?),
             ("migration", Value::Object(_)) => *migration = migration.over(&table(value)?),
+            // What stands in files only, by its own name as well.
+            ("changes", Value::Array(_)) => link.changes = Some(table(value)?),
+            ("throttle", Value::Object(_)) => migration.throttle = Some(table(value)?),
             _ => {
                 let plain = name.replace('-', "_");
                 let named = |key: &&Key| {
@@ -85,6 +88,15 @@ mod tests {
         let tables = r#"{"guest": {"memory": "4GiB", "vcpus": 2}, "link": {"capacity": "1Gbit/s"},
             "migration": {"auto_converge": true, "downtime_limit": "1s"}}"#;
         assert_eq!(built(flat).unwrap(), built(tables).unwrap());
+    }
+
+    #[test]
+    fn keys_are_written_as_a_question_that_asks_the_same() {
+        let text = r#"{"memory": "4GiB", "link": "1Gbit/s", "vcpus": 2, "auto_converge": true, "downtime_limit": "1s",
+            "changes": [{"at": "3s", "capacity": "300Mbit/s"}], "throttle": {"initial": 30}}"#;
+        let keys = JsonQuestion::parse(text).unwrap().keys;
+        let written = Value::Object(keys.flat()).to_string();
+        assert_eq!(JsonQuestion::parse(&written).unwrap().keys, keys, "{written}");
     }
 
     #[test]

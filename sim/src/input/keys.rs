@@ -13,6 +13,7 @@ use migsim_models::text::quoted;
 use migsim_models::units::{BitRate, Bytes, Pages, SimTime};
 use migsim_models::workload::Workload;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// What the values of a key are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +116,17 @@ pub enum Table {
     Link,
     /// `[migration]`.
     Migration,
+}
+
+impl Table {
+    /// Its name in a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Guest => "guest",
+            Table::Link => "link",
+            Table::Migration => "migration",
+        }
+    }
 }
 
 /// The flag of a key.
@@ -336,6 +348,21 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// All that are set, as flags are called, each with its value as a scenario has it: what
+    /// [`super::JsonQuestion`] reads.
+    pub fn flat(&self) -> Map<String, Value> {
+        let mut flat = Map::new();
+        let Ok(Value::Object(tables)) = serde_json::to_value(self) else { return flat };
+        for (table, keys) in tables {
+            let Value::Object(keys) = keys else { continue };
+            for (name, value) in keys {
+                let known = Key::all().find(|key| key.key == name && key.table.name() == table);
+                flat.extend(known.map(|key| (key.name().to_owned(), value)));
+            }
+        }
+        flat
+    }
+
     /// These keys over those of `base`.
     #[must_use]
     pub fn over(&self, base: &Keys) -> Keys {

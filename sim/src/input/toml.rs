@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path as FilePath;
 
+use migsim_models::tree::{Fault, read_table};
 use serde::de::DeserializeOwned;
-use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
+use toml::de::{DeArray, DeTable, DeValue};
 
-use super::error::{InputError, Mistakes, toml_error};
+use super::error::{Mistakes, toml_error};
 
 /// So many faults of a file are named.
 const MOST_FAULTS: usize = 20;
@@ -21,25 +22,19 @@ const MOST_FAULTS: usize = 20;
 /// Everything that is wrong with its syntax; else every key that there is none of, every value of
 /// another kind, and everything that is missing.
 pub(crate) fn from_toml<T: DeserializeOwned>(file: &FilePath, text: &str) -> Result<T, Mistakes> {
-    let told = |mut error: Error| -> InputError {
-        error.set_input(Some(text));
-        toml_error(file, text, &error)
-    };
-    // What has no faults is not read key by key.
-    if let Ok(read) = toml::from_str(text) {
-        return Ok(read);
-    }
+    let told = |fault: Fault| toml_error(file, text, &fault.within(text));
     let (mut table, faults) = DeTable::parse_recoverable(text);
     if !faults.is_empty() {
         // What else is said of the same line follows from the first.
         let mut lines = BTreeSet::new();
-        let mistakes = faults.into_iter().map(told).filter(|one| lines.insert(one.place.clone()));
+        let faults = faults.into_iter().map(Fault::from).map(told);
+        let mistakes = faults.filter(|one| lines.insert(one.place.clone()));
         return Err(Mistakes(mistakes.take(MOST_FAULTS).collect()));
     }
-    let mut faults: Vec<Error> = Vec::new();
+    let mut faults: Vec<Fault> = Vec::new();
     let mut left_out: BTreeSet<(usize, String)> = BTreeSet::new();
     let read = loop {
-        let error = match T::deserialize(Deserializer::from(table.clone())) {
+        let error = match read_table(table.clone()) {
             Ok(read) => break Some(read),
             Err(error) => error,
         };

@@ -5,10 +5,12 @@
 //! order; unknown ones are kept.
 
 mod batch;
+mod compared;
 mod measured;
 mod written;
 
 pub use batch::{BatchAnswer, BatchFound, BatchReport, predict_batch};
+pub use compared::ComparedRun;
 pub use measured::{
     Against, AgainstAnswer, Compared, EndsIn, Measured, UnderWay, compared, ends_in,
 };

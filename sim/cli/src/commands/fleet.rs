@@ -15,13 +15,17 @@ use migsim_models::profile::Profile;
 use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::fleet::{Checked, Compared, Report, at_once, at_once_picture};
 use migsim_report::outputs::{OutputArgs, Prepared};
-use migsim_report::program::Made;
+use migsim_report::page;
 use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, interruptible};
 use migsim_report::what_if::{WhatIfs, what_if_picture};
 use migsim_report::window::{Clock, Window};
 
 use super::import::or_foreign;
 use crate::keys::MigrationFlags;
+
+/// What the page of a fleet says that it rests on.
+const ASSUMED: &str = "links and processors are shared as docs/fleet.md says; what else runs on them is only what the file lists; \
+    disks and the network's own pause are not in it";
 
 /// So many replications tell a probability within some 7 %.
 const WITH_A_DEADLINE: usize = 200;
@@ -129,6 +133,35 @@ fn tolerance(text: &str) -> Result<f64, String> {
     }
 }
 
+impl FleetArgs {
+    /// What a page says in its address to ask the same.
+    fn own(
+        &self,
+        window: Option<&Window>,
+        replications: usize,
+        asked: &Changes,
+    ) -> Vec<(&'static str, String)> {
+        let mut own = Vec::new();
+        if replications > 0 {
+            own.push(("replications", replications.to_string()));
+            own.push(("seed", self.seed.to_string()));
+        }
+        own.extend(window.map(|window| ("deadline", window.length.to_string())));
+        let changes: Vec<String> = asked
+            .keys
+            .flat()
+            .into_iter()
+            .map(|(key, value)| {
+                format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            })
+            .collect();
+        if !changes.is_empty() {
+            own.push(("changes", changes.join(",")));
+        }
+        own
+    }
+}
+
 /// The files that a run reads.
 fn inputs(args: &FleetArgs, fleet: &Fleet) -> Vec<PathBuf> {
     let own = std::iter::once(args.file.clone()).chain(args.profile.clone());
@@ -182,7 +215,8 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     if !args.what_if.is_empty() {
         return what_if(args, (fleet, &asked), profile, wanted, (picture, prepared), &interrupted);
     }
-    let page = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
+    let report_file =
+        args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let expected = || -> Option<FleetOutcome> {
         let bar = terminal::progress(fleet.moves.len() as u64, "{bar:40} {pos}/{len} moves over");
         let found = run(&fleet, profile, Chance::none(), &interrupted, |over| {
@@ -225,8 +259,13 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     if let Some(picture) = picture {
         picture.write(&report.picture())?;
     }
-    if let Some(page) = page {
-        page.write(report.page(&Made::here()).as_bytes())?;
+    if let Some(file) = report_file {
+        let mut made = page::about(args.profile.as_deref(), args.manager.manager)?;
+        page::hold_fleet(&mut made, &args.file)?;
+        made.own.extend(args.own(window.as_ref(), replications, &asked));
+        made.made = Some(page::made(Some(args.seed), &profile.name, Some(ASSUMED)));
+        page::found(&mut made, &findings);
+        file.write(made.html().as_bytes())?;
     }
     let totals = totals(&found);
     Ok(if interrupted.load(Ordering::Relaxed) {

@@ -14,7 +14,7 @@ use migsim_models::workload::Workload;
 use migsim_report::file::{Care, Output};
 use migsim_report::outputs::OutputArgs;
 use migsim_report::terminal::SOME_FAILED;
-use migsim_report::{against, predict, terminal};
+use migsim_report::{against, terminal};
 
 use super::ManagerArg;
 use crate::keys::KeyFlags;
@@ -319,7 +319,7 @@ fn compare(args: &RecordsArgs, asked: &[Asked], care: Care) -> anyhow::Result<()
         let understood = Understood::of(&one.keys, &one.case, hosts);
         let answer =
             Answer::new(one.case.clone(), hosts, hosts.draws(), Fidelity::Flow, understood);
-        verdicts.push(predict::verdict(&answer));
+        verdicts.push(migsim::answer::verdict(&answer));
         results.push(Against {
             place: one.run.place.clone(),
             name: one.run.name.clone(),

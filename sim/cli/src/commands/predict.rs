@@ -13,9 +13,9 @@ use migsim::record::{BatchReport, Job, Report, predict_batch, predict_records};
 use migsim_models::published::{MODELS, Model, model};
 use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::outputs::OutputArgs;
-use migsim_report::plot;
 use migsim_report::predict::Predicted;
 use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, UNUSABLE, interruptible};
+use migsim_report::{page, plot};
 
 use super::{Manner, import};
 use crate::keys::KeyFlags;
@@ -48,6 +48,9 @@ pub(super) struct PredictArgs {
     /// Draw the iterations over time
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
+    /// All of it as one page that needs no network, in which the numbers can be moved
+    #[arg(long, value_name = "FILE.html", conflicts_with_all = ["records", "batch"])]
+    report: Option<PathBuf>,
     /// Put a published model beside it, or all of them (see `migsim models`)
     #[arg(long, value_name = "NAME|all")]
     model: Vec<String>,
@@ -146,6 +149,8 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
+    let care = Care { inputs: &args.inputs(), ..Care::default() };
+    let report = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let keys: Vec<Keys> = scenario.keys().cloned().collect();
     let answers: Vec<Answer> = cases
         .into_iter()
@@ -162,6 +167,14 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     prepared.write(&Predicted { answers: &answers, explain: args.explain })?;
     if let Some(picture) = picture {
         picture.write(&plot::iterations(&answers[0]))?;
+    }
+    if let Some(file) = report {
+        let manner = &args.manner;
+        let mut made = page::about(manner.profile.as_deref(), manner.manager.manager)?;
+        page::ask(&mut made, keys.iter());
+        let profile = &between.over(answers[0].case.path.capacity).profile.name;
+        made.made = Some(page::made(Some(manner.seed), profile, None));
+        file.write(made.html().as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }

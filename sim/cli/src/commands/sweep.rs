@@ -11,13 +11,13 @@ use migsim::answer::sweep::{MOST_POINTS, Manner, Point, Range, Sweep};
 use migsim::input::InputError;
 use migsim_report::format::Rows;
 use migsim_report::outputs::OutputArgs;
-use migsim_report::plot;
 use migsim_report::sweep::{Swept, columns, row};
+use migsim_report::{page, plot};
 
 use super::import;
 use crate::keys::KeyFlags;
 
-use migsim_report::file::{Care, PictureOutput};
+use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::terminal::{self, INTERRUPTED, interruptible};
 
 const EXAMPLES: &str = "\
@@ -36,12 +36,15 @@ pub(super) struct SweepArgs {
     /// of a scenario or a profile, `wss`, or `rate` (all terms' writes together; of a curve,
     /// those of the classes that fit it)
     #[arg(long, required = true, value_name = "KEY=FROM..TO:N")]
-    vary: Vec<Range>,
+    vary: Vec<Said>,
     #[command(flatten)]
     outputs: OutputArgs,
     /// Draw total time and downtime, with the border of convergence
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
+    /// A page that needs no network, with one range as lines or two as a map, to look closer in
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Say how sure each point is, in some sixty times the time
     #[arg(long)]
     intervals: bool,
@@ -54,13 +57,29 @@ pub(super) struct SweepArgs {
     keys: KeyFlags,
 }
 
+/// A range, and how it was written.
+#[derive(Debug, Clone)]
+struct Said {
+    range: Range,
+    text: String,
+}
+
+impl std::str::FromStr for Said {
+    type Err = <Range as std::str::FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Said, Self::Err> {
+        Ok(Said { range: text.parse()?, text: text.to_owned() })
+    }
+}
+
 pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
-    if args.vary.len() > 2 && args.plot.is_some() {
+    if args.vary.len() > 2 && (args.plot.is_some() || args.report.is_some()) {
         bail!(InputError::new(
-            "--plot",
+            "--plot and --report",
             "three ranges and more cannot be drawn; it takes one or two"
         ));
     }
+    let ranges: Vec<Range> = args.vary.iter().map(|said| said.range.clone()).collect();
     let between = args.manner.between()?;
     let scenario = import::scenario(args.file.as_deref(), &args.keys.0)?;
     let inputs: Vec<&std::path::Path> =
@@ -68,6 +87,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
     let care = Care { inputs: &inputs, ..Care::default() };
     let picture =
         args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
+    let report = args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
     let prepared = args.outputs.prepare(care)?;
     let manner = Manner {
         between: &between,
@@ -75,15 +95,16 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         intervals: args.intervals,
         touched_in_proportion: args.touched_in_proportion,
     };
-    let rows = prepared.rows(columns(&args.vary)).filter(|_| picture.is_none());
-    let sweep = Sweep::new(&scenario, &args.vary, manner)?;
+    let whole = picture.is_some() || report.is_some();
+    let rows = prepared.rows(columns(&ranges)).filter(|_| !whole);
+    let sweep = Sweep::new(&scenario, &ranges, manner)?;
     let count = sweep.count();
     if rows.is_none() && count > MOST_POINTS as u64 {
         bail!(InputError::new(
             "--vary",
             format!(
                 "{count} points in all; it takes up to {MOST_POINTS}, or any number with `--format csv` or `--format jsonl` and \
-                 neither --export nor --plot"
+                 neither --export nor --plot nor --report"
             )
         ));
     }
@@ -106,9 +127,21 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         ));
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    prepared.write(&Swept { points: &points, ranges: &args.vary, between: &between })?;
+    prepared.write(&Swept { points: &points, ranges: &ranges, between: &between })?;
     if let Some(picture) = picture {
-        picture.write(&plot::sweep(&points, &args.vary))?;
+        picture.write(&plot::sweep(&points, &ranges))?;
+    }
+    if let Some(file) = report {
+        let mut made = page::about(args.manner.profile.as_deref(), args.manner.manager.manager)?;
+        page::ask(&mut made, scenario.keys());
+        let said: Vec<String> = args.vary.iter().map(|said| said.text.clone()).collect();
+        page::vary(&mut made, &ranges, &said);
+        let profile = points
+            .iter()
+            .find_map(|point| point.found.as_ref().ok())
+            .map(|found| between.over(found.case.path.capacity).profile.name.clone());
+        made.made = Some(page::made(Some(args.manner.seed), &profile.unwrap_or_default(), None));
+        file.write(made.html().as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -22,10 +22,13 @@ mod flow;
 mod intervals;
 mod layout;
 mod page;
+mod watch;
 
 pub use flow::FlowMemory;
 pub use layout::{Region, Workplace, headroom};
 pub use page::PageMemory;
+pub(crate) use watch::Watched;
+pub use watch::{Moment, PageState};
 
 use migsim_models::units::SimTime;
 

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Zipf};
 
 use super::layout::Workplace;
-use super::{Faults, GuestMemory, PageCount, Run, Sending};
+use super::{Faults, GuestMemory, PageCount, PageState, Run, Sending};
 use migsim_models::qemu::XBZRLE_LIFETIME;
 
 /// Pages that are planned at a time before post-copy; within a chunk the order of writes and pages
@@ -226,6 +226,29 @@ impl PageMemory {
             blocked: None,
             faults: Faults::default(),
             budget: MOST_WRITES,
+        }
+    }
+
+    /// How each page is now.
+    pub(super) fn states(&self) -> Vec<PageState> {
+        let state = |page: u64| match (self.bitmap.has(page), self.log.has(page)) {
+            (true, _) => PageState::Waiting,
+            // In a chunk whose log is not cleared yet, the log is as the last sync read it.
+            (_, true) if self.is_cleared(page) => PageState::Dirtied,
+            _ if self.nonzero.has(page) => PageState::Sent,
+            _ => PageState::Zero,
+        };
+        (0..self.bitmap.pages).map(state).collect()
+    }
+
+    fn is_cleared(&self, page: u64) -> bool {
+        self.cleared.get(self.chunk(page).0 as usize).is_none_or(|cleared| *cleared)
+    }
+
+    /// What is written until `now` is written.
+    pub(super) fn catch_up(&mut self, now: SimTime) {
+        if !self.postcopy {
+            self.write_until(now);
         }
     }
 

@@ -1,75 +1,50 @@
-//! A validation as one HTML page that needs no network.
+//! A validation as pictures, and as what a page is given.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use migsim::engine::Outcome;
+use migsim::record::ComparedRun;
 use migsim_models::units::PAGE_BYTES;
-use migsim_report::html::escaped;
+use serde_json::{Value, json};
 
-use super::{Judged, Report, is_plain};
+use super::{Judged, is_plain};
 use crate::chart::{BLUE, GREY, ORANGE, Panel, Picture, draw};
+use crate::hosts::Sample;
 use crate::hosts::replay::Trace;
 
 /// How many of the worst runs are shown.
 const WORST: usize = 8;
 const MIB: f64 = (1_u64 << 20) as f64;
 
-/// The page. `by` says what predicted; `table` is the report as text; `traces` what was seen of the
-/// runs, by id.
-pub fn page(
-    report: &Report,
+/// What a page is given: every run beside its prediction, the report as text, and of the worst runs
+/// what was seen of them. `by` says what predicted.
+pub fn page_result(
     judged: &[Judged],
     by: &str,
     table: &str,
     traces: &BTreeMap<String, Trace>,
-) -> String {
-    let plain = shown(judged);
-    let mut html = format!(
-        "<h1>Predictions against runs</h1>\n\
-         <p>{} runs, predicted by {}.</p>\n<pre>{}</pre>\n<h2>Predicted against measured</h2>\n<p>Completed plain pre-copy. On the line the two agree.</p>\n",
-        judged.len(),
-        escaped(by),
-        escaped(table)
-    );
-    html.push_str(&draw(2, &agreements(&plain)).svg());
-    html.push_str(
-        "\n<h2>What is left, against what went in</h2>\n<p>Predicted less measured.</p>\n",
-    );
-    html.push_str(&draw(2, &residuals(&plain)).svg());
-    html.push_str("\n<h2>The worst</h2>\n<p>Memory left to send: as predicted, and as libvirt reported it while the run went on.</p>\n");
-    let mut worst = plain;
+) -> Value {
+    let rows: Vec<ComparedRun> =
+        judged.iter().map(|one| ComparedRun::new(&one.run, &one.said)).collect();
+    let mut worst = shown(judged);
     worst.sort_by(|a, b| {
         b.elapsed_error().unwrap_or(0.0).total_cmp(&a.elapsed_error().unwrap_or(0.0))
     });
-    for one in worst.iter().take(WORST) {
-        let (measured, said) =
-            (one.run.elapsed_ms.unwrap_or(0.0), one.said.elapsed_ms.unwrap_or(0.0));
-        let _ = write!(
-            html,
-            "<h3>{}</h3>\n<p>{}, {} of memory, {} touched, {}: measured {:.2} s, predicted {:.2} s ({:+.1} %); downtime {:.0} ms, predicted {:.0} ms.</p>\n",
-            escaped(&one.run.id),
-            escaped(&one.run.case.guest.workload.to_string()),
-            one.run.case.guest.memory.bytes(),
-            one.run.case.guest.touched,
-            one.run.case.path.capacity,
-            measured / 1e3,
-            said / 1e3,
-            (said / measured - 1.0) * 100.0,
-            one.run.downtime_ms.unwrap_or(0.0),
-            one.said.downtime_ms.unwrap_or(0.0)
-        );
-        html.push_str(&draw(1, &[over_time(&one.outcome, traces.get(&one.run.id))]).svg());
-    }
-    if let Some(noise) = report.top.noise {
-        let _ = write!(
-            html,
-            "\n<p>Repeats of one configuration scatter by {:.2} % and {:.1} ms.</p>",
-            noise.elapsed_rel * 100.0,
-            noise.downtime_abs_ms
-        );
-    }
-    migsim_report::html::page("Validation", &html)
+    let worst = worst.iter().take(WORST).map(|one| {
+        let left = one.outcome.left_over_time();
+        json!({
+            "id": one.run.id,
+            "predicted": left.into_iter().map(|(s, pages)| [s, pages * PAGE_BYTES as f64]).collect::<Vec<_>>(),
+            "measured": traces.get(&one.run.id).map_or_else(Vec::new, left_over_time),
+        })
+    });
+    let worst: Vec<Value> = worst.collect();
+    json!({ "rows": rows, "by": by, "table": table, "worst": worst })
+}
+
+/// Seconds, and bytes that were left to send by libvirt's account.
+fn left_over_time(trace: &Trace) -> Vec<[f64; 2]> {
+    let sample = |one: &Sample| Some([one.at_ms / 1e3, *one.stats.get("memory_remaining")?]);
+    trace.samples.iter().filter_map(sample).collect()
 }
 
 /// The runs that pictures show: completed plain pre-copy, undisturbed.
@@ -147,22 +122,4 @@ fn residual(
         Some(median) => panel.level(*median, &format!("median {median:.1} {unit}")),
         None => panel,
     }
-}
-
-fn over_time(outcome: &Outcome, trace: Option<&Trace>) -> Panel {
-    let predicted = outcome
-        .left_over_time()
-        .into_iter()
-        .map(|(s, pages)| (s, pages * PAGE_BYTES as f64 / MIB))
-        .collect();
-    let measured = trace.map_or_else(Vec::new, |trace| {
-        trace
-            .samples
-            .iter()
-            .filter_map(|s| Some((s.at_ms / 1e3, s.stats.get("memory_remaining")? / MIB)))
-            .collect()
-    });
-    Panel::new("", "s", "MiB left")
-        .line("predicted", BLUE, predicted)
-        .dots("measured", ORANGE, measured)
 }

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use migsim_models::units::{PAGE_BYTES, SimTime, human_bytes, human_time};
 
-use migsim::answer::{Answer, bound_words, ending_word};
-use migsim::engine::{Decision, Iteration};
+use super::{Answer, bound_words, ending_word};
+use crate::engine::{Decision, Iteration};
 
 /// Iterations that are told one by one at the beginning and at the end.
 const TOLD: usize = 20;
