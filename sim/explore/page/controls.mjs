@@ -41,14 +41,19 @@ export function controls(catalog, place) {
   wrong = (message) => {
     const named = message && shown.find((one) => one.name && (message.startsWith(`\`${one.name}\``) || message.startsWith(`\`${one.key}\``)))
     for (const one of shown) one.complain?.(one === named ? message : '')
-    whole.textContent = message && !named ? message : ''
+    const rest = message && !named ? message : ''
+    if (whole.textContent !== rest) whole.textContent = rest
   }
+  let listed
   const refresh = () => {
+    for (const one of shown) one.refresh()
+    const now = JSON.stringify([state.settings.length > 1 && state.settings, activeIndex()])
+    if (now === listed) return
+    listed = now
     const buttons = state.settings.map((keys, index) => el('button', {
       'aria-pressed': String(index === activeIndex()), onclick: () => choose(index),
     }, `${index + 1}: ${named(keys, index)}`))
     tabs.replaceChildren(...(state.settings.length > 1 ? buttons : []))
-    for (const one of shown) one.refresh()
   }
   onChange(refresh)
   refresh()
@@ -86,24 +91,27 @@ function control(catalog, known) {
     const words = known.words.length ? known.words : QEMUS
     const pick = el('select', { id, title: doc, onchange: () => put(pick.value) })
     parts = [head, pick]
+    const offered = new Set()
+    const offer = (word) => { offered.add(word); pick.append(el('option', { value: word }, word || `default${default_(doc)}`)) }
+    for (const word of ['', ...words]) offer(word)
     refresh = () => {
       const value = now() ?? ''
-      const all = ['', ...words, ...(value && !words.includes(value) ? [value] : [])]
-      pick.replaceChildren(...all.map((word) => el('option', { value: word }, word || `default${default_(doc)}`)))
-      pick.value = value
+      if (!offered.has(value)) offer(value)
+      if (pick.value !== value) pick.value = value
     }
   } else {
     const field = el('input', { type: 'text', id, title: doc, autocomplete: 'off', spellcheck: 'false', 'aria-describedby': `${id}-wrong`, placeholder: default_(doc).replace(/^: /, ''), oninput: () => put(field.value.trim()) })
     const slider = sliding(known, (value) => put(value))
     parts = [head, slider?.element, field]
     refresh = () => {
-      if (document.activeElement !== field) field.value = now() ?? ''
+      const value = now() ?? ''
+      if (document.activeElement !== field && field.value !== value) field.value = value
       slider?.refresh(now())
     }
   }
   const wide = !units.isSliding(known.kind) && known.kind !== 'whole' && known.kind !== 'switch' && !known.words.length && known.name !== 'qemu'
   const element = el('div', { class: `key ${known.kind === 'switch' ? 'switch' : ''} ${wide ? 'wide' : ''}` }, parts, problem)
-  return { name: known.name, key: known.key, element, refresh, complain: (message) => { problem.textContent = message } }
+  return { name: known.name, key: known.key, element, refresh, complain: (message) => { if (problem.textContent !== message) problem.textContent = message } }
 }
 
 const default_ = (doc) => { const found = /\[default: ([^\]]*)\]/.exec(doc); return found ? `: ${found[1]}` : '' }
@@ -121,8 +129,9 @@ function sliding(known, put) {
   const element = el('input', { type: 'range', min: 0, max: STEPS, step: 1, 'aria-label': title, oninput: () => put(units.write(known.kind, from * (to / from) ** (element.value / STEPS))) })
   const refresh = (text) => {
     const value = units.parse(known.kind, text ?? DEFAULTS[known.name])
-    element.value = Number.isNaN(value) ? (known.name === 'touched' ? STEPS : 0) : Math.round(STEPS * Math.log(Math.max(value, from) / from) / Math.log(to / from))
-    element.setAttribute('aria-valuetext', text ?? 'default')
+    const place = String(Number.isNaN(value) ? (known.name === 'touched' ? STEPS : 0) : Math.round(STEPS * Math.log(Math.max(value, from) / from) / Math.log(to / from)))
+    if (element.value !== place) element.value = place
+    if (element.getAttribute('aria-valuetext') !== (text ?? 'default')) element.setAttribute('aria-valuetext', text ?? 'default')
   }
   return { element, refresh }
 }
@@ -169,7 +178,7 @@ function workload(catalog, known) {
     }
   }
   const element = el('div', {}, el('div', { class: 'key wide' }, el('label', { for: id, title: known.doc }, 'Workload'), pick, field, problem), rows.map(({ row }) => row))
-  return { name: 'workload', key: 'workload', element, refresh, complain: (message) => { problem.textContent = message } }
+  return { name: 'workload', key: 'workload', element, refresh, complain: (message) => { if (problem.textContent !== message) problem.textContent = message } }
 }
 
 function read(text) {
@@ -184,12 +193,12 @@ function read(text) {
 
 function hostControls(catalog, shown) {
   const pick = (id, text, words, key, note) => {
-    const select = el('select', { id, onchange: () => change((to) => { to.own[key] = select.value }) })
+    const fixed = key === 'profile' && Boolean(ownProfile())
+    const options = [['', fixed ? 'the one that came with the page' : note], ...words].map(([value, said]) => el('option', { value }, said))
+    const select = el('select', { id, disabled: fixed, onchange: () => change((to) => { to.own[key] = select.value }) }, options)
     const refresh = () => {
-      const own = key === 'profile' && ownProfile() ? [['', 'the one that came with the page']] : [['', note]]
-      select.replaceChildren(...[...own, ...words].map(([value, said]) => el('option', { value }, said)))
-      select.value = state.own[key] ?? ''
-      select.disabled = Boolean(key === 'profile' && ownProfile())
+      const value = state.own[key] ?? ''
+      if (select.value !== value) select.value = value
     }
     shown.push({ refresh })
     return el('div', { class: 'key wide' }, el('label', { for: id }, text), select)

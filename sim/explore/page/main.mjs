@@ -133,4 +133,4 @@ async function begin() {
 const known = () => new Set([...catalog.keys.map((key) => key.name), 'changes', 'throttle'])
 
 if (typeof document === 'undefined') work()
-else begin()
+else begin().catch((error) => { notice(`Something went wrong: ${error.message}`); throw error })

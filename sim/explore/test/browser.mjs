@@ -83,7 +83,8 @@ async function page(send, heard) {
     const { errorText } = await to('Page.navigate', { url })
     if (errorText) throw new Error(errorText)
     await loaded
-    await until('document.documentElement.dataset.ready || document.getElementById("waiting")?.textContent.includes("could not")', 'be ready')
+    const ready = 'document.documentElement.dataset.ready || document.getElementById("waiting")?.textContent.includes("could not")'
+    await until(ready, 'be ready', 10000).catch((error) => { throw new Error(`${error.message}: ${problems.join('; ')}`) })
   }
   const look = async ({ width = 1280, height = 900, dark = false, whole = true } = {}) => {
     await to('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: width < 600 })

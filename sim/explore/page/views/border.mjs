@@ -61,7 +61,7 @@ export function enter(place, known) {
   place.append(
     el('div', { class: 'row' }, parts.x.element, parts.y.element, el('label', {}, 'Figure', parts.of),
       el('button', { onclick: () => change((to) => { delete to.own.x; delete to.own.y }) }, 'Whole map'), el('button', { onclick: () => { turn += 1; stopLong(); parts.state.textContent = 'Stopped.' } }, 'Stop')),
-    parts.canvas, parts.lines.map((chart) => chart.element), parts.here, parts.state,
+    parts.canvas, ...parts.lines.map((chart) => chart.element), parts.here, parts.state,
     el('p', { class: 'small dim' }, 'Drag a rectangle to look closer. Click a point to open that migration; with the keyboard: arrows and Enter. Hatched: it does not converge. Crossed: it cannot be.'))
   const { canvas } = parts
   canvas.addEventListener('pointerdown', (event) => { drag = { from: place_(event) }; canvas.setPointerCapture(event.pointerId) })

@@ -21,7 +21,7 @@ export function enter(place) {
     changes: el('input', { type: 'text', size: 34, placeholder: 'at_once=4,auto_converge=true', 'aria-label': 'What if', onchange: () => put('changes', parts.changes) }),
     deadline: el('input', { type: 'text', size: 8, placeholder: '2h', 'aria-label': 'Deadline, from the start', onchange: () => put('deadline', parts.deadline) }),
     replications: el('input', { type: 'number', min: 0, max: 2000, step: 50, value: 0, 'aria-label': 'Replications', onchange: () => put('replications', parts.replications) }),
-    progress: el('p', { class: 'small dim', id: 'progress' }), words: el('div'), gantt: el('div', { class: 'scroll', style: { maxHeight: '40rem' } }),
+    progress: el('p', { class: 'small dim', id: 'progress' }), words: el('div'), gantt: el('div', { class: 'scroll', tabindex: 0, style: { maxHeight: '40rem' } }),
     links: new Chart('How busy links are', { unit: '%', height: 190 }), hosts: new Chart('How busy hosts\u2019 processors are', { unit: '%', height: 190 }),
     likely: new Chart('All guests have arrived', { unit: 'probability, %', height: 190 }),
     ways: el('div'), guests: el('div'), memory: el('div'),

@@ -17,12 +17,13 @@ const TERMS = {
   VS: 'the state of vCPUs and devices',
 }
 
-let catalog, parts, answer, playing, memory, lit
+let catalog, parts, answer, playing, memory, lit, resting, drawn
 
 export function enter(place, known) {
   catalog = known
   memory = null
   lit = null
+  drawn = false
   parts = {
     verdict: el('div', { class: 'verdict', id: 'verdict' }),
     figures: el('div', { class: 'figures' }),
@@ -57,6 +58,7 @@ export function enter(place, known) {
 
 export function leave() {
   pause()
+  clearTimeout(resting)
   stopLong()
   for (const chart of ['left', 'rates', 'throttle']) parts[chart].end()
 }
@@ -142,6 +144,16 @@ function draw() {
   const held = p.rounds.some((round) => round.throttle_percent > 0)
   parts.throttle.element.style.display = held ? '' : 'none'
   if (held) parts.throttle.show({ to, top: 100, spans: shade, series: [{ label: 'throttle', colour: 'orange', steps: true, points: steps((round) => round.throttle_percent) }] })
+  clearTimeout(resting)
+  resting = setTimeout(() => drawRest(p, to), drawn ? REST_MS : 0)
+  drawn = true
+}
+
+// What is read rather than watched is drawn when the hand rests: while a slider is dragged, there are sixteen milliseconds for all.
+const REST_MS = 120
+
+function drawRest(p, to) {
+  const over = (round) => Math.max(round.end_s - round.start_s, 1e-9)
   drawTerms(p, to)
   drawDowntime(p)
   parts.explained.replaceChildren(...answer.explained.trim().split('\n').map((line) => el('li', { 'data-iteration': iterationOf(line) }, line)))
