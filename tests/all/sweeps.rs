@@ -17,6 +17,25 @@ fn results(arguments: &[&str]) -> Vec<Value> {
     found["results"].as_array().unwrap().clone()
 }
 
+/// A sweep keeps no iterations; what is told of all of them together is not lost with them.
+#[test]
+fn a_point_of_a_sweep_has_the_figures_of_its_prediction() {
+    let busy = ["scenarios/first.toml", "--workload", "uniform(wss=512MiB, rate=60000p/s)"];
+    for lever in [&[][..], &["--auto-converge"], &["--timeout", "40s"], &["--mode", "postcopy"]] {
+        let asked = [&busy[..], lever].concat();
+        let row = &results(&[&asked[..], &["--vary", "rtt=200us"]].concat())[0];
+        let all = [&["predict"][..], &asked, &["--format", "json"]].concat();
+        let alone: Value = serde_json::from_str(&says(&all)).unwrap();
+        let figures = row.as_object().unwrap().iter().filter(|(name, _)| {
+            !["varied", "p_converge", "intervals", "quantiles"].contains(&name.as_str())
+        });
+        for (name, value) in figures {
+            assert_eq!(value, &alone[name], "{lever:?}: {name}");
+        }
+        assert_eq!(row["throttled_s"].as_f64().unwrap() > 0.0, lever.contains(&"--auto-converge"));
+    }
+}
+
 #[test]
 fn the_order_of_ranges_changes_nothing_but_the_order_of_rows() {
     let file = "scenarios/first.toml";

@@ -367,7 +367,7 @@ pub fn first_remedy(case: &Case, profile: &Profile, outcome: &Outcome) -> Option
             _ => return None,
         };
         let mut outcome = trial.outcome(lever, least);
-        outcome.iterations = Vec::new();
+        outcome.forget_iterations();
         Some(Remedy { lever, setting: lever.setting(least), outcome })
     })
 }
@@ -402,7 +402,7 @@ pub fn advise(case: &Case, profile: &Profile, outcome: &Outcome) -> Advice {
             Some(_) if trial.effort >= MOST_EFFORT && range.is_some() => advice.untried.push(lever),
             Some(value) => {
                 let mut outcome = trial.outcome(lever, value);
-                outcome.iterations = Vec::new();
+                outcome.forget_iterations();
                 advice.remedies.push(Remedy { lever, setting: lever.setting(value), outcome });
             }
             None if trial.effort >= MOST_EFFORT => advice.untried.push(lever),

@@ -511,7 +511,7 @@ impl<'a> Sweep<'a> {
             let draws = self.manner.intervals.then(|| hosts.draws()).flatten();
             let quantiles =
                 draws.and_then(|draws| draws.quantiles(&case, &hosts.profile, &outcome));
-            outcome.iterations = Vec::new();
+            outcome.forget_iterations();
             Found { case, outcome, offsets, quantiles }
         });
         Point { values, found }

@@ -113,12 +113,7 @@ pub fn largest(all: &[(String, SimTime)]) -> Option<&(String, SimTime)> {
 
 /// Why a migration did not complete.
 pub fn why_not(case: &Case, outcome: &Outcome) -> String {
-    let left = outcome
-        .iterations
-        .iter()
-        .map(|iteration| iteration.dirty_pages_at_end)
-        .fold(f64::INFINITY, f64::min);
-    let size = human_bytes(left.min(case.guest.memory.as_f64()) * PAGE_BYTES as f64);
+    let size = human_bytes(outcome.least_left_pages().min(case.guest.memory.as_f64()) * PAGE_BYTES as f64);
     let limit = human_time(case.policy.downtime_limit);
     match outcome.ending {
         Ending::Completed => String::new(),
@@ -132,7 +127,7 @@ pub fn why_not(case: &Case, outcome: &Outcome) -> String {
             outcome.iteration_count,
             human_time(outcome.ended_at)
         ),
-        Ending::TimedOut if outcome.iterations.is_empty() => {
+        Ending::TimedOut if outcome.iteration_count == 0 => {
             format!(
                 "it was given up at its timeout of {}, before the first page was sent",
                 human_time(outcome.ended_at)
@@ -143,11 +138,10 @@ pub fn why_not(case: &Case, outcome: &Outcome) -> String {
             human_time(outcome.ended_at)
         ),
         Ending::NoProgress => {
-            let threshold = outcome.iterations.last().map_or(0.0, |iteration| iteration.threshold_bytes);
             let by = outcome.bound_of_iterations.map_or(String::new(), |bound| bound_words(bound, case));
             format!(
                 "iteration after iteration leaves at least {size}, and QEMU stops the guest only below {}: what {by} lets through in the downtime limit of {limit}",
-                human_bytes(threshold)
+                human_bytes(outcome.threshold_bytes())
             )
         }
     }

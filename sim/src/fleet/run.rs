@@ -307,7 +307,7 @@ impl<'a> Run<'a> {
         let lost = outcome.lost_s();
         let why_not = (!outcome.completed())
             .then(|| crate::answer::why_not(&self.alone(index, &outcome), &outcome));
-        outcome.iterations = Vec::new();
+        outcome.forget_iterations();
         let short = self.processors.end(migration, vm.cpu, outcome.completed(), &mut self.world);
         let down = outcome.downtime().map_or(0.0, SimTime::as_secs_f64);
         // A write to a page whose log was cleared is a fault; who wants to write more than they let

@@ -183,6 +183,16 @@ pub struct Outcome {
     /// How much work it was to find out, in units of some ten nanoseconds; the same on every
     /// machine.
     pub effort: u64,
+    /// Of iterations that were not kept.
+    forgotten: Option<Gist>,
+}
+
+/// What is told of all iterations together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Gist {
+    least_left_pages: f64,
+    threshold_bytes: f64,
+    throttled_s: f64,
 }
 
 impl Outcome {
@@ -211,6 +221,7 @@ impl Outcome {
             iterations: Vec::with_capacity(8),
             iteration_count: 0,
             effort: 0,
+            forgotten: None,
         }
     }
 
@@ -240,12 +251,40 @@ impl Outcome {
         ends.flatten().collect()
     }
 
+    /// Lets the iterations go, of which there may be many, but not what is told of all together.
+    pub fn forget_iterations(&mut self) {
+        self.forgotten = Some(self.gist());
+        self.iterations = Vec::new();
+    }
+
+    fn gist(&self) -> Gist {
+        let share = |iteration: &Iteration| f64::from(iteration.throttle_percent) / 100.0;
+        self.forgotten.unwrap_or_else(|| Gist {
+            least_left_pages: self
+                .iterations
+                .iter()
+                .map(|iteration| iteration.dirty_pages_at_end)
+                .fold(f64::INFINITY, f64::min),
+            threshold_bytes: self.iterations.last().map_or(0.0, |last| last.threshold_bytes),
+            throttled_s: self.iterations.iter().fold(0.0, |sum, iteration| {
+                sum + share(iteration) * (iteration.end - iteration.start).as_secs_f64()
+            }),
+        })
+    }
+
+    /// The fewest pages that an iteration left to be sent; endless if there was none.
+    pub fn least_left_pages(&self) -> f64 {
+        self.gist().least_left_pages
+    }
+
+    /// What may have been left for the vCPUs to stop at the end of the last iteration, in bytes.
+    pub fn threshold_bytes(&self) -> f64 {
+        self.gist().threshold_bytes
+    }
+
     /// Seconds of the guest's service that throttling took.
     pub fn throttled_s(&self) -> f64 {
-        let share = |iteration: &Iteration| f64::from(iteration.throttle_percent) / 100.0;
-        self.iterations.iter().fold(0.0, |sum, iteration| {
-            sum + share(iteration) * (iteration.end - iteration.start).as_secs_f64()
-        })
+        self.gist().throttled_s
     }
 
     /// Seconds of its service that the guest lost to the migration itself: down, throttled, in
