@@ -34,6 +34,12 @@ export function table(header, rows, { words = [0] } = {}) {
         : el('tr', {}, row.map((cell, i) => el('td', { class: kind(i) }, cell)))))))
 }
 
+// Sets text where it has changed: what has not is not laid out again.
+export function put(element, text) {
+  const now = shown(String(text))
+  if (element.textContent !== now) element.textContent = now
+}
+
 export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
 
 // What a screen reader says, once what changes has come to rest.

@@ -178,7 +178,9 @@ const clamp = (share) => Math.min(Math.max(share, 0), 1 - 1e-9)
 
 function paint() {
   const { canvas } = parts
-  const width = Math.max(280, Math.min(canvas.parentElement.clientWidth - 8, 900))
+  const look = getComputedStyle(canvas.parentElement)
+  const room = canvas.parentElement.clientWidth - parseFloat(look.paddingLeft) - parseFloat(look.paddingRight)
+  const width = Math.max(280, Math.min(room, 900))
   const height = Math.round(width * 0.62)
   const scale = devicePixelRatio || 1
   Object.assign(canvas, { width: width * scale, height: height * scale })

@@ -1,7 +1,7 @@
 // One migration over time: what is left to send, rates, throttle, the downtime's parts, the four terms, and memory page by page.
 import { Chart } from '../chart.mjs'
 import { complain, addSetting } from '../controls.mjs'
-import { css, el, table, tell } from '../dom.mjs'
+import { css, el, put, table, tell } from '../dom.mjs'
 import { Stopped, askLong, latest, stopLong } from '../engine.mjs'
 import * as files from '../files.mjs'
 import { change, hosts, set, setting, state } from '../state.mjs'
@@ -17,7 +17,8 @@ const TERMS = {
   VS: 'the state of vCPUs and devices',
 }
 
-let catalog, parts, answer, playing, memory, lit, resting, drawn
+let catalog, parts, answer, playing, memory, lit, resting, drawn, soon
+let shownAt = 0
 
 export function enter(place, known) {
   catalog = known
@@ -25,6 +26,7 @@ export function enter(place, known) {
   lit = null
   drawn = false
   parts = {
+    first: el('b'), more: el('span'), shown: new Map(),
     verdict: el('div', { class: 'verdict', id: 'verdict' }),
     figures: el('div', { class: 'figures' }),
     remedies: el('ul', { class: 'remedies', 'aria-label': 'What would help' }),
@@ -43,21 +45,23 @@ export function enter(place, known) {
     watch: el('button', { onclick: watch }, 'Show memory page by page'),
     bitmap: el('div', { id: 'memory' }),
   }
+  parts.verdict.append(parts.first, parts.more)
   place.append(
     parts.verdict, parts.figures, parts.remedies,
     el('div', { class: 'play' }, parts.play, parts.slider, parts.now),
     parts.left.element, parts.rates.element, parts.throttle.element,
-    el('h2', {}, 'The four terms'), parts.terms, parts.strip,
+    el('div', { class: 'below' }, el('h2', {}, 'The four terms'), parts.terms, parts.strip,
     el('h2', {}, 'The downtime in its parts'), parts.downtime,
     el('h2', {}, 'Memory page by page'), el('div', { class: 'row' }, parts.watch), parts.bitmap,
     el('h2', {}, 'Which rule QEMU applied'), parts.explained,
     el('h2', {}, 'Iterations'), parts.rounds,
-    el('h2', {}, 'As it was understood'), parts.said,
+    el('h2', {}, 'As it was understood'), parts.said),
   )
 }
 
 export function leave() {
   pause()
+  cancelAnimationFrame(soon)
   clearTimeout(resting)
   stopLong()
   for (const chart of ['left', 'rates', 'throttle']) parts[chart].end()
@@ -68,14 +72,16 @@ export function update() {
     if (state.view !== 'time') return
     complain(found.error ?? '')
     if (found.error) {
-      parts.verdict.textContent = found.error
+      put(parts.first, found.error)
+      put(parts.more, '')
       parts.verdict.className = 'verdict bad'
       return
     }
-    const before = answer && JSON.stringify(answer.prediction.question)
+    if (memory && JSON.stringify(answer.prediction.question) !== JSON.stringify(found.prediction.question)) forget()
     answer = found
-    if (memory && before !== JSON.stringify(found.prediction.question)) forget()
-    draw()
+    // In the same picture as what the hand has moved.
+    cancelAnimationFrame(soon)
+    soon = requestAnimationFrame(draw)
   })
 }
 
@@ -96,18 +102,17 @@ function draw() {
   const p = answer.prediction
   const completed = p.outcome === 'completed'
   const [first, ...more] = answer.verdict.trim().split('\n')
-  parts.verdict.className = `verdict ${completed ? '' : 'bad'}`
-  parts.verdict.replaceChildren(el('b', {}, first), more.length ? `\n${more.join('\n')}` : '')
+  const shape = `verdict ${completed ? '' : 'bad'}`
+  if (parts.verdict.className !== shape) parts.verdict.className = shape
+  put(parts.first, first)
+  put(parts.more, more.length ? `\n${more.join('\n')}` : '')
   tell(first)
   const sure = p.intervals
-  const figure = (name, value, span) => el('div', {}, el('small', {}, name), el('b', { 'data-figure': name }, value), el('small', {}, span ? `90 %: ${units.span(span)}` : ''))
-  parts.figures.replaceChildren(
-    figure('Total migration time', units.time(p.tmt_s), completed && sure?.tmt_s),
-    figure('Downtime', units.time(p.downtime_s), completed && sure?.downtime_s),
-    figure('On the wire', units.size(p.wire_bytes)),
-    figure('Converges with', p.p_converge === null || p.p_converge === undefined ? '-' : units.percent(p.p_converge)),
-  )
-  parts.remedies.replaceChildren(...answer.remedies.map(({ words, key, value }) => el('li', {},
+  figure('Total migration time', units.time(p.tmt_s), completed && sure?.tmt_s)
+  figure('Downtime', units.time(p.downtime_s), completed && sure?.downtime_s)
+  figure('On the wire', units.size(p.wire_bytes))
+  figure('Converges with', p.p_converge === null || p.p_converge === undefined ? '-' : units.percent(p.p_converge))
+  if (answer.remedies.length || parts.remedies.childElementCount) parts.remedies.replaceChildren(...answer.remedies.map(({ words, key, value }) => el('li', {},
     el('button', { onclick: () => set({ [key]: value }) }, 'Do it'), ' ',
     el('button', { onclick: () => { addSetting({ [key]: value || undefined }); change((to) => { to.view = 'compare' }) } }, 'Beside'), ` ${words}`)))
   const down = stopped(p)
@@ -131,6 +136,20 @@ function draw() {
     ],
     described: first,
   })
+  const below = () => { drawRates(p, to, shade, dirtied); shownAt = performance.now() }
+  const late = performance.now() - shownAt > BELOW_MS
+  if (late) below()
+  clearTimeout(resting)
+  resting = setTimeout(() => { if (!late) below(); drawRest(p, to) }, drawn ? REST_MS : 0)
+  drawn = true
+}
+
+// What is read rather than watched is drawn when the hand rests: while a slider is dragged, there are sixteen milliseconds for all.
+const REST_MS = 120
+// And what stands below the first picture a few times a second.
+const BELOW_MS = 200
+
+function drawRates(p, to, shade, dirtied) {
   const over = (round) => Math.max(round.end_s - round.start_s, 1e-9)
   const steps = (of) => p.rounds.flatMap((round, i) => [[round.start_s, of(round, i)], [round.end_s, of(round, i)]])
   parts.rates.show({
@@ -144,13 +163,7 @@ function draw() {
   const held = p.rounds.some((round) => round.throttle_percent > 0)
   parts.throttle.element.style.display = held ? '' : 'none'
   if (held) parts.throttle.show({ to, top: 100, spans: shade, series: [{ label: 'throttle', colour: 'orange', steps: true, points: steps((round) => round.throttle_percent) }] })
-  clearTimeout(resting)
-  resting = setTimeout(() => drawRest(p, to), drawn ? REST_MS : 0)
-  drawn = true
 }
-
-// What is read rather than watched is drawn when the hand rests: while a slider is dragged, there are sixteen milliseconds for all.
-const REST_MS = 120
 
 function drawRest(p, to) {
   const over = (round) => Math.max(round.end_s - round.start_s, 1e-9)
@@ -166,7 +179,19 @@ function drawRest(p, to) {
     ...p.warnings.map((text) => el('p', {}, `Note: ${text}.`)),
     outside.length ? el('p', {}, `Outside of the runs behind the profile: ${outside.join('; ')}. Intervals are wider there.`) : '',
   )
+  parts.at = undefined
   if (!playing) moment(Math.min(parts.slider.value / 1000, 1) * to)
+}
+
+function figure(name, value, span) {
+  let shown = parts.shown.get(name)
+  if (!shown) {
+    shown = [el('b', { 'data-figure': name }), el('small')]
+    parts.shown.set(name, shown)
+    parts.figures.append(el('div', {}, el('small', {}, name), shown))
+  }
+  put(shown[0], value)
+  put(shown[1], span ? `90 %: ${units.span(span)}` : '')
 }
 
 // What an iteration left unsent, from the two points that each has in `left`.
@@ -233,15 +258,17 @@ function at(s) {
 
 function moment(s) {
   const round = answer.prediction.rounds.find((one) => s <= one.end_s) ?? answer.prediction.rounds.at(-1)
-  parts.now.textContent = `${units.time(Math.max(s, 0))}${round ? `, iteration ${round.n}` : ''}`
+  put(parts.now, `${units.time(Math.max(s, 0))}${round ? `, iteration ${round.n}` : ''}`)
   parts.slider.setAttribute('aria-valuetext', parts.now.textContent)
+  if (memory) paint(s)
+  if (parts.at === round?.n) return
+  parts.at = round?.n
   for (const place of [parts.explained, parts.rounds]) {
     for (const one of place.querySelectorAll('[aria-current]')) one.removeAttribute('aria-current')
     const now = round && place.querySelector(`[data-iteration="${round.n}"]`)
     now?.setAttribute('aria-current', 'step')
     if (playing && now) place.scrollTop = now.offsetTop - place.offsetTop - 40
   }
-  if (memory) paint(s)
 }
 
 const SHOWN_S = 12
