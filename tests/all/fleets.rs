@@ -217,7 +217,7 @@ fn a_fleet_file_of_one_guest_equals_predict_to_the_last_digit() {
         let mut case = case("4GiB", "3GiB", workload, "1Gbit/s");
         case.policy.mode = mode.parse().unwrap();
         let mut alone = answer(&case);
-        alone.iterations.clear();
+        alone.forget_iterations();
         assert_eq!(moved(&fleet, &profile).moves[0].outcome, alone, "{mode}");
     }
 }

@@ -5,6 +5,7 @@
 mod attack;
 mod cli;
 mod documented;
+mod explore;
 mod extremes;
 mod fidelity;
 mod files;

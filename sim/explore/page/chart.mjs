@@ -3,7 +3,9 @@ import uPlot from './vendor/uPlot.mjs'
 import { css, el } from './dom.mjs'
 import * as units from './units.mjs'
 
-const LEFT = 64
+const LEFT = 82
+const LABEL = 18
+export const RIGHT = 14
 
 // The cursor of all charts of a view moves together.
 export const sync = uPlot.sync('time')
@@ -12,8 +14,8 @@ const clock = (u, ticks) => ticks.map((s) => (s === 0 ? '0' : units.time(Number(
 
 export class Chart {
   // series: [{ label, colour, points, steps, dots, dash }], each with its own times; spans: [{ from, to, colour }]; marks: [{ at, text }].
-  constructor(title, { height = 190, unit = '', x = 'time since the start', moved, tick } = {}) {
-    Object.assign(this, { title, height, unit, x, moved, tick })
+  constructor(title, { height = 190, unit = '', x = 'time since the start', moved, tick, left = LEFT } = {}) {
+    Object.assign(this, { title, height, unit, x, moved, tick, left })
     this.place = el('div')
     this.element = el('div', { class: 'panel', role: 'img', 'aria-label': title }, el('h3', {}, title), this.place)
     this.watch = new ResizeObserver(() => this.fit())
@@ -41,11 +43,11 @@ export class Chart {
     this.plot = new uPlot({
       width: Math.max(240, this.element.clientWidth),
       height: this.height,
-      padding: [8, 14, 0, 0],
+      padding: [8, RIGHT, 0, 0],
       scales: { x: { time: false, range: () => this.range.x }, y: { range: () => this.range.y } },
       axes: [
         { ...axis, values: this.tick ?? clock, size: 34, label: this.x, labelSize: 18, space: 70 },
-        { ...axis, size: LEFT, label: this.unit, labelSize: 18, values: (u, ticks) => ticks.map((value) => (value >= 1e4 ? `${value / 1e3}k` : String(Number(value.toPrecision(6))))) },
+        { ...axis, size: this.left - LABEL, label: this.unit, labelSize: LABEL, values: (u, ticks) => ticks.map((value) => (value >= 1e4 ? `${value / 1e3}k` : String(Number(value.toPrecision(6))))) },
       ],
       series: [
         { label: 'at', value: (u, value) => (value === null || value === undefined ? '-' : units.time(value)) },

@@ -203,7 +203,7 @@ function hostControls(catalog, shown) {
     shown.push({ refresh })
     return el('div', { class: 'key wide' }, el('label', { for: id }, text), select)
   }
-  return el('fieldset', {}, el('legend', {}, 'Hosts'),
+  return el('fieldset', { class: 'hosts' }, el('legend', {}, 'Hosts'),
     pick('profile', 'Profile', catalog.profiles.map(({ name, says }) => [name, `${name}: ${says}`.slice(0, 90)]), 'profile', 'servers of the link\'s class'),
     pick('manager', 'Run by', catalog.managers.map((name) => [name, name]), 'manager', 'as the profile has it'))
 }

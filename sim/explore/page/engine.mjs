@@ -1,26 +1,10 @@
 // The simulator: the library as WebAssembly, in workers, so that dragging never waits for it. Each worker runs this same script.
 
-import { Decoder, InputBuffer, OutputBuffer } from './vendor/lzma1.mjs'
+import { unpacked } from './packed.mjs'
 
 const text = (id) => document.getElementById(id).textContent
 
 // --- In a worker: the module, asked by messages.
-
-// LZMA in base 85, five characters for four bytes: a quarter less than gzip in base 64. `bundle.mjs` writes it.
-function unpacked(text) {
-  const packed = new Uint8Array(text.length / 5 * 4)
-  const view = new DataView(packed.buffer)
-  for (let at = 0; at < text.length; at += 5) {
-    let four = 0
-    for (let i = at; i < at + 5; i += 1) four = four * 85 + text.charCodeAt(i) - FIRST - (text.charCodeAt(i) > LESS ? 1 : 0)
-    view.setUint32(at / 5 * 4, four)
-  }
-  const out = new OutputBuffer(packed.length * 4)
-  new Decoder().decompress(new InputBuffer(packed), out)
-  return out.toArray()
-}
-// Characters from `(` on, without `<`, which could end the element that holds them.
-const [FIRST, LESS] = [40, 60]
 
 export function work() {
   let exports

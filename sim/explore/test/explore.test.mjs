@@ -138,7 +138,7 @@ test('what is wrong is told at its control, and the last answer stays', async ()
 
 test('a remedy is applied by a click', async () => {
   const page = await opened(made('busy.html') + encodeURI(BUSY))
-  await page.until(`document.querySelectorAll('.remedies li').length >= 3`, 'remedies')
+  await page.until(`document.querySelectorAll('.remedies button').length >= 6`, 'remedies')
   assert.equal(await figure(page, 'Total migration time'), '-')
   await page.run(`[...document.querySelectorAll('.remedies li')].find((one) => one.textContent.includes('auto-converge')).querySelector('button').click()`)
   await page.until(`document.querySelector('[data-figure="Total migration time"]').textContent === '60.8 s'`, 'what auto-converge makes of it')

@@ -113,7 +113,8 @@ pub fn largest(all: &[(String, SimTime)]) -> Option<&(String, SimTime)> {
 
 /// Why a migration did not complete.
 pub fn why_not(case: &Case, outcome: &Outcome) -> String {
-    let size = human_bytes(outcome.least_left_pages().min(case.guest.memory.as_f64()) * PAGE_BYTES as f64);
+    let size =
+        human_bytes(outcome.least_left_pages().min(case.guest.memory.as_f64()) * PAGE_BYTES as f64);
     let limit = human_time(case.policy.downtime_limit);
     match outcome.ending {
         Ending::Completed => String::new(),

@@ -322,6 +322,17 @@ layered! {
     }
 }
 
+/// A value as people write it: sizes in bytes, not in pages.
+fn said(kind: Kind, value: Value) -> Value {
+    match (kind, value) {
+        (Kind::Size, Value::String(text)) => {
+            text.parse::<Bytes>().map_or(text, |bytes| bytes.to_string()).into()
+        }
+        (Kind::Table, value) | (_, value @ Value::String(_)) => value,
+        (_, value) => value.to_string().into(),
+    }
+}
+
 /// How auto-converge throttles, in percent; QEMU's defaults where a key is left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -357,7 +368,7 @@ impl Keys {
             let Value::Object(keys) = keys else { continue };
             for (name, value) in keys {
                 let known = Key::all().find(|key| key.key == name && key.table.name() == table);
-                flat.extend(known.map(|key| (key.name().to_owned(), value)));
+                flat.extend(known.map(|key| (key.name().to_owned(), said(key.kind, value))));
             }
         }
         flat

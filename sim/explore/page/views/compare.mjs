@@ -56,7 +56,7 @@ function draw() {
   parts.chart.show({ to: to * 1.02, series: right.map(({ one, index }) => ({ label: names[index].slice(0, 60), colour: COLOURS[index], points: line(one) })), described: names.join('; ') })
   parts.table.replaceChildren(table(['setting', 'outcome', 'total', '90 % interval', 'downtime', '90 % interval', 'service lost', 'on the wire', 'source free'],
     found.map((one, index) => (one.error ? [names[index], one.error, '-', '-', '-', '-', '-', '-', '-'] : line_(one.prediction, names[index]))), { words: [0, 1] }))
-  parts.words.replaceChildren(...right.map(({ one, index }) => el('p', { class: 'small' }, el('b', {}, `${names[index]}. `), one.verdict.trim())))
+  parts.words.replaceChildren(...right.map(({ one, index }) => el('p', { class: 'small verdict' }, el('b', {}, `${names[index]}. `), one.verdict.trim())))
   tell(right.map(({ one, index }) => `${names[index]}: ${units.time(one.prediction.tmt_s)}`).join('; '))
 }
 

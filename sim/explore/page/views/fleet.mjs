@@ -1,5 +1,5 @@
 // A fleet: when each guest moves, how busy links and hosts are, how likely it is done by when, and what-ifs.
-import { Chart } from '../chart.mjs'
+import { Chart, RIGHT } from '../chart.mjs'
 import { css, el, table, tell } from '../dom.mjs'
 import { Stopped, askLong, stopLong } from '../engine.mjs'
 import * as files from '../files.mjs'
@@ -11,6 +11,8 @@ const COLOURS = ['blue', 'orange', 'green', 'pink']
 const EXAMPLES = ['at_once=4', 'order=longest-first', 'auto_converge=true', 'mode=postcopy', 'multifd_channels=4', 'host.nic=25GbE']
 const ROW = 15
 const LEFT = 210
+// A stop is drawn so wide at least.
+const STOP = 3
 
 let parts, answer, asked, ways
 
@@ -21,9 +23,9 @@ export function enter(place) {
     changes: el('input', { type: 'text', size: 34, placeholder: 'at_once=4,auto_converge=true', 'aria-label': 'What if', onchange: () => put('changes', parts.changes) }),
     deadline: el('input', { type: 'text', size: 8, placeholder: '2h', 'aria-label': 'Deadline, from the start', onchange: () => put('deadline', parts.deadline) }),
     replications: el('input', { type: 'number', min: 0, max: 2000, step: 50, value: 0, 'aria-label': 'Replications', onchange: () => put('replications', parts.replications) }),
-    progress: el('p', { class: 'small dim', id: 'progress' }), words: el('div'), gantt: el('div', { class: 'scroll', tabindex: 0, style: { maxHeight: '40rem' } }),
-    links: new Chart('How busy links are', { unit: '%', height: 190 }), hosts: new Chart('How busy hosts\u2019 processors are', { unit: '%', height: 190 }),
-    likely: new Chart('All guests have arrived', { unit: 'probability, %', height: 190 }),
+    progress: el('p', { class: 'small dim', id: 'progress' }), words: el('div'), gantt: el('div', { class: 'scroll', tabindex: 0, style: { maxHeight: '60rem', scrollbarGutter: 'auto' } }),
+    links: new Chart('How busy links are', { unit: '%', height: 190, left: LEFT }), hosts: new Chart('How busy hosts\u2019 processors are', { unit: '%', height: 190, left: LEFT }),
+    likely: new Chart('All guests have arrived', { unit: 'probability, %', height: 190, left: LEFT }),
     ways: el('div'), guests: el('div'), memory: el('div'),
   }
   if (!held.fleet) {
@@ -33,7 +35,7 @@ export function enter(place) {
   place.append(
     el('div', { class: 'row' }, el('label', {}, 'What if', parts.changes), el('label', {}, 'Deadline', parts.deadline), el('label', {}, 'Replications', parts.replications), el('button', { onclick: compare }, 'Keep for comparison'), el('button', { onclick: () => stopLong() }, 'Stop')),
     el('div', { class: 'small dim' }, 'For example: ', EXAMPLES.map((text) => el('button', { onclick: () => { parts.changes.value = text; put('changes', parts.changes) } }, text))),
-    parts.progress, parts.words, parts.ways, el('h2', {}, 'When each guest moves'), parts.gantt, parts.links.element, parts.hosts.element, parts.likely.element,
+    parts.progress, parts.words, parts.ways, el('h2', {}, 'When each guest moves'), el('p', { class: 'small dim' }, 'Orange: it is down. Dashed: it does not arrive.'), parts.gantt, parts.links.element, parts.hosts.element, parts.likely.element,
     el('h2', {}, 'Guests'), parts.guests, el('h2', {}, 'Memory of hosts'), parts.memory)
 }
 
@@ -121,23 +123,22 @@ function draw() {
 
 // A bar for each guest, in groups of the host that it leaves.
 function gantt(a, end) {
-  const width = Math.max(520, Math.min(parts.gantt.clientWidth || 900, 1200))
+  const width = Math.max(520, parts.gantt.clientWidth || 900)
   const moves = [...a.moves].filter((one) => one.began_s !== null).sort((x, y) => x.from.localeCompare(y.from, 'en', { numeric: true }) || x.began_s - y.began_s)
-  const x = (s) => LEFT + (width - LEFT - 16) * s / end
+  const x = (s) => LEFT + (width - LEFT - RIGHT) * s / end
   const height = 30 + moves.length * ROW
   const ticks = nice(end)
   const bar = (one, i) => {
     const y = 24 + i * ROW
     const fails = one.outcome !== 'completed'
     const first = i === 0 || moves[i - 1].from !== one.from
-    const stop = one.downtime_s === null ? 0 : Math.max(one.downtime_s, end * 0.002)
     return el('g', { 'data-guest': one.name },
       el('title', {}, `${one.name}, ${one.from} to ${one.to}: from ${units.time(one.began_s)} for ${units.time(one.ended_s - one.began_s)}${fails ? `, ${one.ending}` : `, down for ${units.time(one.downtime_s)}`}`),
       first ? el('line', { class: 'axis', x1: 0, x2: width, y1: y - 1, y2: y - 1 }) : '',
       first ? el('text', { x: 2, y: y + 11, 'font-weight': 600 }, cut(one.from, 12)) : '',
       el('text', { x: LEFT - 6, y: y + 11, 'text-anchor': 'end' }, cut(one.name, 16)),
       el('rect', { x: x(one.began_s), y: y + 2, width: Math.max(x(one.ended_s) - x(one.began_s), 1), height: ROW - 4, fill: fails ? 'none' : css('blue'), stroke: fails ? css('bad') : 'none', 'stroke-dasharray': fails ? '3 2' : undefined }),
-      fails ? '' : el('rect', { x: x(one.ended_s - stop), y: y + 2, width: Math.max(x(end * 0) - LEFT + (width - LEFT - 16) * stop / end, 1), height: ROW - 4, fill: css('orange') }))
+      fails || one.downtime_s === null ? '' : el('rect', { x: Math.max(x(one.began_s), Math.min(x(one.ended_s - one.downtime_s), x(one.ended_s) - STOP)), y: y + 2, width: Math.max(x(one.downtime_s) - LEFT, STOP), height: ROW - 4, fill: css('orange') }))
   }
   parts.gantt.replaceChildren(el('svg', { class: 'chart', id: 'gantt', width, height, viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': `When each of ${moves.length} guests moves; the table below has the figures` },
     el('title', {}, `When each guest of ${a.name} moves`),

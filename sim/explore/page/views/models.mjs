@@ -23,9 +23,10 @@ export function enter(place, known) {
   catalog = known
   runs = asked = null
   parts = { models: el('div'), runs: el('div', { id: 'runs' }), picked: el('p', { class: 'small' }) }
-  place.append(
-    el('h2', {}, 'Published models on this question'), parts.models,
-    el('h2', {}, 'Against recorded runs'), parts.runs, parts.picked)
+  const models = [el('h2', {}, 'Published models on this question'), parts.models]
+  const recorded = [el('h2', {}, 'Against recorded runs'), parts.runs, parts.picked]
+  // Who brings runs along has come for them.
+  place.append(...(held.records.length || held.result?.rows ? [...recorded, ...models] : [...models, ...recorded]))
 }
 
 export function leave() {
@@ -111,7 +112,7 @@ function drawRuns(errors) {
     el('div', { class: 'row' }, scatter('Total migration time, s', 'elapsed_ms'), scatter('Downtime, s', 'downtime_ms')),
     el('h3', {}, 'Errors by how much the guest writes'), byRegime(share),
     held.result?.table ? el('details', { open: true }, el('summary', {}, 'All figures'), el('pre', {}, held.result.table)) : '',
-    el('h3', {}, 'The worst'), worst())
+    el('h3', {}, 'The worst'), ...worst())
   tell(summary)
 }
 
@@ -154,7 +155,7 @@ function scatter(title, name) {
   const span = Math.max(high - low, 1e-6)
   const x = (ms) => left + (size - left - 10) * (Math.log10(Math.max(ms, 1e-3)) - low) / span
   const y = (ms) => size - below - (size - below - 24) * (Math.log10(Math.max(ms, 1e-3)) - low) / span
-  const ticks = [...Array(12).keys()].map((i) => 10 ** (i - 1)).filter((ms) => Math.log10(ms) >= low && Math.log10(ms) <= high)
+  const ticks = [...Array(12).keys()].flatMap((i) => [1, 2, 5].map((n) => n * 10 ** (i - 1))).filter((ms) => Math.log10(ms) >= low && Math.log10(ms) <= high)
   const dot = (run) => {
     const [, colour] = REGIMES.find(([, , of]) => of(run))
     const words = `${run.id}: measured ${units.time(run[name] / 1e3)}, predicted ${units.time(run[`pred_${name}`] / 1e3)}`

@@ -101,7 +101,9 @@ function stopped(p) {
 function draw() {
   const p = answer.prediction
   const completed = p.outcome === 'completed'
-  const [first, ...more] = answer.verdict.trim().split('\n')
+  const [first, ...rest] = answer.verdict.trim().split('\n')
+  // What would help stands below, with buttons.
+  const more = rest.filter((line) => !/^ {2}(- |It would converge)/.test(line))
   const shape = `verdict ${completed ? '' : 'bad'}`
   if (parts.verdict.className !== shape) parts.verdict.className = shape
   put(parts.first, first)
@@ -112,7 +114,7 @@ function draw() {
   figure('Downtime', units.time(p.downtime_s), completed && sure?.downtime_s)
   figure('On the wire', units.size(p.wire_bytes))
   figure('Converges with', p.p_converge === null || p.p_converge === undefined ? '-' : units.percent(p.p_converge))
-  if (answer.remedies.length || parts.remedies.childElementCount) parts.remedies.replaceChildren(...answer.remedies.map(({ words, key, value }) => el('li', {},
+  if (answer.remedies.length || parts.remedies.childElementCount) parts.remedies.replaceChildren(...(answer.remedies.length ? [el('li', {}, 'It would converge, all else equal,')] : []), ...answer.remedies.map(({ words, key, value }) => el('li', {},
     el('button', { onclick: () => set({ [key]: value }) }, 'Do it'), ' ',
     el('button', { onclick: () => { addSetting({ [key]: value || undefined }); change((to) => { to.view = 'compare' }) } }, 'Beside'), ` ${words}`)))
   const down = stopped(p)
