@@ -4,7 +4,7 @@ import { ask } from './engine.mjs'
 import { MOST_SETTINGS, change, state } from './state.mjs'
 
 // The fleet and the records that views show, as texts.
-export const held = { fleet: null, records: [], result: null, made: null }
+export const held = { fleet: null, records: [], result: null, made: null, own: {} }
 
 let catalog
 
@@ -16,7 +16,7 @@ export async function given(known, useProfile) {
   try { came = JSON.parse(text) } catch { throw new Error('What came with the page is damaged: it shows an example instead.') }
   if (came.profile) useProfile(came.profile)
   if (came.own) Object.assign(state.own, came.own)
-  Object.assign(held, { made: came.made ?? null, result: came.result ?? null })
+  Object.assign(held, { made: came.made ?? null, result: came.result ?? null, own: came.own ?? {} })
   if (came.made) told(came.made)
   if (came.files) await take(came.files)
   if (came.settings?.length) state.settings = came.settings.slice(0, MOST_SETTINGS)

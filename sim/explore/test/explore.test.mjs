@@ -294,6 +294,12 @@ test('a fleet is moved as the command line moves it, with its deadline and what-
   assert.equal(await page.run(`document.querySelectorAll('#gantt [data-guest]').length`), theirs.moves.length)
   const words = await page.run(`document.getElementById('verdict').textContent`)
   assert.ok(words.includes(`probability of ${(theirs.deadline.p_all_arrived * 100).toFixed(0)} %`), words)
+  // What came along is what the page itself answers.
+  const before = (await exported(page, 'Data (CSV)')).text
+  await page.run(`location.hash = location.hash.replace(/&?seed=\\d+/, '') + '&seed=2'`)
+  await page.until(`document.getElementById('progress').textContent !== ''`, 'being asked anew')
+  await page.until(`document.getElementById('progress').textContent === ''`, 'its own answer', 120000)
+  assert.equal((await exported(page, 'Data (CSV)')).text, before)
   await page.run(`(() => { const one = document.querySelector('[aria-label="What if"]'); one.value = 'at_once=4'; one.dispatchEvent(new Event('change')) })()`)
   await page.until(`location.hash.includes('at_once')`)
   await page.until(`document.getElementById('progress').textContent === ''`, 'the what-if', 120000)

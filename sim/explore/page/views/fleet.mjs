@@ -10,6 +10,7 @@ import * as units from '../units.mjs'
 const COLOURS = ['blue', 'orange', 'green', 'pink']
 const EXAMPLES = ['at_once=4', 'order=longest-first', 'auto_converge=true', 'mode=postcopy', 'multifd_channels=4', 'host.nic=25GbE']
 const ROW = 15
+const ASKED = ['changes', 'deadline', 'replications', 'seed', 'profile', 'manager']
 const LEFT = 210
 // A stop is drawn so wide at least.
 const STOP = 3
@@ -66,9 +67,14 @@ export async function update() {
   asked = now
   stopLong()
   try {
-    const came = held.result
-    const isThat = came && !full.changes && came.answer
-    if (isThat && !answer) { answer = came; draw() }
+    // What was asked when the page was made has been answered.
+    const isAsked = ASKED.every((key) => String(held.own[key] ?? '') === String(state.own[key] ?? ''))
+    if (held.result?.answer && isAsked) {
+      answer = held.result
+      parts.progress.textContent = ''
+      draw()
+      return
+    }
     parts.progress.textContent = 'It is being moved ...'
     answer = await askLong({ ...full, replications: 0 })
     if (asked !== now) return
