@@ -329,13 +329,16 @@ fn no_format_of_a_validation_holds_what_is_no_number() {
             assert!(output.status.success(), "{}", text(&output.stderr));
             assert_eq!(unfit(&text(&output.stdout)), None, "{campaign}, {format}");
         }
-        for file in [&page, &picture] {
-            assert_eq!(
-                unfit(&std::fs::read_to_string(file).unwrap()),
-                None,
-                "{campaign}, {}",
-                file.display()
-            );
+        let [page, picture] = [&page, &picture].map(|file| std::fs::read_to_string(file).unwrap());
+        assert_eq!(unfit(&picture), None, "{campaign}");
+        // What is no number is null in JSON; the table is text.
+        let start = page.find("id=\"given\">").unwrap() + "id=\"given\">".len();
+        let end = start + page[start..].find("</script>").unwrap();
+        let given: serde_json::Value = serde_json::from_str(&page[start..end]).unwrap();
+        assert_eq!(unfit(given["result"]["table"].as_str().unwrap()), None, "{campaign}");
+        for row in given["result"]["rows"].as_array().unwrap() {
+            assert!(row["pred_elapsed_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{row}");
+            assert!(row["writes_to_link"].as_f64().is_some_and(|share| share >= 0.0), "{row}");
         }
     }
 }
