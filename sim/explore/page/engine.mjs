@@ -33,8 +33,7 @@ export function work() {
         const body = bytes.slice(4 + head)
         self.postMessage({ id, answer: { ...answer, body } }, [body])
       } else {
-        const answer = new TextDecoder().decode(call('ask', JSON.stringify(question)))
-        self.postMessage({ id, answer: JSON.parse(answer), text: question.text ? answer : undefined })
+        self.postMessage({ id, answer: JSON.parse(new TextDecoder().decode(call('ask', JSON.stringify(question)))) })
       }
     } catch (error) {
       self.postMessage({ id, failed: String(error) })
@@ -62,7 +61,7 @@ class Worked {
       const waits = this.waiting.get(data.id)
       this.waiting.delete(data.id)
       if (data.failed) waits?.reject(new Error(data.failed))
-      else waits?.resolve(data.answer, data.text)
+      else waits?.resolve(data.answer)
     }
     this.worker.onerror = (event) => this.stop(`the simulator stopped: ${event.message}`)
     this.send({ module })

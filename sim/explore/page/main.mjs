@@ -2,7 +2,7 @@
 import { controls } from './controls.mjs'
 import { el, tell } from './dom.mjs'
 import { ask, unpack, work } from './engine.mjs'
-import { MOST_SETTINGS, VIEWS, change, onChange, read, state, useProfile, written } from './state.mjs'
+import { VIEWS, change, onChange, read, state, useProfile, written } from './state.mjs'
 import * as files from './files.mjs'
 import { given, take } from './given.mjs'
 import * as time from './views/time.mjs'

@@ -310,10 +310,9 @@ async function watch() {
     const found = await askLong({ ask: 'pages', question: setting(), ...hosts(), seed, moments: 240 })
     const rows = Math.ceil(found.pages / COLUMNS)
     const canvas = el('canvas', { class: 'memory', width: COLUMNS, height: rows, role: 'img', 'aria-label': 'Each pixel a page of guest memory' })
-    const shown = Math.max(1, Math.ceil(rows / 512))
     canvas.style.aspectRatio = `${COLUMNS} / ${Math.min(rows, 640)}`
     const counts = el('span', { class: 'small', id: 'counts' })
-    memory = { found, bytes: new Uint8Array(found.body), canvas, image: canvas.getContext('2d').createImageData(COLUMNS, rows), counts, index: -1, shown }
+    memory = { found, bytes: new Uint8Array(found.body), canvas, image: canvas.getContext('2d').createImageData(COLUMNS, rows), counts, index: -1 }
     parts.bitmap.replaceChildren(
       canvas,
       el('div', { class: 'legend' }, STATES.map(([name, colour, words]) => el('span', {}, el('i', { style: { background: css(colour) } }), `${name}: ${words}`))),
