@@ -3,7 +3,9 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
-use crate::answer::shape::{Applications, Prediction, Predictions, Published, SensitivityAnswer};
+use crate::answer::shape::{
+    Applications, Prediction, Predictions, Published, ScenarioKeys, SensitivityAnswer,
+};
 use crate::answer::sweep::SweepAnswer;
 use crate::fleet::shape::{AtOnceAnswer, FleetAnswer, InventoryAnswer, WhatIfAnswer};
 use crate::record::{AgainstAnswer, BatchAnswer};
@@ -12,7 +14,7 @@ use crate::record::{AgainstAnswer, BatchAnswer};
 pub type Named = (&'static str, &'static str, fn() -> Schema);
 
 /// All schemas.
-pub const SCHEMAS: [Named; 12] = [
+pub const SCHEMAS: [Named; 13] = [
     ("prediction", "migsim predict, of one guest", written::<Prediction>),
     ("predictions", "migsim predict, of several guests", written::<Predictions>),
     ("batch", "migsim predict --batch, each line", written::<BatchAnswer>),
@@ -23,6 +25,7 @@ pub const SCHEMAS: [Named; 12] = [
     ("what-if", "migsim fleet --what-if", written::<WhatIfAnswer>),
     ("against", "migsim records import --against", written::<AgainstAnswer>),
     ("inventory", "migsim inventory check", written::<InventoryAnswer>),
+    ("keys", "migsim keys", written::<ScenarioKeys>),
     ("models", "migsim models", written::<Published>),
     ("apps", "migsim apps", written::<Applications>),
 ];

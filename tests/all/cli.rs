@@ -686,6 +686,7 @@ fn every_command_teaches_by_an_example() {
         "profile",
         "schema",
         "apps",
+        "keys",
         "models",
     ];
     for command in commands {

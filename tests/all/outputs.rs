@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{migsim, says, workspace};
 
-const COMMANDS: [(&str, &[&str]); 9] = [
+const COMMANDS: [(&str, &[&str]); 10] = [
     ("prediction", &["predict", "scenarios/first.toml", "--model", "all"]),
     ("prediction", &["predict", "scenarios/heavy.toml"]),
     ("predictions", &["predict", "scenarios/paper/live.toml"]),
@@ -17,6 +17,7 @@ const COMMANDS: [(&str, &[&str]); 9] = [
     ("inventory", &["inventory", "check", "scenarios/fleet/rack.toml"]),
     ("models", &["models"]),
     ("apps", &["apps"]),
+    ("keys", &["keys"]),
 ];
 
 fn faults(schema: &Value, of: &Value) -> Vec<String> {
@@ -74,7 +75,9 @@ fn csv_and_json_lines_say_what_json_says() {
         let whole: Value = serde_json::from_str(&of("json")).unwrap();
         let results = whole.get("results").or(whole.get("moves").filter(|all| all.is_array()));
         let list = |key: &str| whole.get(key).filter(|all| all.is_array());
-        let results = results.or(list("models")).or(list("applications"));
+        let results = ["models", "applications", "keys"]
+            .into_iter()
+            .fold(results, |found, key| found.or(list(key)));
         let results = results.map_or(vec![whole.clone()], |all| all.as_array().unwrap().clone());
         assert_eq!(results.len(), lines.len(), "{name}");
         for ((row, line), result) in rows.iter().zip(&lines).zip(&results) {

@@ -20,6 +20,8 @@ use migsim::schema::SCHEMAS;
 use migsim_models::profile::{Manager, Profile, SHIPPED, shipped};
 use migsim_report::apps::applications;
 use migsim_report::file::Care;
+use migsim_report::format::Told;
+use migsim_report::keys::keys;
 use migsim_report::outputs::OutputArgs;
 use migsim_report::predict::published;
 use migsim_report::{program, terminal};
@@ -99,6 +101,12 @@ enum Command {
         after_help = "Example:\n  migsim predict --memory 16GiB --link 10GbE --workload 'app:postgres(load=0.5)'"
     )]
     Apps {
+        #[command(flatten)]
+        outputs: OutputArgs,
+    },
+    /// List the keys of scenarios, in files, as flags and in sweeps, with what each means
+    #[command(after_help = "Example:\n  migsim keys --format markdown")]
+    Keys {
         #[command(flatten)]
         outputs: OutputArgs,
     },
@@ -182,14 +190,15 @@ pub(crate) fn main() -> ExitCode {
         Command::Inventory { command } => fleet::inventory(&command),
         Command::Records { command: RecordsCommand::Import(args) } => import::records(&args),
         Command::Profile { which, manager } => profile(&which, manager.manager),
-        Command::Apps { outputs } => apps(&outputs),
+        Command::Apps { outputs } => list(&outputs, &applications()),
+        Command::Keys { outputs } => list(&outputs, &keys()),
+        Command::Models { outputs } => list(&outputs, &published()),
         Command::Schema { name } => {
             program::schema(&SCHEMAS, name.as_deref()).map(|()| ExitCode::SUCCESS)
         }
         Command::Completions { shell } => {
             program::completions::<Cli>(shell).map(|()| ExitCode::SUCCESS)
         }
-        Command::Models { outputs } => models(&outputs),
     };
     terminal::exit_status(result)
 }
@@ -207,12 +216,7 @@ fn profile(which: &str, manager: Option<Manager>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn apps(outputs: &OutputArgs) -> anyhow::Result<ExitCode> {
-    outputs.prepare(Care::default())?.write(&applications())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn models(outputs: &OutputArgs) -> anyhow::Result<ExitCode> {
-    outputs.prepare(Care::default())?.write(&published())?;
+fn list(outputs: &OutputArgs, list: &Told) -> anyhow::Result<ExitCode> {
+    outputs.prepare(Care::default())?.write(list)?;
     Ok(ExitCode::SUCCESS)
 }

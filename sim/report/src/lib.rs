@@ -20,6 +20,7 @@ pub mod document;
 pub mod file;
 pub mod fleet;
 pub mod format;
+pub mod keys;
 pub mod outputs;
 pub mod page;
 pub mod plot;

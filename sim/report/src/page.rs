@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use migsim::answer::sweep::Range;
-use migsim::fleet::shape::Findings;
+use migsim::fleet::shape::{Findings, WhatIf};
 use migsim::fleet::{Changes, parse_beside};
 use migsim::input::{InputError, Keys, Mistakes, Scenario, read_file};
 use migsim::record::observations;
-use migsim_explore::{Held, Made, Page, View};
+pub use migsim_explore::Page;
+use migsim_explore::{Held, Made, View};
 use migsim_models::profile::Manager;
 use serde_json::{Value, json};
 
@@ -90,6 +91,11 @@ pub fn found(page: &mut Page, findings: &Findings) {
     if let Some(made) = &mut page.made {
         made.migrations = Some(modes(findings));
     }
+}
+
+/// Adds a fleet as it is and with changes; as it is, the page moves it again.
+pub fn compared_ways(page: &mut Page, found: &[WhatIf]) {
+    page.result = Some(json!({ "what_ifs": found }));
 }
 
 /// Adds a file of run records.

@@ -18,7 +18,7 @@ use super::interval::{Percentiles, Quantiles};
 use super::verdict::{bound_word, bound_words, ending_word, outcome_word, why_not};
 use super::{Answer, Asked};
 use crate::engine::{Bound, Decision, Iteration as Followed, Outcome};
-use crate::input::Case;
+use crate::input::{Case, Key};
 
 /// Version of the shapes here, the `schema` of each JSON. It grows when a program that reads one
 /// would break.
@@ -376,6 +376,48 @@ pub struct SensitivityAnswer {
     pub schema: u32,
     /// Each thing that is not known, what matters most first.
     pub results: Vec<super::Influence>,
+}
+
+/// The keys of a scenario.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ScenarioKeys {
+    /// Version of this shape.
+    pub schema: u32,
+    /// Each of them, table by table.
+    pub keys: Vec<ScenarioKey>,
+}
+
+/// A key of a scenario.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ScenarioKey {
+    /// The table of a file in which it stands: guest, link or migration.
+    pub table: &'static str,
+    /// Its name there; a fleet's inventory has those of guests as columns.
+    pub key: &'static str,
+    /// Its flag, with the dashes; `null`: in files only.
+    pub flag: Option<String>,
+    /// What its values are: size, rate, time, page-rate, whole, number, word, switch, name or table.
+    pub kind: &'static str,
+    /// All of its values, where they are a closed list of words.
+    pub words: &'static [&'static str],
+    /// What it means, and what holds without it.
+    pub meaning: &'static str,
+}
+
+impl Default for ScenarioKeys {
+    fn default() -> ScenarioKeys {
+        let key = |key: &Key| ScenarioKey {
+            table: key.table.name(),
+            key: key.key,
+            flag: key.flag.map(|flag| format!("--{}", flag.long)),
+            kind: key.kind.word(),
+            words: key.words,
+            meaning: key.doc.trim(),
+        };
+        ScenarioKeys { schema: SCHEMA, keys: Key::all().map(key).collect() }
+    }
 }
 
 /// The applications that `app:NAME` takes.

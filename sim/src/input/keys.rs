@@ -53,6 +53,22 @@ impl Kind {
         }
     }
 
+    /// It in a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Size => "size",
+            Kind::Rate => "rate",
+            Kind::Time => "time",
+            Kind::PageRate => "page-rate",
+            Kind::Whole => "whole",
+            Kind::Number => "number",
+            Kind::Word => "word",
+            Kind::Switch => "switch",
+            Kind::Name => "name",
+            Kind::Table => "table",
+        }
+    }
+
     /// Whether its values are numbers.
     pub fn is_number(self) -> bool {
         !matches!(self, Kind::Word | Kind::Switch | Kind::Name | Kind::Table)

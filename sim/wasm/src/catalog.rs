@@ -27,20 +27,6 @@ impl Ask {
     }
 }
 
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Size => "size",
-        Kind::Rate => "rate",
-        Kind::Time => "time",
-        Kind::PageRate => "page-rate",
-        Kind::Whole => "whole",
-        Kind::Number => "number",
-        Kind::Switch => "switch",
-        Kind::Name => "name",
-        _ => "word",
-    }
-}
-
 /// All of it.
 pub(crate) fn all() -> Value {
     let keys = Key::all().filter(|key| key.kind != Kind::Table).map(|key| {
@@ -48,7 +34,7 @@ pub(crate) fn all() -> Value {
             "name": key.name(),
             "key": key.key,
             "table": key.table.name(),
-            "kind": kind(key.kind),
+            "kind": key.kind.word(),
             "words": key.words,
             "flag": key.flag.map(|flag| flag.long),
             "doc": key.doc.trim(),

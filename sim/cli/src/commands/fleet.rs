@@ -15,7 +15,7 @@ use migsim_models::profile::Profile;
 use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::fleet::{Checked, Compared, Report, at_once, at_once_picture};
 use migsim_report::outputs::{OutputArgs, Prepared};
-use migsim_report::page;
+use migsim_report::page::{self, Page};
 use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, interruptible};
 use migsim_report::what_if::{WhatIfs, what_if_picture};
 use migsim_report::window::{Clock, Window};
@@ -72,7 +72,7 @@ pub(super) struct FleetArgs {
     at_once: Vec<usize>,
     /// Ask the same with keys of `[moves]` or `[migration]` changed: `at_once=4`,
     /// `auto_converge=true`, several joined by commas; each alone, and all together
-    #[arg(long, value_name = "KEY=VALUE", conflicts_with_all = ["report", "at_once"])]
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "at_once")]
     what_if: Vec<Changes>,
     #[command(flatten)]
     migration: MigrationFlags,
@@ -212,11 +212,31 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         seed: args.seed,
         deadline: window.as_ref().map(|window| window.length),
     };
-    if !args.what_if.is_empty() {
-        return what_if(args, (fleet, &asked), profile, wanted, (picture, prepared), &interrupted);
-    }
     let report_file =
         args.report.as_deref().map(|place| Output::create(place, care)).transpose()?;
+    let page = || -> anyhow::Result<Page> {
+        let mut made = page::about(args.profile.as_deref(), args.manager.manager)?;
+        page::hold_fleet(&mut made, &args.file)?;
+        made.own.extend(args.own(window.as_ref(), replications, &asked));
+        made.made = Some(page::made(Some(args.seed), &profile.name, Some(ASSUMED)));
+        Ok(made)
+    };
+    if !args.what_if.is_empty() {
+        let Some(found) = what_ifs(args, &fleet, &asked, profile, wanted, &interrupted)? else {
+            terminal::complain("interrupted: nothing is printed of what was not asked to the end");
+            return Ok(ExitCode::from(INTERRUPTED));
+        };
+        prepared.write(&WhatIfs(&found))?;
+        if let Some(picture) = picture {
+            picture.write(&what_if_picture(&fleet.cluster.name, &found))?;
+        }
+        if let Some(file) = report_file {
+            let mut page = page()?;
+            page::compared_ways(&mut page, &found);
+            file.write(page.html().as_bytes())?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let expected = || -> Option<FleetOutcome> {
         let bar = terminal::progress(fleet.moves.len() as u64, "{bar:40} {pos}/{len} moves over");
         let found = run(&fleet, profile, Chance::none(), &interrupted, |over| {
@@ -260,12 +280,9 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         picture.write(&report.picture())?;
     }
     if let Some(file) = report_file {
-        let mut made = page::about(args.profile.as_deref(), args.manager.manager)?;
-        page::hold_fleet(&mut made, &args.file)?;
-        made.own.extend(args.own(window.as_ref(), replications, &asked));
-        made.made = Some(page::made(Some(args.seed), &profile.name, Some(ASSUMED)));
-        page::found(&mut made, &findings);
-        file.write(made.html().as_bytes())?;
+        let mut page = page()?;
+        page::found(&mut page, &findings);
+        file.write(page.html().as_bytes())?;
     }
     let totals = totals(&found);
     Ok(if interrupted.load(Ordering::Relaxed) {
@@ -277,17 +294,16 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The fleet as it is, with each change alone, and with all of them.
-fn what_if(
+/// The fleet as it is, with each change alone, and with all of them; `None`: interrupted.
+fn what_ifs(
     args: &FleetArgs,
-    (fleet, asked): (Fleet, &Changes),
+    fleet: &Fleet,
+    asked: &Changes,
     profile: &Profile,
     wanted: Wanted,
-    (picture, prepared): (Option<PictureOutput>, Prepared),
     interrupted: &AtomicBool,
-) -> anyhow::Result<ExitCode> {
-    let name = fleet.cluster.name.clone();
-    let mut ways = vec![(Changes::default().to_string(), fleet)];
+) -> anyhow::Result<Option<Vec<WhatIf>>> {
+    let mut ways = vec![(Changes::default().to_string(), fleet.clone())];
     let all = args.what_if.iter().fold(asked.clone(), |all, one| all.and(one));
     let together = (args.what_if.len() > 1).then(|| ("all of it".to_owned(), all));
     let alone = args.what_if.iter().map(|one| (one.to_string(), asked.and(one)));
@@ -313,15 +329,7 @@ fn what_if(
     }
     bar.finish_and_clear();
     terminal::finishing();
-    if interrupted.load(Ordering::Relaxed) {
-        terminal::complain("interrupted: nothing is printed of what was not asked to the end");
-        return Ok(ExitCode::from(INTERRUPTED));
-    }
-    prepared.write(&WhatIfs(&found))?;
-    if let Some(picture) = picture {
-        picture.write(&what_if_picture(&name, &found))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok((!interrupted.load(Ordering::Relaxed)).then_some(found))
 }
 
 fn compare(

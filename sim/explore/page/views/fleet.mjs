@@ -8,7 +8,7 @@ import { change, hosts, state } from '../state.mjs'
 import * as units from '../units.mjs'
 
 const COLOURS = ['blue', 'orange', 'green', 'pink']
-const EXAMPLES = ['at_once=4', 'order=longest-first', 'auto_converge=true', 'mode=postcopy', 'multifd_channels=4', 'host.nic=25GbE']
+const EXAMPLES = ['at_once=4', 'order=largest', 'auto_converge=true', 'mode=postcopy', 'multifd_channels=4', 'host.nic=25GbE']
 const ROW = 15
 const ASKED = ['changes', 'deadline', 'replications', 'seed', 'profile', 'manager']
 const LEFT = 210
@@ -19,7 +19,7 @@ let parts, answer, asked, ways
 
 export function enter(place) {
   answer = asked = null
-  ways = []
+  ways = held.result?.what_ifs ?? []
   parts = {
     changes: el('input', { type: 'text', size: 34, placeholder: 'at_once=4,auto_converge=true', 'aria-label': 'What if', onchange: () => put('changes', parts.changes) }),
     deadline: el('input', { type: 'text', size: 8, placeholder: '2h', 'aria-label': 'Deadline, from the start', onchange: () => put('deadline', parts.deadline) }),
@@ -38,6 +38,7 @@ export function enter(place) {
     el('div', { class: 'small dim' }, 'For example: ', EXAMPLES.map((text) => el('button', { onclick: () => { parts.changes.value = text; put('changes', parts.changes) } }, text))),
     parts.progress, parts.words, parts.ways, el('h2', {}, 'When each guest moves'), el('p', { class: 'small dim' }, 'Orange: it is down. Dashed: it does not arrive.'), parts.gantt, parts.links.element, parts.hosts.element, parts.likely.element,
     el('h2', {}, 'Guests'), parts.guests, el('h2', {}, 'Memory of hosts'), parts.memory)
+  drawWays()
 }
 
 const put = (name, field) => change((to) => { to.own[name] = field.value.trim() })
@@ -167,11 +168,16 @@ async function compare() {
       const { row } = await askLong({ ...question(), changes: one, totals: true })
       ways = [...ways.filter((way) => way.what_if !== row.what_if), row]
     }
-    parts.ways.replaceChildren(el('h2', {}, 'What-ifs'), table(['what if', 'the last arrives after', '90 % interval', 'downtime in all', 'at worst', 'service lost', 'over the links', 'not arrived', 'all in time'],
-      ways.map((way) => [way.what_if, units.time(way.makespan_s), units.span(way.makespan_quantiles_s), units.time(way.downtime_s), units.time(way.worst_downtime_s), units.time(way.lost_s), units.size(way.wire_bytes), way.not_arrived, way.p_all_arrived === null || way.p_all_arrived === undefined ? '-' : units.percent(way.p_all_arrived)])))
+    drawWays()
   } catch (error) {
     parts.progress.textContent = error.message
   }
+}
+
+function drawWays() {
+  if (!ways.length) return
+  parts.ways.replaceChildren(el('h2', {}, 'What-ifs'), table(['what if', 'the last arrives after', '90 % interval', 'downtime in all', 'at worst', 'service lost', 'over the links', 'not arrived', 'all in time'],
+    ways.map((way) => [way.what_if, units.time(way.makespan_s), units.span(way.makespan_quantiles_s), units.time(way.downtime_s), units.time(way.worst_downtime_s), units.time(way.lost_s), units.size(way.wire_bytes), way.not_arrived, way.p_all_arrived === null || way.p_all_arrived === undefined ? '-' : units.percent(way.p_all_arrived)])))
 }
 
 export function command() {
