@@ -472,6 +472,14 @@ fn binding(case: &Case, profile: &Profile, outcome: &Outcome, faults: &mut Vec<S
             let buffer = case.path.send_buffer.unwrap_or(profile.network.queue_bytes.value);
             case.path.send_buffer = Some(Bytes(buffer.0.saturating_mul(2)));
         }
+        Bottleneck::Transport => {
+            for rate in profile.network.carrier_rate.values_mut() {
+                rate.value = twice(rate.value);
+            }
+            if case.path.transport == Transport::Ssh {
+                case.path.rtt = SimTime(case.path.rtt.0 / 2);
+            }
+        }
         Bottleneck::SendingThread => twice_pages(&mut profile.cpu.page_rate.value),
         Bottleneck::ZeroPageScan => twice_pages(&mut profile.cpu.zero_page_rate.value),
     }

@@ -95,7 +95,7 @@ enum Command {
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = program::parse::<Cli>();
     terminal::be_verbose(cli.verbose);
     terminal::exit_status(match cli.command {
         Command::Lab { command } => lab::run(&command),

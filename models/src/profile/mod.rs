@@ -233,6 +233,9 @@ pub struct Software {
 pub struct Network {
     /// Usable share of the capacity by what carries the stream, above 0 to 1.
     pub share: BTreeMap<Transport, Param<f64>>,
+    /// The most that one thread carries, where what carries the stream costs processor time: with
+    /// TLS that of each channel of multifd. Above zero.
+    pub carrier_rate: BTreeMap<Transport, Param<BitRate>>,
     /// Bytes that stand between QEMU and the far end when QEMU is faster than the link, however
     /// slow that is ...
     pub queue_fixed: Param<Bytes>,
@@ -516,6 +519,10 @@ pub enum ProfileError {
     },
 }
 
+/// What ssh sends on a forwarded connection before the other end has taken it, in bytes (OpenSSH
+/// `channels.h`, `CHAN_TCP_WINDOW_DEFAULT`).
+const SSH_WINDOW: f64 = 64.0 * 32.0 * 1024.0;
+
 /// The key of a transport's share.
 fn share_key(transport: Transport) -> &'static str {
     match transport {
@@ -690,7 +697,10 @@ impl Profile {
             ("offline.write_rate", &self.offline.write_rate),
             ("offline.copy_read_rate", &self.offline.copy_read_rate),
             ("offline.read_rate", &self.offline.read_rate),
-        ] {
+        ]
+        .into_iter()
+        .chain(n.carrier_rate.values().map(|rate| ("network.carrier_rate", rate)))
+        {
             if rate.value.0 == 0 {
                 return Err(ProfileError::Range {
                     key,
@@ -770,6 +780,9 @@ impl Profile {
             },
             network: Network {
                 share: Transport::ALL.map(|transport| (transport, all)).into(),
+                carrier_rate: [Transport::Tls, Transport::Tunnelled, Transport::Ssh]
+                    .map(|transport| (transport, unlimited))
+                    .into(),
                 queue_fixed: Param::exact(Bytes(0)),
                 queue_time: NO_TIME,
                 queue_bytes: Param::exact(Bytes::UNLIMITED),
@@ -828,6 +841,21 @@ impl Profile {
     pub fn share(&self, transport: Transport) -> f64 {
         self.network.share.get(&transport).map_or(1.0, |share| share.value)
     }
+
+    /// The most that what carries a migration's stream gets through, in bytes per second: with TLS
+    /// each channel of multifd has a thread of its own, and ssh's window goes around once a round
+    /// trip.
+    pub fn carrier_rate(&self, path: &Path, channels: u32) -> f64 {
+        let thread = self.network.carrier_rate.get(&path.transport);
+        let thread = thread.map_or(f64::INFINITY, |rate| rate.value.bytes_per_s());
+        match path.transport {
+            Transport::Tcp => f64::INFINITY,
+            Transport::Tls => thread * f64::from(channels.max(1)),
+            Transport::Tunnelled => thread,
+            Transport::Ssh if path.rtt == SimTime::ZERO => thread,
+            Transport::Ssh => thread.min(SSH_WINDOW / path.rtt.as_secs_f64()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -874,6 +902,24 @@ mod tests {
         assert_eq!(Profile::parse_noting(DEFAULT_TOML).unwrap().1, Vec::<String>::new());
     }
 
+    #[test]
+    fn on_servers_nothing_carries_more_than_plain_tcp() {
+        let path = |transport| Path::new("100Gbit/s").unwrap().transport(transport);
+        for name in SHIPPED.into_iter().filter(|name| name.starts_with("server-")) {
+            let profile = Profile::parse(shipped(name).unwrap()).unwrap();
+            let tcp = profile.share(Transport::Tcp);
+            for other in [Transport::Tls, Transport::Tunnelled, Transport::Ssh] {
+                assert!(profile.share(other) <= tcp, "{name} {other}");
+                assert!(profile.carrier_rate(&path(other), 0) < 1e9, "{name} {other}");
+            }
+            let [one, four] = [1, 4].map(|n| profile.carrier_rate(&path(Transport::Tls), n));
+            assert_eq!(four, 4.0 * one);
+            // 2 MiB a round trip.
+            let far = Path { rtt: SimTime::from_millis(10), ..path(Transport::Ssh) };
+            assert_eq!(profile.carrier_rate(&far, 0), 209_715_200.0);
+        }
+    }
+
     /// Yesterday's files are read as they were meant.
     #[test]
     fn profiles_of_earlier_versions_are_read() {
@@ -884,18 +930,23 @@ mod tests {
             ("assumed", Profile::parse(&file("v1-assumed")).unwrap()),
             ("ideal", Profile::ideal()),
         ] {
-            let (then, missing) = Profile::parse_noting(&file(&format!("v0-{name}"))).unwrap();
+            let (then, mut missing) = Profile::parse_noting(&file(&format!("v0-{name}"))).unwrap();
+            missing.sort();
             // They did not say which runs they were fitted to.
             let mut later = Profile { domain: None, ..later };
             later.cpu.catch_up = then.cpu.catch_up;
+            later.network.carrier_rate.clone_from(&then.network.carrier_rate);
             (later.guest.idle_pages, later.guest.idle_share) =
                 (then.guest.idle_pages, then.guest.idle_share);
             // Nor did they know of guests that are forced to stop, cannot catch up, or are idle as
-            // an operating system is.
+            // an operating system is, or of what encryption costs.
             let new = [
                 "cpu.catch_up",
                 "guest.idle_pages",
                 "guest.idle_share",
+                "network.carrier_rate.ssh",
+                "network.carrier_rate.tls",
+                "network.carrier_rate.tunnelled",
                 "software.finish",
                 "switchover.forced_stop_after",
             ]

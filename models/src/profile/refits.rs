@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FIELDS, Profile, ProfileError};
+use super::{FIELDS, Field, Profile, ProfileError};
 
 /// No refit lies farther from the estimate, in standard errors.
 const FARTHEST: f64 = 1000.0;
@@ -83,7 +83,7 @@ impl Profile {
     /// (counted around), each other one as far from its estimate as `normal`, a standard normal
     /// deviate, says.
     #[must_use]
-    pub fn varied(&self, which: usize, mut normal: impl FnMut() -> f64) -> Profile {
+    pub fn varied(&self, which: usize, mut normal: impl FnMut(&Field) -> f64) -> Profile {
         let mut varied = self.clone();
         for field in FIELDS {
             let slot = (field.slot)(&mut varied);
@@ -93,7 +93,7 @@ impl Profile {
             let refits = self.refits.0.get(field.key);
             let errors = match refits {
                 Some(errors) => errors[which % errors.len()],
-                None => normal(),
+                None => normal(field),
             };
             let value = slot.moved(errors);
             slot.set(value, None);
@@ -133,7 +133,7 @@ mod tests {
         let ((before, queue), share) =
             (plain(&profile), profile.share(crate::spec::Transport::Tcp));
         for which in 0..4 {
-            let varied = profile.varied(which, || 1.0);
+            let varied = profile.varied(which, |_| 1.0);
             let (prepare, waiting) = plain(&varied);
             assert_eq!((prepare > before, waiting < queue), (which % 2 == 0, which % 2 == 0));
             assert!(varied.share(crate::spec::Transport::Tcp) > share);

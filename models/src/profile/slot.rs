@@ -122,16 +122,27 @@ pub struct Field {
     pub slot: fn(&mut Profile) -> Slot<'_>,
 }
 
+impl Field {
+    /// Whether profiles had others long before: it is drawn from chance of its own, so that what
+    /// others draw stays as it was.
+    pub fn came_later(&self) -> bool {
+        self.key.starts_with("network.carrier_rate.")
+    }
+}
+
 macro_rules! fields {
     ($($kind:ident $table:ident . $field:ident $([$transport:ident] $name:literal)?;)+) => {
         /// All parameters but the noise, in the order of the file.
         pub const FIELDS: &[Field] = &[$(Field {
             key: concat!(stringify!($table), ".", stringify!($field) $(, ".", $name)?),
-            slot: |profile| Slot::$kind(fields!(@ profile.$table.$field $(, $transport)?)),
+            slot: |profile| Slot::$kind(fields!(@ $kind profile.$table.$field $(, $transport)?)),
         }),+];
     };
-    (@ $place:expr) => { &mut $place };
-    (@ $place:expr, $transport:ident) => { $place.entry(Transport::$transport).or_insert(Param::exact(1.0)) };
+    (@ $kind:ident $place:expr) => { &mut $place };
+    (@ Share $place:expr, $transport:ident) => { $place.entry(Transport::$transport).or_insert(Param::exact(1.0)) };
+    (@ Rate $place:expr, $transport:ident) => {
+        $place.entry(Transport::$transport).or_insert(Param::exact(BitRate::UNLIMITED))
+    };
 }
 
 fields! {
@@ -145,6 +156,9 @@ fields! {
     Share network.share[Tls] "tls";
     Share network.share[Tunnelled] "tunnelled";
     Share network.share[Ssh] "ssh";
+    Rate network.carrier_rate[Tls] "tls";
+    Rate network.carrier_rate[Tunnelled] "tunnelled";
+    Rate network.carrier_rate[Ssh] "ssh";
     Bytes network.queue_fixed;
     Time network.queue_time;
     Bytes network.queue_bytes;

@@ -373,6 +373,12 @@ impl Workload {
             .fold(Pages(0), |sum, term| Pages(sum.0.saturating_add(term.pattern.reach())))
     }
 
+    /// Whether some term is a curve measured with one window, which says nothing of longer ones.
+    pub fn is_one_window(&self) -> bool {
+        let one = |term: &Term| matches!(&term.pattern, Pattern::Curve { curve, .. } if curve.points().len() == 1);
+        self.terms.iter().any(one)
+    }
+
     /// Whether some term works in phases, so that it matters when in a phase the migration starts.
     pub fn has_phases(&self) -> bool {
         self.terms.iter().any(|term| term.phase.is_some())

@@ -23,6 +23,8 @@ const SHOWN: usize = 12;
 const BARS: usize = 150;
 /// As many bars have the names of their guests.
 const NAMED_BARS: usize = 60;
+/// What the name of a bar takes of the height.
+const LABEL_HEIGHT: f64 = 12.0;
 /// Of a name so many characters are shown beside a bar.
 const LONGEST_NAME: usize = 18;
 /// Room to the left for names, and to the right for legends: the same for all panels.
@@ -200,7 +202,7 @@ impl Report<'_> {
             }
             out.text(format!("\nThe busiest {what}s{}:\n", of(busy.len()))).table(table);
         };
-        busy("link", "carried", self.links(t.all_over_s), Cell::Size);
+        busy("link", "carried, with frames", self.links(t.all_over_s), Cell::Size);
         busy("host", "processors' time", self.hosts(t.all_over_s), Cell::Time);
         for note in self.findings.notes() {
             out.text(format!("Note: {note}.\n"));
@@ -225,13 +227,14 @@ impl Report<'_> {
 
     /// The totals in sentences.
     fn words(&self, t: &Totals) -> String {
+        let arrive = match t.arrived {
+            0 => "no guest arrives".to_owned(),
+            1 => format!("1 guest arrives within {}", seconds(t.makespan_s)),
+            all => format!("{all} guests arrive within {}", seconds(t.makespan_s)),
+        };
         let mut out = format!(
-            "{}: {} guest{} arrive{} within {}; {} over the links.\n",
+            "{}: {arrive}; {} over the links.\n",
             self.findings.cluster.name,
-            t.arrived,
-            if t.arrived == 1 { "" } else { "s" },
-            if t.arrived == 1 { "s" } else { "" },
-            seconds(t.makespan_s),
             human_bytes(t.wire_bytes)
         );
         let hosts = self.findings.hosts;
@@ -366,7 +369,11 @@ impl Report<'_> {
         let which = if step > 1 { format!(", one of {step} is shown") } else { String::new() };
         // Few bars have their guests' names, many the hosts' at the first of each.
         let bars: Vec<&MoveOutcome> = order.into_iter().step_by(step).collect();
-        let name = |(row, one): (usize, &&MoveOutcome)| {
+        // Of the hosts' names only those for which there is room.
+        let tall = (self.gantt_height() - 110.0) / shown.max(1) as f64;
+        let room = (LABEL_HEIGHT / tall).ceil() as usize;
+        let mut named = None;
+        let mut name = |(row, one): (usize, &&MoveOutcome)| {
             if shown <= NAMED_BARS {
                 return clipped(&self.findings.cluster.vms[one.vm].guest.name, LONGEST_NAME);
             }
@@ -374,9 +381,14 @@ impl Report<'_> {
             // Without its domain, which all have.
             let name = &self.findings.cluster.hosts[host(one)].name;
             let short = name.split('.').next().unwrap_or(name);
-            if first { clipped(short, LONGEST_NAME) } else { String::new() }
+            if !first || named.is_some_and(|last| row < last + room) {
+                return String::new();
+            }
+            named = Some(row);
+            clipped(short, LONGEST_NAME)
         };
-        let names: Vec<String> = bars.iter().enumerate().map(name).rev().collect();
+        let mut names: Vec<String> = bars.iter().enumerate().map(&mut name).collect();
+        names.reverse();
         let mut panel = Panel::new(
             &format!("{}: {arrived} within {}", self.findings.cluster.name, seconds(t.makespan_s)),
             &time_axis(t.all_over_s),
@@ -386,7 +398,7 @@ impl Report<'_> {
         .clock()
         .margins(MARGINS)
         .rows(names);
-        let width = ((self.gantt_height() - 110.0) / shown.max(1) as f64).clamp(0.8, 9.0);
+        let width = tall.clamp(0.8, 9.0);
         let mut told: Vec<&str> = Vec::new();
         for (row, one) in bars.iter().enumerate() {
             let y = (shown - row) as f64;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use migsim_models::published::{MODELS, Prediction, SYMBOLS};
+use migsim_models::text::counted;
 use migsim_models::units::{SimTime, human_bytes, human_time};
 
 use migsim::answer::{Answer, Asked, explain, outside_words, shape, verdict};
@@ -123,7 +124,7 @@ fn answer(answer: &Answer, document: &mut Document) {
     }
     let _ = writeln!(
         out,
-        "On the wire: {} in {} normal and {} zero pages{}; {} dirty syncs.",
+        "On the wire: {} in {} normal and {} zero pages{}; {}.",
         human_bytes(outcome.wire_bytes as f64),
         outcome.normal_pages,
         outcome.zero_pages,
@@ -135,7 +136,7 @@ fn answer(answer: &Answer, document: &mut Document) {
         } else {
             String::new()
         },
-        outcome.dirty_syncs
+        counted(outcome.dirty_syncs as usize, "dirty sync")
     );
     if !outcome.iterations.is_empty() {
         out.push('\n');

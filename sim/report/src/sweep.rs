@@ -1,7 +1,9 @@
 //! Sweeps: a line for each point.
 
+use std::collections::BTreeMap;
+
 use migsim::answer::sweep::{Point, Range, SweepAnswer, Value, outside};
-use migsim::answer::{Between, ending_word, outcome_word, shape};
+use migsim::answer::{Between, bound_word, ending_word, outcome_word, shape};
 use migsim::input::Kind;
 use serde_json::{Map, Value as Json};
 
@@ -116,6 +118,17 @@ fn document(points: &[Point], ranges: &[Range]) -> Document {
         notes.push_str(
             "rate: all terms' writes together, in their proportion; a measured curve counts with the writes of the classes that fit it.\n",
         );
+    }
+    let found = || points.iter().filter_map(|point| point.found.as_ref().ok());
+    let mut binding: BTreeMap<&str, usize> = BTreeMap::new();
+    for bound in found().filter_map(|found| found.outcome.bound) {
+        *binding.entry(bound_word(bound)).or_default() += 1;
+    }
+    for (what, count) in binding.into_iter().filter(|(what, _)| *what != "link") {
+        let (what, all) = (what.replace('-', " "), found().count());
+        notes.push_str(&format!(
+            "At {count} of {all} points the {what} binds, not the link (`bound_by`).\n"
+        ));
     }
     let mut out = Document::default();
     out.table(table).text(notes);

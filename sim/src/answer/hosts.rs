@@ -46,6 +46,12 @@ impl Between {
         Between::Given(Box::new(Hosts::given(profile)))
     }
 
+    /// Whether nothing is known of the errors of a profile that was asked for, so that there are no
+    /// intervals.
+    pub fn is_without_errors(&self) -> bool {
+        matches!(self, Between::Given(hosts) if hosts.profile.noise.intervals.is_none())
+    }
+
     /// The hosts of a question over a link of that capacity.
     pub fn over(&self, link: BitRate) -> &Hosts {
         /// By class and manager, the last for none named.

@@ -151,10 +151,13 @@ impl Draws {
         let (elapsed, downtime, phase) = (spread(&normal), spread(&normal), spread(&|p| p));
         let (share, more, faster) = (spread(&|p| p), spread(&|p| p), spread(&normal));
         let layout = spread(&|p| p);
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mut rng = || -> f64 { StandardNormal.sample(&mut rng) };
+        let normals = |seed: u64| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            move || -> f64 { StandardNormal.sample(&mut rng) }
+        };
+        let (mut rng, mut later) = (normals(1), normals(2));
         let draw = |i: usize| Draw {
-            hosts: hosts.varied(i, &mut rng),
+            hosts: hosts.varied(i, |field| if field.came_later() { later() } else { rng() }),
             writers: libm::exp(WRITERS * rng()),
             phase: phase[i],
             unknown: Unknown::drawn(share[i], more[i], faster[i]),
@@ -302,31 +305,35 @@ fn percentiles(
     let doubt =
         [far * BEYOND_ELAPSED * elapsed, far * (BEYOND_DOWNTIME * downtime + BEYOND_DOWNTIME_MS)];
     let sigma = [0, 1].map(|i| libm::hypot(sigma[i], doubt[i]));
-    // A migration that is given up at its timeout is not over later, unless the stop takes it past
-    // that.
+    // A migration that is not over at its timeout is given up, unless the stop takes it past that.
     let ceiling = case
         .policy
         .timeout
         .filter(|_| case.policy.on_timeout == OnTimeout::Abort && case.policy.mode != Mode::Offline)
         .map_or(f64::INFINITY, SimTime::as_millis_f64);
-    let of = |value: fn(&Drawn) -> f64, which: usize, most: &dyn Fn(&Drawn) -> f64| {
-        let values = drawn.iter().flatten().map(|d| {
-            let noisy = value(d) + sigma[which] * d.noise[which];
-            noisy.max(d.least[which].min(value(d))).min(most(d).max(value(d)))
-        });
-        Percentiles::of(values.collect())
-    };
     // Offline the two are one quantity, and have one interval: the downtime's, for its noise grows
     // with it.
     let offline = case.policy.mode == Mode::Offline;
-    let total = usize::from(offline);
     let longest = |d: &Drawn| if offline { f64::INFINITY } else { d.elapsed };
-    let times = (outcome.completed() && scatter.p_converge > 0.0).then(|| Times {
-        elapsed_ms: of(|d| d.elapsed, total, &|_| ceiling),
-        downtime_ms: of(|d| d.downtime, 1, &longest),
-        reported_ms: of(|d| d.reported, 1, &longest),
+    let noisy = |value: f64, which: usize, least: f64, d: &Drawn| {
+        (value + sigma[which] * d.noise[which]).max(least.min(value))
+    };
+    let with_noise = |d: &Drawn| {
+        let [downtime, reported] = [d.downtime, d.reported]
+            .map(|value| noisy(value, 1, d.least[1], d).min(longest(d).max(value)));
+        // No guest is down for longer than its migration takes.
+        let elapsed = noisy(d.elapsed, usize::from(offline), d.least[0], d).max(downtime);
+        (elapsed <= ceiling.max(d.elapsed)).then_some([elapsed, downtime, reported])
+    };
+    let arrived: Vec<[f64; 3]> = drawn.iter().flatten().filter_map(with_noise).collect();
+    let of = |which: usize| Percentiles::of(arrived.iter().map(|one| one[which]).collect());
+    let times = (outcome.completed() && !arrived.is_empty()).then(|| Times {
+        elapsed_ms: of(0),
+        downtime_ms: of(1),
+        reported_ms: of(2),
     });
-    Some(Quantiles { times, p_converge: scatter.p_converge, draws: drawn.len() })
+    let p_converge = arrived.len() as f64 / drawn.len() as f64;
+    Some(Quantiles { times, p_converge, draws: drawn.len() })
 }
 
 impl Percentiles {

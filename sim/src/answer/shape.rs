@@ -396,8 +396,8 @@ pub struct ScenarioKey {
     pub table: &'static str,
     /// Its name there; a fleet's inventory has those of guests as columns.
     pub key: &'static str,
-    /// Its flag, with the dashes; `null`: in files only.
-    pub flag: Option<String>,
+    /// Its flag, without the dashes; `null`: in files only.
+    pub flag: Option<&'static str>,
     /// What its values are: size, rate, time, page-rate, whole, number, word, switch, name or table.
     pub kind: &'static str,
     /// All of its values, where they are a closed list of words.
@@ -411,7 +411,7 @@ impl Default for ScenarioKeys {
         let key = |key: &Key| ScenarioKey {
             table: key.table.name(),
             key: key.key,
-            flag: key.flag.map(|flag| format!("--{}", flag.long)),
+            flag: key.flag.map(|flag| flag.long),
             kind: key.kind.word(),
             words: key.words,
             meaning: key.doc.trim(),

@@ -534,10 +534,23 @@ impl<'a> Sweep<'a> {
     pub fn stream<T: Send, E>(
         &self,
         make: impl Fn(Point) -> T + Sync,
+        take: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.stream_part(0..self.count, make, take)
+    }
+
+    /// The same of some of the points.
+    ///
+    /// # Errors
+    /// Those of `take`, and then no further point is answered.
+    pub fn stream_part<T: Send, E>(
+        &self,
+        part: std::ops::Range<u64>,
+        make: impl Fn(Point) -> T + Sync,
         mut take: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
-        for start in (0..self.count).step_by(BATCH as usize) {
-            let batch = start..self.count.min(start + BATCH);
+        for start in part.clone().step_by(BATCH as usize) {
+            let batch = start..part.end.min(start + BATCH);
             let made: Vec<T> = batch.into_par_iter().map(|index| make(self.point(index))).collect();
             made.into_iter().try_for_each(&mut take)?;
         }

@@ -144,6 +144,12 @@ impl Understood {
                  down for longer, or does not converge"
             ));
         }
+        if case.guest.workload.is_one_window() {
+            self.warnings.push(
+                "the curve has one window: how many pages are dirtied in a longer one is taken to be as many; `dirty(...)` draws what is not known"
+                    .to_owned(),
+            );
+        }
         let writes = headroom(&case.guest, profile, &profile.classes_of(&case.guest));
         if writes >= 1.0 {
             return;

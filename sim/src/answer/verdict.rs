@@ -34,6 +34,7 @@ pub fn bound_word(bound: Bound) -> &'static str {
         Bottleneck::Link => "link",
         Bottleneck::Cap => "bandwidth-cap",
         Bottleneck::TcpWindow => "tcp-window",
+        Bottleneck::Transport => "transport",
         Bottleneck::SendingThread => "sending-thread",
         Bottleneck::ZeroPageScan => "zero-page-scan",
     }
@@ -57,6 +58,9 @@ pub fn bound_words(bound: Bound, case: &Case) -> String {
             human_bytes(bound.bytes_per_s * case.path.rtt.as_secs_f64()),
             human_time(case.path.rtt)
         ),
+        Bottleneck::Transport => {
+            format!("the transport {} ({}/s)", case.path.transport, human_bytes(bound.bytes_per_s))
+        }
         Bottleneck::SendingThread => match case.policy.multifd_channels {
             0 | 1 => format!("the one sending thread ({})", pages(bound.bytes_per_s)),
             n => format!("the {n} sending threads ({})", pages(bound.bytes_per_s)),

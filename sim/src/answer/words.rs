@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use migsim_models::spec::{Mode, OnTimeout};
+use migsim_models::text::counted;
 use migsim_models::units::{SimTime, human_time};
 
 use super::{Advice, Answer, Lever, bound_words, contributors, largest, why_not};
@@ -103,9 +104,9 @@ pub fn verdict(answer: &Answer) -> String {
         let resumed = outcome.resumed_at.unwrap_or(at);
         let _ = writeln!(
             out,
-            "  The guest runs at the destination from {} on; about {:.0} page faults then stall it for {} in all.",
+            "  The guest runs at the destination from {} on; about {} then stall it for {} in all.",
             human_time(resumed),
-            outcome.faults.count,
+            counted(outcome.faults.count.round() as usize, "page fault"),
             human_time(SimTime::from_secs_f64(outcome.faults.stalled_s))
         );
         if let Some(reported) = outcome.reported_downtime() {
@@ -123,7 +124,10 @@ pub fn verdict(answer: &Answer) -> String {
 fn advise(advice: &Advice) -> String {
     let mut out = String::new();
     if !advice.remedies.is_empty() {
-        let _ = writeln!(out, "  It would converge, all else equal,");
+        let _ = writeln!(
+            out,
+            "  It would converge, all else equal (the least that is expected to do; more makes it surer),"
+        );
     } else if advice.untried.is_empty() {
         let _ = writeln!(out, "  No lever lets it converge alone.");
     }

@@ -37,6 +37,8 @@ const SILVER: f64 = 0.414_213_562_373_095_05;
 const UNKNOWN: u64 = 1 << 31;
 const LAID_OUT: u64 = 1 << 30;
 const SHARED: u64 = u32::MAX as u64;
+/// The stream of parameters that came later.
+const LATER: u64 = SHARED - 1;
 
 impl Chance {
     /// All goes as expected.
@@ -48,7 +50,10 @@ impl Chance {
     pub fn of_replication(seed: u64, number: u64, profile: &Profile) -> Chance {
         let mut rng = stream(seed, number, SHARED);
         let which = rng.random_range(0..profile.refits.len().max(1));
-        let mut hosts = profile.varied(which, || StandardNormal.sample(&mut rng));
+        let mut later = stream(seed, number, LATER);
+        let mut hosts = profile.varied(which, |field| {
+            StandardNormal.sample(if field.came_later() { &mut later } else { &mut rng })
+        });
         // What it was fitted to is of no use here, and is not copied for each move.
         hosts.fit = None;
         Chance(Some(Luck { seed, number, hosts }))

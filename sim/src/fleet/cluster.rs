@@ -163,7 +163,7 @@ impl Cluster {
         let single = self.vms.iter().filter(|vm| !vm.given[1] && vm.given[0]).count();
         if single > 0 {
             notes.push(format!(
-                "{single} of {count} guests have a workload and no vcpus and are taken to have one, which holds fast writers back"
+                "{single} of {count} guests have a workload and no vcpus and are taken to have one: with `--profile lab`, whose hosts let a vCPU write some 50,000 pages a second, that holds fast writers back"
             ));
         }
         let mut said: BTreeMap<&str, usize> = BTreeMap::new();

@@ -2,12 +2,14 @@
 //! once, each with its line.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path as FilePath;
 
 use migsim_models::units::{BitRate, Bytes, SimTime};
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::change::Changes;
@@ -30,6 +32,36 @@ fn one() -> usize {
 
 fn yes() -> bool {
     true
+}
+
+/// Names, or one alone.
+#[derive(Debug, Default)]
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Names, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name like `\"old1\"`, or a list like `[\"old1\", \"new*\"]`")
+            }
+
+            fn visit_str<E>(self, one: &str) -> Result<Names, E> {
+                Ok(Names(vec![one.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Names, A::Error> {
+                let mut names = Names::default();
+                while let Some(name) = all.next_element()? {
+                    names.0.push(name);
+                }
+                Ok(names)
+            }
+        }
+        from.deserialize_any(Any)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -102,7 +134,7 @@ struct HostKeys {
     count: usize,
     /// A rack, or several among which the hosts are dealt; by default one for all.
     #[serde(default)]
-    rack: Vec<String>,
+    rack: Names,
     memory: Bytes,
     overcommit: Option<f64>,
     cores: f64,
@@ -118,7 +150,7 @@ struct VmKeys {
     #[serde(default = "one")]
     count: usize,
     /// Hosts among which the guests are dealt; `a*` is every host whose name begins with a.
-    on: Vec<String>,
+    on: Names,
     #[serde(default = "Option::default")]
     cpu: Option<f64>,
     /// Whether they may be moved.
@@ -148,13 +180,13 @@ struct TrafficKeys {
 struct MovesKeys {
     /// Everything off these hosts ...
     #[serde(default)]
-    off: Vec<String>,
+    off: Names,
     /// ... but these guests ...
     #[serde(default)]
-    except: Vec<String>,
+    except: Names,
     /// ... onto these; by default onto all others.
     #[serde(default)]
-    to: Vec<String>,
+    to: Names,
     #[serde(default)]
     place: Placement,
     #[serde(default)]
@@ -560,7 +592,7 @@ fn places(
     listed.iter_mut().for_each(|(_, host)| change_host(host, changes));
     // Without racks of its own, a file has those that its table of hosts names.
     if keys.rack.is_empty() {
-        for name in listed.iter().flat_map(|(_, host)| &host.rack) {
+        for name in listed.iter().flat_map(|(_, host)| &host.rack.0) {
             if racks.contains_key(&shown(name)) {
                 continue;
             }
@@ -604,10 +636,10 @@ fn add_hosts(
     cluster: &mut Cluster,
     reader: &mut Reader,
 ) {
-    let among = if host.rack.is_empty() {
+    let among = if host.rack.0.is_empty() {
         vec![0]
     } else {
-        reader.find(&host.rack, racks, "rack", spot.clone())
+        reader.find(&host.rack.0, racks, "rack", spot.clone())
     };
     if host.overcommit.is_some_and(|ratio| !(1.0..=100.0).contains(&ratio)) {
         reader.mistake(spot.clone(), "overcommit is the guests' memory over the host's: 1 to 100");
@@ -669,7 +701,7 @@ fn hosts_of(name: &str, reader: &mut Reader) -> Vec<(Spot, HostKeys)> {
         let keys = HostKeys {
             name: row.text("name").unwrap_or_default().to_owned(),
             count: 1,
-            rack: row.text("rack").map(str::to_owned).into_iter().collect(),
+            rack: Names(row.text("rack").map(str::to_owned).into_iter().collect()),
             memory: numbers.0.unwrap_or(Bytes(0)),
             overcommit: row.parse("overcommit"),
             cores: numbers.1.unwrap_or(1.0),
@@ -700,7 +732,7 @@ fn guests(
     reader: &mut Reader,
 ) {
     let own = table.get_ref();
-    let on = reader.find(&own.on, hosts, "host", table.span());
+    let on = reader.find(&own.on.0, hosts, "host", table.span());
     if on.is_empty() {
         return;
     }
@@ -797,13 +829,13 @@ fn moves(
     if [limits.at_once, limits.per_host, limits.per_link].contains(&Some(0)) {
         reader.mistake(table.span(), "a limit of 0 moves nothing; it takes 1 or more");
     }
-    let off = reader.find(&wanted.off, hosts, "host", table.span());
-    let to = if wanted.to.is_empty() {
+    let off = reader.find(&wanted.off.0, hosts, "host", table.span());
+    let to = if wanted.to.0.is_empty() {
         (0..cluster.hosts.len()).filter(|host| !off.contains(host)).collect()
     } else {
-        reader.find(&wanted.to, hosts, "host", table.span())
+        reader.find(&wanted.to.0, hosts, "host", table.span())
     };
-    let except = reader.find(&wanted.except, vms, "guest", table.span());
+    let except = reader.find(&wanted.except.0, vms, "guest", table.span());
     let named: BTreeSet<usize> = found.iter().map(|one| one.vm).chain(except).collect();
     let leaving = Leaving { hosts: &off, but: &named };
     match super::moves::evacuate(cluster, leaving, &to, place, order) {

@@ -56,7 +56,7 @@ pub(crate) fn toml_error(file: &FilePath, text: &str, error: &Fault) -> InputErr
 }
 
 /// What QEMU has and this does not, by a part of what people call it.
-const NOT_MODELLED: [(&str, &str); 9] = [
+const NOT_MODELLED: [(&str, &str); 14] = [
     ("vfio", "devices passed through (VFIO)"),
     ("compress", "compression"),
     ("zero_copy", "zero-copy send"),
@@ -66,6 +66,11 @@ const NOT_MODELLED: [(&str, &str); 9] = [
     ("rdma", "RDMA"),
     ("colo", "COLO"),
     ("switchover_ack", "the switchover's acknowledgement"),
+    ("switchover_bandwidth", "avail-switchover-bandwidth"),
+    ("preempt", "post-copy preemption"),
+    ("hugepage", "memory in huge pages"),
+    ("downtime_step", "Nova's downtime steps"),
+    ("per_gib", "a timeout for each GiB"),
 ];
 /// Tables of a fleet's file.
 const OF_FLEETS: [&str; 9] =
@@ -76,7 +81,6 @@ const OF_FLEETS: [&str; 9] =
 fn unknown_field(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("unknown field `")?;
     let (field, _) = rest.split_once('`')?;
-    let spelt = field.to_lowercase().replace('-', "_");
     if OF_FLEETS.contains(&field) {
         return Some(format!("`{field}` belongs to a fleet, which `migsim fleet FILE` moves"));
     }
@@ -85,11 +89,18 @@ fn unknown_field(message: &str) -> Option<String> {
             "`guest` belongs to a scenario, which `migsim predict FILE` answers".to_owned(),
         );
     }
+    not_modelled(field)
+}
+
+/// What is to be said of a key or a flag of that name, where it is of what QEMU, or who runs it,
+/// has and this does not.
+pub fn not_modelled(name: &str) -> Option<String> {
+    let spelt = name.trim_start_matches('-').to_lowercase().replace('-', "_");
     let (_, what) = NOT_MODELLED.iter().find(|(part, _)| {
         // Whole words of it: `colour` is none of them.
         spelt.split('_').any(|word| word == *part) || (part.len() > 4 && spelt.contains(part))
     })?;
-    Some(format!("{what} is not modelled yet: the answer is for a migration without it"))
+    Some(format!("{what} is not modelled yet; without it, a migration without it is answered"))
 }
 
 /// The most characters of a line of somebody's file that a message repeats.

@@ -273,7 +273,7 @@ layered! {
         layout: Layout = flag("layout", "WHERE");
         /// Zero pages before all others, at the bottom of its memory [default: none]
         zero_head: Pages = flag("zero-head", "SIZE");
-        /// How far into its first phase the workload is [default: averaged over]
+        /// How far into its first phase the workload is [default: the median of 8 offsets]
         phase_offset: SimTime = flag("phase-offset", "TIME");
         /// Bytes that change in a page from write to write, for XBZRLE [default: 256]
         delta_bytes: u32 = flag("delta-bytes", "BYTES");

@@ -12,7 +12,7 @@ mod text;
 mod toml;
 
 pub(crate) use cells::Cells;
-pub use error::{InputError, Mistakes};
+pub use error::{InputError, Mistakes, not_modelled};
 pub(crate) use error::{line_of_key, whole_table};
 pub use json::JsonQuestion;
 pub use keys::{Flag, GuestKeys, Key, Keys, Kind, LinkKeys, MigrationKeys, Table, ThrottleKeys};

@@ -197,8 +197,18 @@ fn models(names: &[String]) -> anyhow::Result<Vec<&'static Model>> {
     Ok(all)
 }
 
+/// Says why intervals stay empty, where they will.
+fn note_of_intervals(asked: bool, between: &Between) {
+    if asked && between.is_without_errors() {
+        terminal::complain(
+            "note: this profile says nothing of its errors (`[noise.intervals]`), so there are no intervals; `migcal fit` finds them",
+        );
+    }
+}
+
 fn records(args: &PredictArgs, file: &PathBuf, between: &Between) -> anyhow::Result<ExitCode> {
     args.nothing_beside("--records")?;
+    note_of_intervals(args.intervals, between);
     let (input, name) = opened(file)?;
     // Of standard input nobody knows how long it is.
     let length = std::fs::metadata(file).map_or(0, |m| m.len());
@@ -255,6 +265,7 @@ fn status(interrupted: bool, answered: u64, failed: u64) -> ExitCode {
 
 fn batch(args: &PredictArgs, file: &Path, between: &Between) -> anyhow::Result<ExitCode> {
     args.nothing_beside("--batch")?;
+    note_of_intervals(args.intervals, between);
     let (input, name) = opened(file)?;
     let interrupted = interruptible()?;
     let bar = terminal::progress_of_unknown("{spinner} {pos} questions, {per_sec}");

@@ -129,10 +129,11 @@ impl<M: GuestMemory> Migration<M> {
         };
         let cap = Bound { by: Bottleneck::Cap, bytes_per_s: most_by_cap };
         let window = Bound { by: Bottleneck::TcpWindow, bytes_per_s: s.window_rate };
+        let carrier = Bound { by: Bottleneck::Transport, bytes_per_s: s.carrier_rate };
         let link = Bound { by: Bottleneck::Link, bytes_per_s: self.last_rate };
         let least =
             |a: Bound, b: Bound| if b.bytes_per_s < a.bytes_per_s * (1.0 - 1e-9) { b } else { a };
-        let (own, path) = (least(thread, cap), least(window, link));
+        let (own, path) = (least(thread, cap), least(least(window, carrier), link));
         // What always fits into the socket waits for the path only at the end, if there is one.
         if self.waited_for_path { least(own, path) } else { own }
     }

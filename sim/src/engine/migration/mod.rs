@@ -234,7 +234,7 @@ impl<M: GuestMemory> Migration<M> {
             Stage::Setup | Stage::Suspending | Stage::Finishing | Stage::Resuming | Stage::Over => {
                 return None;
             }
-            Stage::Copying => s.window_rate.min(s.offline.copy_cap),
+            Stage::Copying => s.path_rate().min(s.offline.copy_cap),
             // No more than its processor fills.
             stage => {
                 let cap = match stage {
@@ -242,7 +242,7 @@ impl<M: GuestMemory> Migration<M> {
                     Stage::Postcopy => s.postcopy_cap,
                     _ => f64::INFINITY,
                 };
-                s.window_rate.min(cap).min(s.speeds.slowed(self.cpu).buffer_rate())
+                s.path_rate().min(cap).min(s.speeds.slowed(self.cpu).buffer_rate())
             }
         };
         Some(payload / s.share)

@@ -43,6 +43,8 @@ pub enum Bottleneck {
     Cap,
     /// The window of TCP over the path's round trip.
     TcpWindow,
+    /// What carries the stream: encryption, a tunnel.
+    Transport,
     /// How fast the sending threads put pages on the wire.
     SendingThread,
     /// How fast pages are found to be zero.

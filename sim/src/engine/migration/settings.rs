@@ -37,6 +37,8 @@ pub(super) struct Settings {
     pub(super) wake: f64,
     /// Most payload over the path by the TCP window.
     pub(super) window_rate: f64,
+    /// Most payload that what carries the stream gets through.
+    pub(super) carrier_rate: f64,
     pub(super) share: f64,
     /// The most bytes per second after the switch to post-copy.
     pub(super) postcopy_cap: f64,
@@ -56,6 +58,11 @@ pub(super) struct OfflineSettings {
 }
 
 impl Settings {
+    /// The most payload over the path per second, whatever the link gives.
+    pub(super) fn path_rate(&self) -> f64 {
+        self.window_rate.min(self.carrier_rate)
+    }
+
     /// Bytes that stand between QEMU and the far end at a rate, when QEMU is faster.
     pub(super) fn queue(&self, rate: f64) -> f64 {
         (self.queue_fixed + rate * self.queue_s).min(self.queue_most)
@@ -123,6 +130,7 @@ impl Settings {
                 _ => 0.0,
             },
             window_rate: if rtt > 0.0 { buffer / rtt } else { f64::INFINITY },
+            carrier_rate: profile.carrier_rate(path, policy.multifd_channels),
             share,
             offline: OfflineSettings {
                 suspend: phase(
