@@ -25,8 +25,7 @@ export class Chart {
   get canvas() { return this.plot?.ctx.canvas }
 
   show({ series, from = 0, to, spans = [], marks = [], top, bottom = 0, described }) {
-    this.spans = spans
-    this.marks = marks
+    Object.assign(this, { spans, marks, series })
     const data = joined(series)
     if (described) this.element.setAttribute('aria-label', `${this.title}. ${described}`)
     const shape = JSON.stringify([series.map(({ label, colour, steps, dots }) => [label, colour, steps, dots]), document.documentElement.dataset.theme])
@@ -50,7 +49,7 @@ export class Chart {
         { ...axis, size: this.left - LABEL, label: this.unit, labelSize: LABEL, values: (u, ticks) => ticks.map((value) => (value >= 1e4 ? `${value / 1e3}k` : String(Number(value.toPrecision(6))))) },
       ],
       series: [
-        { label: 'at', value: (u, value) => (value === null || value === undefined ? '-' : units.time(value)) },
+        { label: 'at', value: (u, value) => (value === null || value === undefined ? '-' : units.time(pointed(u))) },
         ...series.map(({ label, colour, steps, dots, dash, breaks }) => ({
           label,
           stroke: css(colour),
@@ -59,7 +58,7 @@ export class Chart {
           spanGaps: !dots && !breaks,
           paths: dots ? () => null : steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
           points: { show: Boolean(dots), size: 7, fill: css(colour) },
-          value: (u, value) => (value === null || value === undefined ? '-' : `${Number(value.toPrecision(4))} ${this.unit}`),
+          value: (u) => { const value = this.valueAt(label, pointed(u)); return value === null ? '-' : `${Number(value.toPrecision(4))} ${this.unit}` },
         })),
       ],
       cursor: { sync: { key: 'time', setSeries: false }, drag: { x: true, y: false, setScale: false } },
@@ -100,6 +99,20 @@ export class Chart {
     ctx.restore()
   }
 
+  // What a series is at a moment, between its points too: on a line what lies there, of steps the last, of dots the next one.
+  valueAt(label, at) {
+    const { points = [], steps, dots } = this.series.find((one) => one.label === label) ?? {}
+    if (at === null || !points.length) return null
+    const next = points.findIndex(([x]) => x >= at)
+    const [before, after] = [points[next - 1], points[next]]
+    if (dots) return after?.[1] ?? null
+    if (!after) return steps && at <= this.range.x[1] ? null : points.at(-1)[1]
+    if (!before) return after[0] === at ? after[1] : null
+    if (steps || after[0] === before[0]) return before[1]
+    if (before[1] === null || after[1] === null) return null
+    return before[1] + (after[1] - before[1]) * (at - before[0]) / (after[0] - before[0])
+  }
+
   // The cursor, at a moment.
   point(at) {
     this.plot?.setCursor({ left: this.plot.valToPos(at, 'x'), top: 10 })
@@ -116,6 +129,7 @@ export class Chart {
   }
 }
 
+const pointed = (u) => (u.cursor.left >= 0 ? u.posToVal(u.cursor.left, 'x') : null)
 const most = (series) => Math.max(0, ...series.flatMap(({ points }) => points.map(([, y]) => y ?? 0)))
 
 // One list of times for all series; where a series has none, it has a gap that lines bridge.

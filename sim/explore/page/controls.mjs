@@ -1,7 +1,7 @@
 // The settings: one control for each key of a scenario, made from the simulator's own table of keys.
-import { el } from './dom.mjs'
+import { el, put } from './dom.mjs'
 import * as units from './units.mjs'
-import { MOST_SETTINGS, activeIndex, change, choose, hosts, onChange, ownProfile, set, setting, state } from './state.mjs'
+import { MOST_SETTINGS, activeIndex, change, choose, hosts, onChange, ownProfile, set, setting, state, useProfile } from './state.mjs'
 
 const FIRST = ['memory', 'touched', 'workload', 'vcpus', 'link', 'rtt', 'mode', 'downtime_limit', 'qemu', 'auto_converge', 'multifd_channels']
 const STEPS = 240
@@ -193,10 +193,15 @@ function read(text) {
 
 function hostControls(catalog, shown) {
   const pick = (id, text, words, key, note) => {
-    const fixed = key === 'profile' && Boolean(ownProfile())
-    const options = [['', fixed ? 'the one that came with the page' : note], ...words].map(([value, said]) => el('option', { value }, said))
-    const select = el('select', { id, disabled: fixed, onchange: () => change((to) => { to.own[key] = select.value }) }, options)
+    const none = el('option', { value: '' }, note)
+    const choose = (to) => {
+      // A profile that has no name gives way to one that has.
+      if (key === 'profile') useProfile(undefined)
+      to.own[key] = select.value
+    }
+    const select = el('select', { id, onchange: () => change(choose) }, none, words.map(([value, said]) => el('option', { value }, said)))
     const refresh = () => {
+      if (key === 'profile') put(none, ownProfile() ? 'the one that came with the page, or the study\u2019s' : note)
       const value = state.own[key] ?? ''
       if (select.value !== value) select.value = value
     }

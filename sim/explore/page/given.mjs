@@ -11,7 +11,8 @@ let catalog
 export async function given(known, useProfile) {
   catalog = known
   const text = document.getElementById('given').textContent.trim()
-  if (!text) return
+  // A page as it was built was given nothing.
+  if (!text || text.startsWith('{{')) return
   let came
   try { came = JSON.parse(text) } catch { throw new Error('What came with the page is damaged: it shows an example instead.') }
   if (came.profile) useProfile(came.profile)

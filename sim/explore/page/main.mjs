@@ -62,7 +62,7 @@ function head() {
     el('button', { onclick: commandLine }, 'Command line'),
     el('button', { onclick: () => files.save('scenario.toml', files.scenario(catalog), 'text/plain') }, 'Scenario (TOML)'),
     el('button', { onclick: () => rows() }, 'Data (CSV)'),
-    el('button', { onclick: () => MODULES[shown].picture?.() }, 'Picture'),
+    el('button', { onclick: picture }, 'Picture'),
     el('button', { onclick: () => theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark') }, 'Dark / light'),
   )
   document.body.append(el('div', { id: 'spoken', class: 'skip', 'aria-live': 'polite' }))
@@ -74,7 +74,7 @@ async function copy(text, what) {
   try {
     await navigator.clipboard.writeText(text)
     tell(`${what} is copied.`)
-    notice('')
+    notice(`${what} is copied: ${text.length > 200 ? `${text.slice(0, 200)} ...` : text}`)
   } catch {
     notice(`${what}: ${text}`)
   }
@@ -86,9 +86,16 @@ function commandLine() {
   else notice('Something in this setting stands in files only: save the scenario and give it to the command line.')
 }
 
+function picture() {
+  const charts = document.querySelectorAll('#view canvas, #view svg')
+  if (charts.length && MODULES[shown].picture) MODULES[shown].picture()
+  else notice('There is no picture in this view yet.')
+}
+
 function rows() {
   const made = MODULES[shown].rows?.()
   if (made) files.save(`${shown}.csv`, files.csv(...made), 'text/csv')
+  else notice('There are no data in this view yet.')
 }
 
 async function open(list) {
@@ -121,7 +128,8 @@ async function begin() {
   if (matchMedia('(max-width: 760px)').matches) document.getElementById('settings').open = false
   onChange(show)
   addEventListener('hashchange', () => {
-    if (location.hash.slice(1) === written()) return
+    // `#view` is the link to the answer, for keyboards.
+    if (location.hash === '#view' || location.hash.slice(1) === written()) return
     notice(read(location.hash, known()).join('\n'))
     change(() => {})
   })

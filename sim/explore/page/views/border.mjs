@@ -62,7 +62,7 @@ export function enter(place, known) {
     el('div', { class: 'row' }, parts.x.element, parts.y.element, el('label', {}, 'Figure', parts.of),
       el('button', { onclick: () => change((to) => { delete to.own.x; delete to.own.y }) }, 'Whole map'), el('button', { onclick: () => { turn += 1; stopLong(); parts.state.textContent = 'Stopped.' } }, 'Stop')),
     parts.canvas, ...parts.lines.map((chart) => chart.element), parts.here, parts.state,
-    el('p', { class: 'small dim' }, 'Drag a rectangle to look closer. Click a point to open that migration; with the keyboard: arrows and Enter. Hatched: it does not converge. Crossed: it cannot be.'))
+    el('p', { class: 'small dim' }, 'Drag a rectangle to look closer. Click a point to open that migration; with the keyboard: arrows and Enter. Hatched: it does not converge. Crossed: QEMU or libvirt refuses it. Colours span the middle nine tenths of the figures; what lies beyond has the colour of the end.'))
   const { canvas } = parts
   canvas.addEventListener('pointerdown', (event) => { drag = { from: place_(event) }; canvas.setPointerCapture(event.pointerId) })
   canvas.addEventListener('pointermove', (event) => { const here = place_(event); if (drag) drag.to = here; pointed(here); paint() })
@@ -249,13 +249,19 @@ function hatch(to, x, y, w, h, crossed) {
   to.restore()
 }
 
+// A value of an axis as people write it.
+function short(axis, i) {
+  const kind = kindOf(axis.name)
+  const value = units.isSliding(kind) ? units.parse(kind, axis.texts[i]) : NaN
+  return Number.isNaN(value) ? axis.texts[i] : units.write(kind, value)
+}
+
 function edges(to, box) {
   to.strokeStyle = css('text')
   to.fillStyle = css('text')
   to.lineWidth = 1
   to.strokeRect(box.x, box.y, box.w, box.h)
   to.font = '12px system-ui, sans-serif'
-  const short = (axis, i) => { const kind = kindOf(axis.name); const value = units.isSliding(kind) ? units.parse(kind, axis.texts[i]) : NaN; return Number.isNaN(value) ? axis.texts[i] : units.write(kind, value) }
   const few = (n, room) => { const step = Math.max(1, Math.ceil(n / room)); return [...Array(n).keys()].filter((i) => i % step === 0) }
   to.textAlign = 'center'
   for (const i of few(grid.nx, Math.floor(box.w / 90))) to.fillText(short(grid.x, i), box.x + (i + 0.5) * box.w / grid.nx, box.y + box.h + 16)
@@ -280,8 +286,10 @@ function bar(to, box, low, high) {
   })
   to.fillStyle = css('text')
   to.textAlign = 'left'
-  to.fillText(said(high), x + w + 4, box.y + 11)
-  to.fillText(said(low), x + w + 4, box.y + box.h)
+  const most = Math.max(...grid.results.map(figure).filter(Number.isFinite))
+  const least = Math.min(...grid.results.map(figure).filter(Number.isFinite))
+  to.fillText(`${most > high ? '\u2265' : ''}${said(high)}`, x + w + 4, box.y + 11)
+  to.fillText(`${least < low ? '\u2264' : ''}${said(low)}`, x + w + 4, box.y + box.h)
 }
 
 function place_(event) {
@@ -296,7 +304,7 @@ function pointed(at) {
   const [ix, iy] = [Math.floor(at.x * grid.nx), Math.floor(at.y * grid.ny)]
   const one = cell(ix, iy)
   const what = done(one) ? `${units.time(one.tmt_s)} in all, down for ${units.time(one.downtime_s)}` : one?.reason ?? one?.ending ?? ''
-  parts.here.textContent = `${grid.x.name} ${grid.x.texts[ix]}, ${grid.y.name} ${grid.y.texts[iy]}: ${what}`
+  parts.here.textContent = `${grid.x.name} ${short(grid.x, ix)}, ${grid.y.name} ${short(grid.y, iy)}: ${what}`
 }
 
 function zoom(a, b) {
@@ -308,6 +316,8 @@ function zoom(a, b) {
     return low === high || now.list !== undefined ? state.own[name] ?? START[name] : range({ ...now, from: low, to: high }, 64)
   }
   const next = { x: part('x', a.x, b.x), y: part('y', a.y, b.y) }
+  parts.at = null
+  parts.here.textContent = ''
   change((to) => { Object.assign(to.own, next) })
 }
 
@@ -322,7 +332,7 @@ async function openAt(at) {
   }
 }
 
-const vary = () => (isLine() ? [axis('x')] : [axis('x'), axis('y')]).map((one) => range(one, GRIDS.at(-2)))
+const vary = () => (isLine() ? [axis('x')] : [axis('x'), axis('y')]).map((one) => range(one, parts.of.value === 'p_converge' ? 32 : GRIDS.at(-1)))
 export const command = () => files.command(catalog, 'sweep', setting(), [...vary().map((text) => `--vary '${text}'`), '--plot map.svg'])
 export function rows() {
   if (!grid) return null

@@ -6,7 +6,7 @@ import { Chart } from '../chart.mjs'
 import { el, table, tell } from '../dom.mjs'
 import { ask } from '../engine.mjs'
 import * as files from '../files.mjs'
-import { change, state } from '../state.mjs'
+import { change, state, useProfile } from '../state.mjs'
 import * as units from '../units.mjs'
 
 // The study's own figures of its largest guest, seconds.
@@ -20,7 +20,7 @@ export async function enter(place) {
   const chart = (title) => new Chart(title, { unit: 's', height: 220, x: 'memory, MiB', tick: (u, ticks) => ticks.map(String) })
   parts = { total: chart('Total migration time'), down: chart('Downtime'), real: chart('The same with real runs of QEMU 7.2: total time'), table: el('div'), terms: el('div') }
   place.append(
-    el('p', {}, '\u201cPerformance Analysis of Live and Offline VM Migration Using KVM\u201d (I.J. Modern Education and Computer Science, 2016) moved six guests live and offline, and defined total migration time and downtime by four equations:'),
+    el('p', {}, 'The study of Baadal, the private cloud of IIT Delhi: \u201cPerformance Analysis of Live and Offline VM Migration Using KVM\u201d (I.J. Modern Education and Computer Science, 2016) moved six guests live and offline, and defined total migration time and downtime by four equations:'),
     el('pre', {}, 'TMT(pre-copy) = TI + OV  (1)     TMT(post-copy) = OV  (2)\nTDT(pre-copy) = DM + VS  (3)     TDT(post-copy) = VS  (4)'),
     parts.total.element, parts.down.element, parts.table,
     el('p', { class: 'small dim' }, 'Lines: simulated, with hosts and guests inferred from the study (it gives one memory size and no speed of any part). Larger dots: its own figures, of its largest guest. Its 7 s of downtime belong to the QEMU of 2012: open a guest, set QEMU to 7.2 and the downtime limit to 300 ms.'),
@@ -56,7 +56,7 @@ export async function update() {
     { label: 'offline, measured', colour: 'orange', dots: true, points: RUNS.map(([mib, , , total]) => [mib, total]) },
   ] })
   const terms = ({ ti_s, ov_s, dm_s, vs_s }) => [ti_s, ov_s, dm_s, vs_s].map(units.time)
-  const open = (question) => el('button', { onclick: () => change((to) => { to.settings[0] = { ...question }; to.view = 'time' }) }, 'Open')
+  const open = (question) => el('button', { onclick: () => change((to) => { useProfile(profile); delete to.own.profile; to.settings[0] = { ...question }; to.view = 'time' }) }, 'Open')
   const line = ({ question, prediction: p }) => [question.name, p.mode, units.time(p.tmt_s), units.time(p.downtime_s), ...terms(p.terms), open(question)]
   parts.table.replaceChildren(table(['guest', 'mode', 'total', 'downtime', 'TI', 'OV', 'DM', 'VS', ''], [...found.live, ...found.offline].map(line), { words: [0, 1] }))
   const largest = found.offline.at(-1).prediction.downtime_parts

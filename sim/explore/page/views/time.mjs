@@ -12,7 +12,7 @@ const PAGE = 4096
 const STATES = [['sent', 'blue', 'the destination has it'], ['zero', 'line', 'zero'], ['waiting', 'orange', 'to be sent'], ['dirtied', 'pink', 'written since it was sent']]
 const TERMS = {
   TI: 'all iterations, until the last look at the dirty log',
-  OV: 'what comes before and after them',
+  OV: 'what comes before and after the iterations; after a switch to post-copy, the pages that are sent then',
   DM: 'dirty memory that is sent while the guest is down',
   VS: 'the state of vCPUs and devices',
 }
@@ -39,7 +39,7 @@ export function enter(place, known) {
     explained: el('ol', { class: 'explained', tabindex: 0, 'aria-label': 'Which rule applied, iteration by iteration' }),
     rounds: el('div'),
     said: el('div', { class: 'small dim' }),
-    slider: el('input', { type: 'range', min: 0, max: 1000, value: 0, 'aria-label': 'Moment of the migration', oninput: () => at(end() * parts.slider.value / 1000) }),
+    slider: el('input', { type: 'range', min: 0, max: 1000, value: 0, 'aria-label': 'Moment of the migration', oninput: () => point(last() * parts.slider.value / 1000) }),
     now: el('span', { class: 'small', id: 'now' }),
     play: el('button', { onclick: () => (playing ? pause() : play()) }, 'Play'),
     watch: el('button', { onclick: watch }, 'Show memory page by page'),
@@ -71,6 +71,8 @@ export function update() {
   latest('predict', { ask: 'predict', question: setting(), ...hosts() }, (found) => {
     if (state.view !== 'time') return
     complain(found.error ?? '')
+    // Figures of what was asked before are not those of what stands there now.
+    document.getElementById('view').classList.toggle('stale', Boolean(found.error))
     if (found.error) {
       put(parts.first, found.error)
       put(parts.more, '')
@@ -89,6 +91,12 @@ const end = () => {
   const { tmt_s, intervals, rounds, given_up_s, timed_out_s } = answer.prediction
   const last = tmt_s ?? given_up_s ?? timed_out_s ?? rounds.at(-1)?.end_s ?? 1
   return tmt_s === null ? last : Math.max(last, Math.min(intervals?.tmt_s?.p95 ?? last, last * 1.6))
+}
+
+// Where the moments end: with the migration, or with its replay page by page.
+function last() {
+  const { tmt_s, given_up_s, timed_out_s, rounds } = answer.prediction
+  return Math.max(tmt_s ?? given_up_s ?? timed_out_s ?? rounds.at(-1)?.end_s ?? 1, memory?.found.ended_s ?? 0)
 }
 
 // When the guest stops and goes on.
@@ -113,8 +121,9 @@ function draw() {
   figure('Total migration time', units.time(p.tmt_s), completed && sure?.tmt_s)
   figure('Downtime', units.time(p.downtime_s), completed && sure?.downtime_s)
   figure('On the wire', units.size(p.wire_bytes))
+  figure('Service lost beside it', p.switched_s === null && !(p.throttled_s > 0) ? '-' : units.time(p.stalled_s + p.throttled_s))
   figure('Converges with', p.p_converge === null || p.p_converge === undefined ? '-' : units.percent(p.p_converge))
-  if (answer.remedies.length || parts.remedies.childElementCount) parts.remedies.replaceChildren(...(answer.remedies.length ? [el('li', {}, 'It would converge, all else equal,')] : []), ...answer.remedies.map(({ words, key, value }) => el('li', {},
+  if (answer.remedies.length || parts.remedies.childElementCount) parts.remedies.replaceChildren(...(answer.remedies.length ? [el('li', {}, 'It would converge, all else equal (the least that is expected to do; more makes it surer),')] : []), ...answer.remedies.map(({ words, key, value }) => el('li', {},
     el('button', { onclick: () => set({ [key]: value }) }, 'Do it'), ' ',
     el('button', { onclick: () => { addSetting({ [key]: value || undefined }); change((to) => { to.view = 'compare' }) } }, 'Beside'), ` ${words}`)))
   const down = stopped(p)
@@ -182,7 +191,7 @@ function drawRest(p, to) {
     outside.length ? el('p', {}, `Outside of the runs behind the profile: ${outside.join('; ')}. Intervals are wider there.`) : '',
   )
   parts.at = undefined
-  if (!playing) moment(Math.min(parts.slider.value / 1000, 1) * to)
+  if (!playing) moment(Math.min(parts.slider.value / 1000, 1) * last())
 }
 
 function figure(name, value, span) {
@@ -206,10 +215,9 @@ function spansOf(p) {
   const { ti_s, ov_s, dm_s, vs_s } = p.terms
   const down = stopped(p) ?? [p.tmt_s, p.tmt_s]
   const begin = p.rounds[0]?.start_s ?? 0
-  const post = p.mode === 'postcopy'
   return {
-    TI: post || ti_s === 0 ? [] : [[begin, begin + ti_s]],
-    OV: post ? [[0, p.tmt_s]] : [[0, begin], [begin + ti_s, p.tmt_s]],
+    TI: ti_s === 0 ? [] : [[begin, begin + ti_s]],
+    OV: [[0, begin], [begin + ti_s, p.tmt_s]],
     DM: dm_s ? [[down[0], down[0] + dm_s]] : [],
     VS: [[down[0] + dm_s, down[1]]],
     seconds: { TI: ti_s, OV: ov_s, DM: dm_s, VS: vs_s },
@@ -229,10 +237,11 @@ function drawTerms(p, to) {
     return
   }
   const term = (name) => el('button', { 'aria-pressed': String(lit === name), title: TERMS[name], onclick: () => { lit = lit === name ? null : name; draw() } }, `${name} = ${units.time(spans.seconds[name])}`)
-  const post = p.mode === 'postcopy'
+  // Of a guest that is switched at once there are no iterations, and no memory is sent while it is down.
+  const [iterated, switched] = [spans.seconds.TI > 0, p.mode === 'postcopy']
   parts.terms.replaceChildren(
-    el('div', {}, `TMT = ${post ? '' : 'TI + '}OV = `, post ? '' : term('TI'), term('OV'), `= ${units.time(p.tmt_s)}`, el('span', { class: 'dim' }, post ? '  (2)' : '  (1)')),
-    el('div', {}, `TDT = ${post ? '' : 'DM + '}VS = `, post ? '' : term('DM'), term('VS'), `= ${units.time(p.downtime_s)}`, el('span', { class: 'dim' }, post ? '  (4)' : '  (3)')),
+    el('div', {}, `TMT = ${iterated ? 'TI + ' : ''}OV = `, iterated ? term('TI') : '', term('OV'), `= ${units.time(p.tmt_s)}`, el('span', { class: 'dim' }, iterated ? '  (1)' : '  (2)')),
+    el('div', {}, `TDT = ${switched ? '' : 'DM + '}VS = `, switched ? '' : term('DM'), term('VS'), `= ${units.time(p.downtime_s)}`, el('span', { class: 'dim' }, switched ? '  (4)' : '  (3)')),
     el('p', { class: 'small dim' }, lit ? `${lit}: ${TERMS[lit]}. It is shaded above.` : 'Equations 1 to 4 of the study of Baadal, 2016. Press a term to see it on the axis of time.'),
   )
   const colour = { TI: 'blue', OV: 'green', DM: 'orange', VS: 'pink' }
@@ -254,8 +263,15 @@ function drawDowntime(p) {
 
 function at(s) {
   if (!answer) return
-  if (!playing) parts.slider.value = 1000 * s / end()
+  if (!playing) parts.slider.value = 1000 * s / last()
+  moment(Math.min(s, last()))
+}
+
+// The same, with the cursor of the charts there.
+function point(s) {
+  if (!answer) return
   moment(s)
+  for (const chart of ['left', 'rates', 'throttle']) parts[chart].point(s)
 }
 
 function moment(s) {
@@ -282,9 +298,7 @@ function play() {
   const step = (now) => {
     const share = Math.min(1, begun + (now - start) / 1000 / SHOWN_S)
     parts.slider.value = 1000 * share
-    const s = share * end()
-    moment(s)
-    for (const chart of ['left', 'rates']) parts[chart].point(s)
+    point(share * last())
     if (share < 1) playing = requestAnimationFrame(step)
     else pause()
   }
@@ -317,7 +331,7 @@ async function watch() {
       canvas,
       el('div', { class: 'legend' }, STATES.map(([name, colour, words]) => el('span', {}, el('i', { style: { background: css(colour) } }), `${name}: ${words}`))),
       counts,
-      el('p', { class: 'small dim' }, `Seed ${seed}: every write drawn and replayed. It ends after ${units.time(found.ended_s)}; by expected counts ${units.time(answer.prediction.tmt_s)}. Addresses run from left to right and down, ${units.size(COLUMNS * PAGE)} a line; the dirty log is cleared in chunks of ${setting().log_chunk ?? '1GiB'}.`),
+      el('p', { class: 'small dim' }, `Seed ${seed}: every write drawn and replayed. It ends after ${units.time(found.ended_s)}; the charts, by expected counts, after ${units.time(answer.prediction.tmt_s ?? answer.prediction.given_up_s ?? answer.prediction.timed_out_s)}. Addresses run from left to right and down, ${units.size(COLUMNS * PAGE)} a line; the dirty log is cleared in chunks of ${setting().log_chunk ?? '1GiB'}.`),
     )
     parts.slider.value = 0
     moment(0)
@@ -334,9 +348,8 @@ function forget() {
 
 function paint(s) {
   const { found, bytes, canvas, image, counts } = memory
-  // The page-by-page run has its own length.
-  const when = s / end() * Math.max(found.ended_s, found.moments.at(-1)?.at_s ?? 0) * (end() / (answer.prediction.tmt_s ?? end()))
-  let index = found.moments.findIndex((one) => one.at_s > when)
+  // The replay has draws of its own: it may be over earlier or later than the charts, which are of expected counts.
+  let index = found.moments.findIndex((one) => one.at_s > s)
   index = (index < 0 ? found.moments.length : Math.max(index, 1)) - 1
   if (index === memory.index) return
   memory.index = index
