@@ -678,6 +678,7 @@ fn every_command_teaches_by_an_example() {
         "predict",
         "sweep",
         "sensitivity",
+        "merge",
         "fleet",
         "inventory import",
         "inventory check",
@@ -696,6 +697,37 @@ fn every_command_teaches_by_an_example() {
         assert!(
             example.contains(&format!("migsim {command}")) || example.contains("migsim predict"),
             "{command}:\n{said}"
+        );
+    }
+}
+
+/// A run that would not be over in time is given up: it is no run that takes as long as the timeout.
+#[test]
+fn draws_past_a_timeout_count_as_not_converged() {
+    let answer = |timeout: &str| -> serde_json::Value {
+        let said =
+            says(&["predict", "scenarios/first.toml", "--timeout", timeout, "--format", "json"]);
+        serde_json::from_str(&said).unwrap()
+    };
+    let figures = |timeout: &str| {
+        let answer = answer(timeout);
+        let number = |at: &str| answer.pointer(at).unwrap().as_f64().unwrap();
+        (number("/p_converge"), number("/intervals/tmt_s/p95"))
+    };
+    let (sure, late) = figures("60s");
+    let (less, within) = figures("32s");
+    assert!(sure > 0.99 && late > 32.0, "{sure} {late}");
+    assert!((0.5..0.95).contains(&less) && within < 32.0, "{less} {within}");
+}
+
+#[test]
+fn a_flag_of_what_is_not_modelled_is_told_so() {
+    for flag in ["--zero-copy", "--vfio", "--dirty-limit", "--compress"] {
+        let output = migsim(&["predict", "--memory", "4GiB", "--link", "1Gbit/s", flag]);
+        let (status, said) = (output.status.code(), String::from_utf8_lossy(&output.stderr));
+        assert!(
+            status == Some(2) && said.contains("not modelled yet") && !said.contains("similar"),
+            "{said}"
         );
     }
 }

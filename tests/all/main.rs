@@ -16,6 +16,7 @@ mod import;
 mod laws;
 mod outputs;
 mod parsers;
+mod parts;
 mod published;
 mod scenarios;
 mod sharing;

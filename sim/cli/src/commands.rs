@@ -7,7 +7,7 @@ mod predict;
 mod sensitivity;
 mod sweep;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -18,11 +18,13 @@ use migsim::answer::Between;
 use migsim::engine::Fidelity;
 use migsim::schema::SCHEMAS;
 use migsim_models::profile::{Manager, Profile, SHIPPED, shipped};
+use migsim_models::text::{counted, first_of};
 use migsim_report::apps::applications;
 use migsim_report::file::Care;
 use migsim_report::format::Told;
 use migsim_report::keys::keys;
 use migsim_report::outputs::OutputArgs;
+use migsim_report::parts::{self, Merged, Part};
 use migsim_report::predict::published;
 use migsim_report::{program, terminal};
 
@@ -42,7 +44,7 @@ Examples:
   migsim predict scenarios/first.toml --plot first.svg
   migsim predict --records runs.csv --out predicted.csv
   migsim sweep scenarios/first.toml --vary 'rate=1000p/s..60000p/s:40' --plot sweep.svg
-  migsim profile default > my-hosts.toml";
+  migsim profile server-10g > my-hosts.toml";
 
 const PROFILE_EXAMPLES: &str = "\
 Examples:
@@ -61,6 +63,16 @@ enum Command {
     Sensitivity(Box<sensitivity::SensitivityArgs>),
     /// Write the simulator as one HTML file, with a question in it: to move a number and watch
     Explore(Box<explore::ExploreArgs>),
+    /// Put the parts of a study together: byte for byte what one run writes
+    #[command(after_help = "Example:\n  migsim merge study --out study.csv")]
+    Merge {
+        /// The folder that `--part` wrote into
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// The file of all rows
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Move many guests at once: how long it takes in all, and who waits for what
     Fleet(Box<fleet::FleetArgs>),
     /// Make a fleet of what other tools list; look at an inventory before it is used
@@ -78,7 +90,7 @@ enum Command {
     Profile {
         /// Which: fitted to the project's own recorded runs (`lab`), assumed before any run was
         /// seen, hosts that cost nothing (`ideal`), or servers by the class of their network
-        #[arg(value_parser = PossibleValuesParser::new(SHIPPED.into_iter().chain(["default"])))]
+        #[arg(value_parser = PossibleValuesParser::new(SHIPPED))]
         which: String,
         #[command(flatten)]
         manager: ManagerArg,
@@ -176,7 +188,7 @@ impl Manner {
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = program::parse::<Cli>();
     terminal::be_verbose(cli.verbose);
     if let Err(error) = terminal::interruptible_at_once() {
         return terminal::exit_status(Err(error));
@@ -186,6 +198,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Sweep(args) => sweep::run(&args),
         Command::Sensitivity(args) => sensitivity::run(&args),
         Command::Explore(args) => explore::run(&args),
+        Command::Merge { folder, out } => merge(&folder, &out),
         Command::Fleet(args) => fleet::fleet(&args),
         Command::Inventory { command } => fleet::inventory(&command),
         Command::Records { command: RecordsCommand::Import(args) } => import::records(&args),
@@ -214,6 +227,22 @@ fn profile(which: &str, manager: Option<Manager>) -> anyhow::Result<ExitCode> {
     };
     terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn merge(folder: &Path, out: &Path) -> anyhow::Result<ExitCode> {
+    match parts::merge(folder, out)? {
+        Merged::Whole { .. } => Ok(ExitCode::SUCCESS),
+        Merged::Missing(missing) => {
+            let names = missing.iter().map(Part::to_string);
+            terminal::complain(&format!(
+                "{}: {} missing, and nothing was written: {}",
+                folder.display(),
+                counted(missing.len(), "part"),
+                first_of(names, 10)
+            ));
+            Ok(ExitCode::from(terminal::SOME_FAILED))
+        }
+    }
 }
 
 fn list(outputs: &OutputArgs, list: &Told) -> anyhow::Result<ExitCode> {

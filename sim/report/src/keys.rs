@@ -13,7 +13,7 @@ pub fn keys() -> Told {
         out.text(format!("[{}]\n", table[0].table));
         for key in table {
             let takes = if key.words.is_empty() { key.kind } else { &key.words.join("|") };
-            let flag = key.flag.iter().map(|flag| format!(", {flag}")).collect::<String>();
+            let flag = key.flag.iter().map(|flag| format!(", --{flag}")).collect::<String>();
             out.text(format!("- {} ({takes}{flag}): {}\n", key.key, key.meaning));
         }
         out.text("\n");

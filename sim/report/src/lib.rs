@@ -23,6 +23,7 @@ pub mod format;
 pub mod keys;
 pub mod outputs;
 pub mod page;
+pub mod parts;
 pub mod plot;
 pub mod predict;
 pub mod program;

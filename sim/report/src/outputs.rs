@@ -43,6 +43,11 @@ pub struct Prepared {
 }
 
 impl OutputArgs {
+    /// How files of the format that is printed end.
+    pub fn ending(&self) -> &'static str {
+        self.format.0.endings()[0]
+    }
+
     /// Prepares the files, before the work.
     ///
     /// # Errors

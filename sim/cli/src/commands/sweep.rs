@@ -1,18 +1,21 @@
 //! `migsim sweep`: what one or two numbers do.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::bail;
 use clap::Args;
+use migsim::answer::Between;
 use migsim::answer::sweep::{MOST_POINTS, Manner, Point, Range, Sweep};
-use migsim::input::InputError;
+use migsim::input::{InputError, Keys, Scenario};
 use migsim_report::format::Rows;
 use migsim_report::outputs::OutputArgs;
+use migsim_report::parts::{self, Part, Question};
 use migsim_report::sweep::{Swept, columns, row};
-use migsim_report::{page, plot};
+use migsim_report::{page, plot, program};
+use serde_json::{Value, json};
 
 use super::import;
 use crate::keys::KeyFlags;
@@ -48,6 +51,8 @@ pub(super) struct SweepArgs {
     /// Say how sure each point is, in some sixty times the time
     #[arg(long)]
     intervals: bool,
+    #[command(flatten)]
+    study: StudyArgs,
     /// Where memory is varied: what is touched keeps its share of it, instead of its size
     #[arg(long)]
     touched_in_proportion: bool,
@@ -55,6 +60,30 @@ pub(super) struct SweepArgs {
     manner: super::Manner,
     #[command(flatten)]
     keys: KeyFlags,
+}
+
+/// A study that is cut into parts.
+#[derive(Debug, Args)]
+struct StudyArgs {
+    /// Answer a part of it alone, like 3/100, into the folder of --out; `migsim merge` puts the
+    /// parts together
+    #[arg(long, value_name = "K/N", requires = "out", conflicts_with_all = ["plot", "report", "export"])]
+    part: Option<Part>,
+    /// The folder of the parts
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print a script that hands the whole study to a cluster instead, in so many --parts
+    #[arg(long, value_enum, requires = "parts", requires = "out", conflicts_with = "part")]
+    emit: Option<Engine>,
+    /// How many parts that has
+    #[arg(long, value_name = "N", requires = "emit", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    parts: Option<u64>,
+}
+
+/// Who runs the parts of a study.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Engine {
+    Slurm,
 }
 
 /// A range, and how it was written.
@@ -108,8 +137,33 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
             )
         ));
     }
-    let bar = terminal::progress(count, "{bar:40} {pos}/{len} points, {eta} left");
     let interrupted = interruptible()?;
+    if let Some((folder, engine)) = args.study.out.as_deref().zip(args.study.emit) {
+        let Engine::Slurm = engine;
+        let parts = args.study.parts.unwrap_or(1);
+        let command = program::command_without(&["--emit", "--parts"]);
+        let to = folder.with_extension(args.outputs.ending());
+        let command = format!("{command} --part $PART/{parts}");
+        terminal::print(&parts::slurm(&command, parts, folder, &to))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(part) = args.study.part {
+        let Some(rows) = rows else {
+            bail!(InputError::new(
+                "--part",
+                "its rows are written one by one: it takes --format csv or jsonl"
+            ));
+        };
+        let question = Question {
+            version: program::version().to_owned(),
+            format: args.outputs.ending().to_owned(),
+            rows: count,
+            parts: part.of,
+            asked: asked(args, &scenario, &between)?,
+        };
+        return answer_part(args, &sweep, &*rows, part, &question, &interrupted);
+    }
+    let bar = terminal::progress(count, "{bar:40} {pos}/{len} points, {eta} left");
     if let Some(rows) = rows {
         return stream(&sweep, &*rows, &bar, &interrupted);
     }
@@ -144,6 +198,69 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         file.write(made.html().as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// All that an answer follows from.
+fn asked(args: &SweepArgs, scenario: &Scenario, between: &Between) -> anyhow::Result<Value> {
+    let keys: Vec<&Keys> = scenario.keys().collect();
+    let profile = match between {
+        Between::Given(hosts) => hosts.profile.to_commented_toml()?,
+        Between::Servers(manager) => format!("servers of the link's class, {manager:?}"),
+    };
+    let vary: Vec<&str> = args.vary.iter().map(|said| said.text.as_str()).collect();
+    Ok(json!({
+        "scenario": keys.iter().map(|keys| keys.flat()).collect::<Vec<_>>(),
+        "vary": vary,
+        "intervals": args.intervals,
+        "touched_in_proportion": args.touched_in_proportion,
+        "fidelity": format!("{:?}", args.manner.fidelity()),
+        "profile": profile,
+    }))
+}
+
+/// Answers a part into its file, which is there when it is whole.
+fn answer_part(
+    args: &SweepArgs,
+    sweep: &Sweep,
+    rows: &dyn Rows,
+    part: Part,
+    question: &Question,
+    interrupted: &AtomicBool,
+) -> anyhow::Result<ExitCode> {
+    let folder = args.study.out.as_deref().unwrap_or(Path::new("."));
+    let Some(mut writing) = parts::begin(folder, part, question)? else {
+        terminal::complain(&format!("part {part} is in {} already", folder.display()));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let own = part.rows(question.rows);
+    let bar = terminal::progress(own.end - own.start, "{bar:40} {pos}/{len} points, {eta} left");
+    let mut out = std::io::BufWriter::with_capacity(1 << 16, writing.writer()?);
+    out.write_all(&rows.header()?)?;
+    let made = sweep.stream_part(
+        own,
+        |point| rows.row(&row(&point, sweep.ranges())),
+        |line| {
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(None);
+            }
+            bar.inc(1);
+            line.and_then(|line| Ok(out.write_all(&line)?)).map_err(Some)
+        },
+    );
+    bar.finish_and_clear();
+    out.flush()?;
+    drop(out);
+    match made {
+        Ok(()) => {
+            writing.finish()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(Some(error)) => Err(error),
+        Err(None) => {
+            terminal::complain(&format!("interrupted: part {part} was not written"));
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
 }
 
 /// Prints each point when its turn has come.
