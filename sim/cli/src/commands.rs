@@ -24,7 +24,7 @@ use migsim_report::file::Care;
 use migsim_report::format::Told;
 use migsim_report::keys::keys;
 use migsim_report::outputs::OutputArgs;
-use migsim_report::parts::{self, Merged, Part};
+use migsim_report::parts::{self, Part};
 use migsim_report::predict::published;
 use migsim_report::{program, terminal};
 
@@ -230,19 +230,17 @@ fn profile(which: &str, manager: Option<Manager>) -> anyhow::Result<ExitCode> {
 }
 
 fn merge(folder: &Path, out: &Path) -> anyhow::Result<ExitCode> {
-    match parts::merge(folder, out)? {
-        Merged::Whole { .. } => Ok(ExitCode::SUCCESS),
-        Merged::Missing(missing) => {
-            let names = missing.iter().map(Part::to_string);
-            terminal::complain(&format!(
-                "{}: {} missing, and nothing was written: {}",
-                folder.display(),
-                counted(missing.len(), "part"),
-                first_of(names, 10)
-            ));
-            Ok(ExitCode::from(terminal::SOME_FAILED))
-        }
+    let missing = parts::merge(folder, out)?;
+    if missing.is_empty() {
+        return Ok(ExitCode::SUCCESS);
     }
+    terminal::complain(&format!(
+        "{}: {} missing, and nothing was written: {}",
+        folder.display(),
+        counted(missing.len(), "part"),
+        first_of(missing.iter().map(Part::to_string), 10)
+    ));
+    Ok(ExitCode::from(terminal::SOME_FAILED))
 }
 
 fn list(outputs: &OutputArgs, list: &Told) -> anyhow::Result<ExitCode> {

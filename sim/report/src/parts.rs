@@ -80,33 +80,11 @@ pub struct Question {
     pub asked: Value,
 }
 
-/// A part under way.
-#[derive(Debug)]
-pub struct Writing(Output);
-
-impl Writing {
-    /// Where its rows go.
-    ///
-    /// # Errors
-    /// The file system's.
-    pub fn writer(&mut self) -> anyhow::Result<Box<dyn Write + '_>> {
-        self.0.writer()
-    }
-
-    /// It is whole: from now on it is there.
-    ///
-    /// # Errors
-    /// The file system's.
-    pub fn finish(self) -> anyhow::Result<()> {
-        self.0.finish()
-    }
-}
-
 /// Begins a part of a study in a folder; `None`: it is there already.
 ///
 /// # Errors
 /// The folder cannot be written, or has parts of another question.
-pub fn begin(folder: &Path, part: Part, question: &Question) -> anyhow::Result<Option<Writing>> {
+pub fn begin(folder: &Path, part: Part, question: &Question) -> anyhow::Result<Option<Output>> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let place = folder.join(QUESTION);
     if place.exists() {
@@ -126,7 +104,7 @@ pub fn begin(folder: &Path, part: Part, question: &Question) -> anyhow::Result<O
         Output::create(&place, Care::default())?.write(text.as_bytes())?;
     }
     let file = folder.join(part.file(question));
-    Ok(if file.exists() { None } else { Some(Writing(Output::create(&file, Care::default())?)) })
+    Ok(if file.exists() { None } else { Some(Output::create(&file, Care::default())?) })
 }
 
 fn read(place: &Path) -> anyhow::Result<Question> {
@@ -153,30 +131,18 @@ fn difference(a: &Question, b: &Question) -> String {
     within(&a, &b, "question").unwrap_or_default()
 }
 
-/// What came of a merge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Merged {
-    /// All rows are in the file.
-    Whole {
-        /// How many.
-        rows: u64,
-    },
-    /// Parts are missing: nothing was written.
-    Missing(Vec<Part>),
-}
-
-/// Puts the parts in a folder together.
+/// Puts the parts in a folder together; returns those that are missing, and then writes nothing.
 ///
 /// # Errors
 /// A file cannot be read or written, or a part has not the rows that it should have.
-pub fn merge(folder: &Path, to: &Path) -> anyhow::Result<Merged> {
+pub fn merge(folder: &Path, to: &Path) -> anyhow::Result<Vec<Part>> {
     let place = folder.join(QUESTION);
     let question = read(&place)?;
     let parts = || (1..=question.parts).map(|number| Part { number, of: question.parts });
     let file = |part: Part| folder.join(part.file(&question));
     let missing: Vec<Part> = parts().filter(|part| !file(*part).exists()).collect();
     if !missing.is_empty() {
-        return Ok(Merged::Missing(missing));
+        return Ok(missing);
     }
     let files: Vec<PathBuf> = parts().map(file).chain([place]).collect();
     let inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
@@ -197,7 +163,7 @@ pub fn merge(folder: &Path, to: &Path) -> anyhow::Result<Merged> {
     }
     drop(writer);
     out.finish()?;
-    Ok(Merged::Whole { rows: question.rows })
+    Ok(missing)
 }
 
 /// Copies a part, its header if it is the first; returns its rows.

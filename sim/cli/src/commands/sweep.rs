@@ -163,10 +163,10 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         };
         return answer_part(args, &sweep, &*rows, part, &question, &interrupted);
     }
-    let bar = terminal::progress(count, "{bar:40} {pos}/{len} points, {eta} left");
     if let Some(rows) = rows {
-        return stream(&sweep, &*rows, &bar, &interrupted);
+        return print(&sweep, &*rows, &interrupted);
     }
+    let bar = terminal::progress(count, "{bar:40} {pos}/{len} points, {eta} left");
     let goes_on = || {
         bar.inc(1);
         !interrupted.load(Ordering::Relaxed)
@@ -233,30 +233,14 @@ fn answer_part(
         return Ok(ExitCode::SUCCESS);
     };
     let own = part.rows(question.rows);
-    let bar = terminal::progress(own.end - own.start, "{bar:40} {pos}/{len} points, {eta} left");
-    let mut out = std::io::BufWriter::with_capacity(1 << 16, writing.writer()?);
-    out.write_all(&rows.header()?)?;
-    let made = sweep.stream_part(
-        own,
-        |point| rows.row(&row(&point, sweep.ranges())),
-        |line| {
-            if interrupted.load(Ordering::Relaxed) {
-                return Err(None);
-            }
-            bar.inc(1);
-            line.and_then(|line| Ok(out.write_all(&line)?)).map_err(Some)
-        },
-    );
-    bar.finish_and_clear();
-    out.flush()?;
-    drop(out);
+    let made = stream(sweep, own, rows, &mut *writing.writer()?, interrupted);
     match made {
         Ok(()) => {
             writing.finish()?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(Some(error)) => Err(error),
-        Err(None) => {
+        Err(Stopped::Failed(error)) => Err(error),
+        Err(Stopped::Interrupted(_)) => {
             terminal::complain(&format!("interrupted: part {part} was not written"));
             Ok(ExitCode::from(INTERRUPTED))
         }
@@ -264,33 +248,12 @@ fn answer_part(
 }
 
 /// Prints each point when its turn has come.
-fn stream(
-    sweep: &Sweep,
-    rows: &dyn Rows,
-    bar: &terminal::ProgressBar,
-    interrupted: &AtomicBool,
-) -> anyhow::Result<ExitCode> {
-    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    out.write_all(&rows.header()?)?;
-    let mut done = 0_u64;
-    let made = sweep.stream(
-        |point| rows.row(&row(&point, sweep.ranges())),
-        |line| {
-            if interrupted.load(Ordering::Relaxed) {
-                return Err(None);
-            }
-            let write = line.and_then(|line| Ok(out.write_all(&line)?));
-            done += 1;
-            bar.inc(1);
-            write.map_err(Some)
-        },
-    );
-    bar.finish_and_clear();
-    out.flush()?;
+fn print(sweep: &Sweep, rows: &dyn Rows, interrupted: &AtomicBool) -> anyhow::Result<ExitCode> {
+    let made = stream(sweep, 0..sweep.count(), rows, &mut std::io::stdout().lock(), interrupted);
     match made {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(Some(error)) => Err(error),
-        Err(None) => {
+        Err(Stopped::Failed(error)) => Err(error),
+        Err(Stopped::Interrupted(done)) => {
             terminal::complain(&format!(
                 "interrupted: {done} of {} points were printed",
                 sweep.count()
@@ -298,4 +261,43 @@ fn stream(
             Ok(ExitCode::from(INTERRUPTED))
         }
     }
+}
+
+/// Why not all rows were written.
+enum Stopped {
+    Failed(anyhow::Error),
+    /// After so many.
+    Interrupted(u64),
+}
+
+/// Writes a row for each of these points, with a header before them.
+fn stream(
+    sweep: &Sweep,
+    points: std::ops::Range<u64>,
+    rows: &dyn Rows,
+    out: &mut dyn Write,
+    interrupted: &AtomicBool,
+) -> Result<(), Stopped> {
+    let bar =
+        terminal::progress(points.end - points.start, "{bar:40} {pos}/{len} points, {eta} left");
+    let mut out = std::io::BufWriter::with_capacity(1 << 16, out);
+    let failed = |error: std::io::Error| Stopped::Failed(error.into());
+    out.write_all(&rows.header().map_err(Stopped::Failed)?).map_err(failed)?;
+    let mut done = 0_u64;
+    let made = sweep.stream_part(
+        points,
+        |point| rows.row(&row(&point, sweep.ranges())),
+        |line| {
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(Stopped::Interrupted(done));
+            }
+            out.write_all(&line.map_err(Stopped::Failed)?).map_err(failed)?;
+            done += 1;
+            bar.inc(1);
+            Ok(())
+        },
+    );
+    bar.finish_and_clear();
+    out.flush().map_err(failed)?;
+    made
 }
