@@ -94,3 +94,20 @@ fn a_study_for_slurm_is_a_script_that_a_shell_takes() {
     assert!(script.contains("--array=1-50") && script.contains("--part $PART/50"), "{script}");
     assert!(!workspace().join("it's here").exists());
 }
+
+#[test]
+fn a_study_that_could_not_be_written_is_refused_at_once() {
+    let out = ["--out", "never-made"];
+    let refused: [&[&str]; 5] = [
+        &[],
+        &["--format", "csv"],
+        &["--part", "1/2"],
+        &["--emit", "slurm", "--parts", "2"],
+        &["--emit", "slurm", "--parts", "2", "--part", "1/2", "--format", "csv"],
+    ];
+    for more in refused {
+        let (status, said) = ends(&study(&[&out[..], more].concat()));
+        assert!(status == Some(2) && !said.is_empty(), "{more:?}: {said}");
+    }
+    assert!(!workspace().join("never-made").exists());
+}

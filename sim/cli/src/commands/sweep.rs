@@ -67,13 +67,13 @@ pub(super) struct SweepArgs {
 struct StudyArgs {
     /// Answer a part of it alone, like 3/100, into the folder of --out; `migsim merge` puts the
     /// parts together
-    #[arg(long, value_name = "K/N", requires = "out", conflicts_with_all = ["plot", "report", "export"])]
+    #[arg(long, value_name = "K/N", group = "study", requires = "out", conflicts_with_all = ["plot", "report", "export"])]
     part: Option<Part>,
     /// The folder of the parts
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "study")]
     out: Option<PathBuf>,
     /// Print a script that hands the whole study to a cluster instead, in so many --parts
-    #[arg(long, value_enum, requires = "parts", requires = "out", conflicts_with = "part")]
+    #[arg(long, value_enum, group = "study", requires = "parts", requires = "out", conflicts_with_all = ["plot", "report", "export"])]
     emit: Option<Engine>,
     /// How many parts that has
     #[arg(long, value_name = "N", requires = "emit", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
@@ -138,6 +138,12 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         ));
     }
     let interrupted = interruptible()?;
+    if rows.is_none() && args.study.out.is_some() {
+        bail!(InputError::new(
+            "--part and --emit",
+            "rows are written one by one: they take --format csv or jsonl"
+        ));
+    }
     if let Some((folder, engine)) = args.study.out.as_deref().zip(args.study.emit) {
         let Engine::Slurm = engine;
         let parts = args.study.parts.unwrap_or(1);
@@ -147,13 +153,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         terminal::print(&parts::slurm(&command, parts, folder, &to))?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(part) = args.study.part {
-        let Some(rows) = rows else {
-            bail!(InputError::new(
-                "--part",
-                "its rows are written one by one: it takes --format csv or jsonl"
-            ));
-        };
+    if let Some((part, rows)) = args.study.part.zip(rows.as_deref()) {
         let question = Question {
             version: program::version().to_owned(),
             format: args.outputs.ending().to_owned(),
@@ -161,7 +161,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
             parts: part.of,
             asked: asked(args, &scenario, &between)?,
         };
-        return answer_part(args, &sweep, &*rows, part, &question, &interrupted);
+        return answer_part(args, &sweep, rows, part, &question, &interrupted);
     }
     if let Some(rows) = rows {
         return print(&sweep, &*rows, &interrupted);
