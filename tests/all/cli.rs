@@ -332,6 +332,24 @@ fn pictures_of_every_mode_are_whole_svg_files() {
 }
 
 #[test]
+fn guests_of_one_file_are_drawn_below_each_other_on_one_axis() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, place] = ["two.toml", "two.svg"].map(|name| folder.path().join(name));
+    let guest =
+        |name: &str, memory: &str| format!("[[guest]]\nname = \"{name}\"\nmemory = \"{memory}\"\n");
+    let text = guest("web", "1GiB") + &guest("db", "4GiB");
+    std::fs::write(&file, format!("link.capacity = \"1Gbit/s\"\n{text}")).unwrap();
+    says(&["predict", file.to_str().unwrap(), "--plot", place.to_str().unwrap()]);
+    let svg = std::fs::read_to_string(&place).unwrap();
+    assert!(svg.contains("<title>2 guests, each as if it went alone</title>"), "{svg}");
+    assert!(svg.contains("web: ") && svg.contains("db: "), "{svg}");
+    let many: String = (0..25).map(|n| guest(&format!("g{n}"), "1GiB")).collect();
+    std::fs::write(&file, format!("link.capacity = \"1Gbit/s\"\n{many}")).unwrap();
+    let refused = migsim(&["predict", file.to_str().unwrap(), "--plot", place.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
 fn nobody_who_names_no_hosts_is_answered_for_others_than_servers_of_the_links_class() {
     const FIRST: [&str; 2] = ["predict", "scenarios/first.toml"];
     for (link, class) in [

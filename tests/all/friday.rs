@@ -65,6 +65,15 @@ fn who_finds_no_room_is_listed_once_with_what_is_short() {
         "{error}"
     );
     assert_eq!(error.lines().count(), 1, "{error}");
+    // Who wants to moves the others, and is told who was left.
+    let rest = fleet("", more, "no_room = \"stay\"").unwrap();
+    assert_eq!(moved(&rest).len(), 4);
+    let notes = rest.cluster.notes();
+    assert!(
+        notes[0].starts_with("2 of 6 guests find no host")
+            && notes[0].contains("left where they are"),
+        "{notes:?}"
+    );
     // Where memory may be given twice, they fit.
     let twice =
         text("", more, "").replace("memory = \"16GiB\"", "memory = \"16GiB\"\novercommit = 2.0");
@@ -157,7 +166,7 @@ fn guests_of_a_group_never_share_a_host() {
     }
     let error = alone(&databases(3), "").unwrap_err();
     assert!(
-        error.contains("1 of 4 guests find no host")
+        error.contains("1 of 4 guests finds no host")
             && error.contains("without another of their group"),
         "{error}"
     );
@@ -242,6 +251,10 @@ fn what_ifs_are_asked_alone_and_together() {
     let likely = ask(&["--what-if", "at_once=4", "--replications", "10", "--deadline", "5min"]);
     assert_eq!(likely[0]["p_all_arrived"].as_f64(), Some(1.0));
     assert_eq!(likely[1]["p_all_arrived"].as_f64(), Some(0.0));
+    // A row of limits is as many changes.
+    let limits = ask(&["--at-once", "4,8", "--replications", "10", "--deadline", "5min"]);
+    assert_eq!(limits[1]["what_if"], "at_once=4");
+    assert_eq!((limits.len(), &limits[1]), (3, &likely[1]));
     let wrong = migsim(&["fleet", "scenarios/fleet/rack.toml", "--what-if", "at_ones=4"]);
     assert_eq!(wrong.status.code(), Some(2));
     let said = String::from_utf8(wrong.stderr).unwrap();

@@ -548,7 +548,7 @@ fn formats(answer: &Answer, faults: &mut Vec<String>) {
     faults.extend(unfit_json(&said.value(), "").map(|what| format!("JSON: {what}")));
     let texts = FORMATS.map(|format| (format.name(), text(&said, format).unwrap_or_default()));
     let texts = texts.into_iter().filter(|(name, _)| !name.starts_with("json"));
-    let texts = texts.chain([("SVG", plot::iterations(answer).svg())]);
+    let texts = texts.chain([("SVG", plot::iterations(std::slice::from_ref(answer)).svg())]);
     for (name, text) in texts {
         faults.extend(unfit(&text).map(|what| format!("{name}: `{what}`")));
     }

@@ -265,6 +265,14 @@ impl Report<'_> {
                         out,
                         "  90 % interval of {of} {several}: {makespan}; downtime {downtime} in all, {worst} at worst."
                     );
+                    let beyond = |&[low, _, high]: &Likely| !(low..=high).contains(&t.downtime_s);
+                    if let Some([_, middle, _]) = likely.likely(|t| t.downtime_s).filter(beyond) {
+                        let _ = writeln!(
+                            out,
+                            "  Half of them have a downtime of {} or less in all: they draw where each guest's zero pages lie, which the move as expected above takes to be evenly mixed.",
+                            seconds(middle)
+                        );
+                    }
                 }
                 _ => {
                     _ = writeln!(

@@ -17,6 +17,7 @@ use migsim_models::units::{PAGE_BYTES, SimTime, human_time};
 use super::chart::Picture;
 use migsim::answer::Answer;
 use migsim::answer::sweep::{Point, Range, Value};
+use migsim::engine::Iteration;
 
 /// Colours that stay apart for colour-blind readers (Okabe and Ito).
 pub const BLUE: &str = "#0072b2";
@@ -53,48 +54,151 @@ fn picture(plots: Vec<Plot>, layout: Layout, [title, description]: [&str; 2]) ->
     Picture::new(render_multiple(plots, layout), title, description)
 }
 
+/// So many guests of one file are drawn below each other.
+pub const MOST_GUESTS: usize = 24;
+
 /// The iterations over time: what is left to send, what had become dirty at each look, and the
-/// stop. Above it all of the migration, below its last second.
-pub fn iterations(answer: &Answer) -> Picture {
-    let outcome = &answer.outcome;
-    if outcome.mode == Mode::Offline {
-        return phases(answer);
+/// stop. Of one guest also its last second in close-up; of several, up to [`MOST_GUESTS`], each has
+/// a panel on one time axis.
+pub fn iterations(answers: &[Answer]) -> Picture {
+    if let [answer] = answers {
+        return alone(answer);
     }
-    let mib = |pages: f64| pages * PAGE_BYTES as f64 / MIB;
-    let left: Vec<(f64, f64)> =
-        outcome.left_over_time().into_iter().map(|(s, pages)| (s, mib(pages))).collect();
-    let mut dirtied = Vec::new();
-    for iteration in &outcome.iterations {
-        let newly = iteration.dirty_pages_at_end - iteration.unsent_pages;
-        if newly > 0.0 {
-            dirtied.push((iteration.end.as_secs_f64(), mib(newly)));
+    let drawn = || answers.iter().take(MOST_GUESTS);
+    let last = drawn().map(|answer| Course::of(answer).last).fold(0.0, f64::max);
+    let mut figure = Figure::new(drawn().count(), 1).with_cell_size(880.0, 280.0);
+    let (mut plots, mut layouts) = (Vec::new(), Vec::new());
+    for (row, answer) in drawn().enumerate() {
+        let (panel, layout) = if answer.outcome.mode == Mode::Offline {
+            figure = figure.with_row_height(row, 180.0);
+            phases(answer)
+        } else {
+            let course = Course::of(answer);
+            course.panel(course.title(), [0.0, last], "")
+        };
+        plots.push(panel);
+        layouts.push(layout.with_x_axis_max(last).with_force_margins(130.0, 190.0));
+    }
+    let title = format!("{} guests, each as if it went alone", answers.len());
+    let scene = figure.with_plots(plots).with_layouts(layouts).render();
+    Picture::new(scene, title, format!("For each guest: {}", Course::SHOWN))
+}
+
+fn alone(answer: &Answer) -> Picture {
+    let outcome = &answer.outcome;
+    let course = Course::of(answer);
+    let title = course.title();
+    if outcome.mode == Mode::Offline {
+        let (plots, layout) = phases(answer);
+        let layout = layout.with_width(860.0).with_height(240.0);
+        return picture(plots, layout, [&title, "Suspend, copy and resume, one after the other."]);
+    }
+    let (plots, layout) = course.panel(title.clone(), [0.0, course.last], "");
+    let end = outcome.ended_at.as_secs_f64();
+    // The end in close-up: the stop with about as much before it, and a little of what may follow.
+    let close = match course.down {
+        None => [end * 0.9, course.last],
+        Some((stop, resume)) => {
+            let [before, after] = [2.0, 0.5].map(|share| share * (resume - stop));
+            [(stop - before).max(0.0), course.last.min(end.max(resume) + after)]
+        }
+    };
+    if close[0] <= 0.0 || outcome.mode == Mode::Paused || outcome.switched_at.is_some() {
+        let layout = layout.with_width(860.0).with_height(380.0);
+        return picture(plots, layout, [&title, Course::SHOWN]);
+    }
+    let (close_plots, close_layout) =
+        course.panel("the end of it, in close-up".to_owned(), close, "the guest stops");
+    let (mut all, mut layouts) = (vec![plots, close_plots], vec![layout, close_layout]);
+    if let Some((plots, layout)) = throttle(answer, course.last) {
+        all.insert(1, plots);
+        layouts.insert(1, layout);
+    }
+    // All axes of time begin and end at the same place.
+    let layouts: Vec<Layout> =
+        layouts.into_iter().map(|layout| layout.with_force_margins(70.0, 190.0)).collect();
+    let mut figure = Figure::new(all.len(), 1).with_cell_size(880.0, 320.0);
+    if all.len() > 2 {
+        figure = figure.with_row_height(1, 200.0);
+    }
+    let figure = figure.with_plots(all).with_layouts(layouts);
+    Picture::new(figure.render(), title, Course::SHOWN)
+}
+
+/// What is drawn of a live migration over time, in seconds and MiB.
+struct Course<'a> {
+    answer: &'a Answer,
+    left: Vec<(f64, f64)>,
+    dirtied: Vec<(f64, f64)>,
+    /// The 90 % interval of its end.
+    interval: Option<(f64, f64)>,
+    /// From the stop until the guest runs again.
+    down: Option<(f64, f64)>,
+    /// Where the axis of time ends.
+    last: f64,
+}
+
+impl Course<'_> {
+    const SHOWN: &'static str = "Guest memory that is left to send over time, and what the guest dirtied in each iteration; the downtime is shaded grey, the 90 % interval of the end blue.";
+
+    fn of(answer: &Answer) -> Course<'_> {
+        let outcome = &answer.outcome;
+        let mib = |pages: f64| pages * PAGE_BYTES as f64 / MIB;
+        let newly = |iteration: &Iteration| iteration.dirty_pages_at_end - iteration.unsent_pages;
+        let end = outcome.ended_at.as_secs_f64();
+        let interval = answer
+            .quantiles
+            .and_then(|sure| sure.times)
+            .map(|t| (t.elapsed_ms.p5 / 1e3, t.elapsed_ms.p95 / 1e3));
+        // What is written beside a line at the end needs room.
+        let room = if outcome.completed() { 1.0 } else { 1.12 };
+        Course {
+            answer,
+            left: outcome.left_over_time().into_iter().map(|(s, pages)| (s, mib(pages))).collect(),
+            dirtied: outcome
+                .iterations
+                .iter()
+                .filter(|iteration| newly(iteration) > 0.0)
+                .map(|iteration| (iteration.end.as_secs_f64(), mib(newly(iteration))))
+                .collect(),
+            interval,
+            down: outcome.downtime().map(|down| {
+                let resumed = outcome.resumed_at.unwrap_or(outcome.ended_at).as_secs_f64();
+                (resumed - down.as_secs_f64(), resumed)
+            }),
+            last: interval.map_or(end, |(_, late)| late.max(end)) * room,
         }
     }
-    let end = outcome.ended_at.as_secs_f64();
-    let interval = answer
-        .quantiles
-        .and_then(|sure| sure.times)
-        .map(|t| (t.elapsed_ms.p5 / 1e3, t.elapsed_ms.p95 / 1e3));
-    // What is written beside a line at the end needs room.
-    let room = if outcome.completed() { 1.0 } else { 1.12 };
-    let last = interval.map_or(end, |(_, late)| late.max(end)) * room;
-    let down = outcome.downtime().map(|down| {
-        let resumed = outcome.resumed_at.unwrap_or(outcome.ended_at).as_secs_f64();
-        (resumed - down.as_secs_f64(), resumed)
-    });
-    let panel = |title: String, [from, to]: [f64; 2], label: &str| {
-        let seen = |points: &[(f64, f64)]| {
-            points.iter().copied().filter(|p| p.0 >= from).collect::<Vec<_>>()
-        };
+
+    fn title(&self) -> String {
+        let (name, outcome) = (&self.answer.case.guest.name, &self.answer.outcome);
+        match (outcome.tmt(), outcome.downtime()) {
+            (Some(total), Some(_)) if outcome.mode == Mode::Offline => {
+                format!("{name}: offline, down for all of {}", human_time(total))
+            }
+            (Some(total), Some(down)) => {
+                format!(
+                    "{name}: {} in total, {} down (shaded)",
+                    human_time(total),
+                    human_time(down)
+                )
+            }
+            _ => format!("{name}: {}", migsim::answer::ending_word(outcome).replace('-', " ")),
+        }
+    }
+
+    /// A part of it, with what is written beside the stop.
+    fn panel(&self, title: String, [from, to]: [f64; 2], label: &str) -> (Vec<Plot>, Layout) {
+        let left = from_on(&self.left, from);
+        let dirtied: Vec<_> = self.dirtied.iter().copied().filter(|p| p.0 >= from).collect();
+        let top = left.iter().chain(&dirtied).map(|p| p.1).fold(1.0, f64::max);
         let plots = vec![
-            line(from_on(&left, from), BLUE, "left to send"),
-            dots(seen(&dirtied), ORANGE, "dirtied in an iteration"),
+            line(left, BLUE, "left to send"),
+            dots(dirtied, ORANGE, "dirtied in an iteration"),
         ];
-        let top =
-            from_on(&left, from).iter().chain(&seen(&dirtied)).map(|p| p.1).fold(1.0, f64::max);
         let mut layout = Layout::auto_from_plots(&plots)
             .with_title(title)
-            .with_x_label(if interval.is_some() {
+            .with_x_label(if self.interval.is_some() {
                 "time since the start, s (blue: 90 % interval of the end)"
             } else {
                 "time since the start, s"
@@ -105,12 +209,13 @@ pub fn iterations(answer: &Answer) -> Picture {
             .with_y_axis_min(0.0)
             .with_y_axis_max(top * 1.08)
             .with_legend_position(LegendPosition::OutsideRightTop);
-        if let Some((early, late)) = interval.filter(|(early, _)| *early < to) {
+        if let Some((early, late)) = self.interval.filter(|(early, _)| *early < to) {
             let span = ShadedRegion::vertical(early.max(from), late.min(to))
                 .with_color(BLUE)
                 .with_opacity(0.15);
             layout = layout.with_shaded_region(span);
         }
+        let outcome = &self.answer.outcome;
         let timed_out = outcome.timed_out_at.filter(|at| Some(*at) != outcome.switched_at);
         let marks = [
             (outcome.switched_at, "post-copy"),
@@ -124,56 +229,14 @@ pub fn iterations(answer: &Answer) -> Picture {
                 );
             }
         }
-        if let Some((stop, resume)) = down {
-            layout = layout
-                .with_shaded_region(
-                    ShadedRegion::vertical(stop.max(from), resume)
-                        .with_color(GREY)
-                        .with_opacity(0.25),
-                )
-                .with_reference_line(
-                    ReferenceLine::vertical(stop.max(from)).with_color(GREY).with_label(label),
-                );
+        if let Some((stop, resume)) = self.down {
+            let stop = stop.max(from);
+            let shade = ShadedRegion::vertical(stop, resume).with_color(GREY).with_opacity(0.25);
+            let edge = ReferenceLine::vertical(stop).with_color(GREY).with_label(label);
+            layout = layout.with_shaded_region(shade).with_reference_line(edge);
         }
         (plots, layout)
-    };
-    let name = &answer.case.guest.name;
-    let title = match (outcome.tmt(), outcome.downtime()) {
-        (Some(total), Some(down)) => {
-            format!("{name}: {} in total, {} down (shaded)", human_time(total), human_time(down))
-        }
-        _ => format!("{name}: {}", migsim::answer::ending_word(outcome).replace('-', " ")),
-    };
-    let (plots, layout) = panel(title.clone(), [0.0, last], "");
-    // The end in close-up: the stop with about as much before it, and a little of what may follow.
-    let close = match down {
-        None => [end * 0.9, last],
-        Some((stop, resume)) => {
-            let [before, after] = [2.0, 0.5].map(|share| share * (resume - stop));
-            [(stop - before).max(0.0), last.min(end.max(resume) + after)]
-        }
-    };
-    let description = "Guest memory that is left to send over time, and what the guest dirtied in each iteration; the downtime is shaded grey, the 90 % interval of the end blue.";
-    if close[0] <= 0.0 || outcome.mode == Mode::Paused || outcome.switched_at.is_some() {
-        let layout = layout.with_width(860.0).with_height(380.0);
-        return picture(plots, layout, [&title, description]);
     }
-    let (close_plots, close_layout) =
-        panel("the end of it, in close-up".to_owned(), close, "the guest stops");
-    let (mut all, mut layouts) = (vec![plots, close_plots], vec![layout, close_layout]);
-    if let Some((plots, layout)) = throttle(answer, last) {
-        all.insert(1, plots);
-        layouts.insert(1, layout);
-    }
-    // All axes of time begin and end at the same place.
-    let layouts: Vec<Layout> =
-        layouts.into_iter().map(|layout| layout.with_force_margins(70.0, 190.0)).collect();
-    let mut figure = Figure::new(all.len(), 1).with_cell_size(880.0, 320.0);
-    if all.len() > 2 {
-        figure = figure.with_row_height(1, 200.0);
-    }
-    let figure = figure.with_plots(all).with_layouts(layouts);
-    Picture::new(figure.render(), title, description)
 }
 
 /// How much the guest's vCPUs are held back over time; `None`: never.
@@ -217,7 +280,7 @@ fn from_on(points: &[(f64, f64)], from: f64) -> Vec<(f64, f64)> {
 }
 
 /// The three phases of an offline migration, one after the other.
-fn phases(answer: &Answer) -> Picture {
+fn phases(answer: &Answer) -> (Vec<Plot>, Layout) {
     let parts = &answer.outcome.downtime_parts;
     let mut at = 0.0;
     let mut bars = GanttPlot::new();
@@ -231,18 +294,11 @@ fn phases(answer: &Answer) -> Picture {
         at = end;
     }
     let plots = vec![Plot::Gantt(bars.with_show_labels(false))];
-    let title = format!(
-        "{}: offline, down for all of {}",
-        answer.case.guest.name,
-        human_time(answer.outcome.ended_at)
-    );
     let layout = Layout::auto_from_plots(&plots)
-        .with_title(&title)
+        .with_title(Course::of(answer).title())
         .with_x_label("time since the start, s")
-        .with_x_axis_min(0.0)
-        .with_width(860.0)
-        .with_height(240.0);
-    picture(plots, layout, [&title, "Suspend, copy and resume, one after the other."])
+        .with_x_axis_min(0.0);
+    (plots, layout)
 }
 
 /// What a sweep found: lines over one quantity, maps over two.

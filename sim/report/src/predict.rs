@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use migsim_models::published::{MODELS, Prediction, SYMBOLS};
+use migsim_models::spec::Mode;
 use migsim_models::text::counted;
 use migsim_models::units::{SimTime, human_bytes, human_time};
 
 use migsim::answer::{Answer, Asked, explain, outside_words, shape, verdict};
-use migsim::engine::Outcome;
+use migsim::engine::{Decision, Outcome};
 use serde_json::Value;
 
 use crate::cell::Cell;
@@ -105,7 +106,8 @@ fn answer(answer: &Answer, document: &mut Document) {
         let t = &outcome.terms;
         let _ = write!(
             out,
-            "\nTMT = TI + OV = {} + {} = {}\nTDT = DM + VS = {} + {} = {}\n",
+            "\nTMT = TI + OV: iterations {} + overhead {} = {} in total\n\
+             TDT = DM + VS: dirty memory {} + VM state {} = {} down\n",
             human_time(t.ti),
             human_time(t.ov),
             human_time(t.tmt()),
@@ -180,6 +182,9 @@ fn iterations(outcome: &Outcome) -> Grid {
         }
         table.row([
             match iteration.stands_for {
+                1 if iteration.decision == Decision::End && outcome.mode == Mode::Precopy => {
+                    format!("{}, stopped", iteration.n).into()
+                }
                 1 => iteration.n.to_string().into(),
                 passes => format!("{} to {}", iteration.n + 1 - passes, iteration.n).into(),
             },

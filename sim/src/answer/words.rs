@@ -9,6 +9,9 @@ use migsim_models::units::{SimTime, human_time};
 use super::{Advice, Answer, Lever, bound_words, contributors, largest, why_not};
 use crate::engine::Ending;
 
+/// What is less probable than this is not told as if it were certain.
+const LIKELY: f64 = 0.9;
+
 /// The verdict: whether it converges, how long it takes, and what makes it so.
 pub fn verdict(answer: &Answer) -> String {
     let (case, outcome) = (&answer.case, &answer.outcome);
@@ -36,9 +39,12 @@ pub fn verdict(answer: &Answer) -> String {
         return out;
     }
     let (tmt, down) = (outcome.terms.tmt(), outcome.terms.tdt());
-    let verb = match case.policy.mode {
-        Mode::Precopy | Mode::Postcopy => "converges",
-        Mode::Paused | Mode::Offline => "completes",
+    // One migration as expected may converge where most of those that could be do not.
+    let verb = match (case.policy.mode, answer.quantiles.map_or(1.0, |sure| sure.p_converge)) {
+        (Mode::Paused | Mode::Offline, _) => "completes",
+        (_, p) if p < 0.5 => "may converge, but is likelier not to",
+        (_, p) if p < LIKELY => "probably converges",
+        _ => "converges",
     };
     let _ = writeln!(
         out,

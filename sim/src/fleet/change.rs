@@ -1,6 +1,7 @@
 //! What is done otherwise than a fleet's file says, with all guests.
 
 use std::fmt::{self, Display};
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use migsim_models::spec::{Transport, WordError};
@@ -95,6 +96,15 @@ impl Changes {
     /// Changes of the migration alone.
     pub fn of(keys: Keys) -> Changes {
         Changes { keys, ..Changes::default() }
+    }
+
+    /// So many migrations at a time.
+    pub fn at_once(most: NonZeroUsize) -> Changes {
+        Changes {
+            said: vec![format!("at_once={most}")],
+            at_once: Some(most.get()),
+            ..Changes::default()
+        }
     }
 
     /// These, and then `more`, which go over them.

@@ -127,6 +127,8 @@ pub struct Cluster {
     pub vms: Vec<Vm>,
     /// Round trip between two hosts of a site.
     pub rtt: SimTime,
+    /// Who stays because no host has room, in words.
+    pub left_behind: Option<String>,
 }
 
 /// A link, each way one of its own, by what it belongs to.
@@ -152,7 +154,7 @@ impl Cluster {
     /// What was assumed of its guests that decides what comes of moving them.
     pub fn notes(&self) -> Vec<String> {
         let count = self.vms.len();
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = self.left_behind.iter().cloned().collect();
         let idle = self.vms.iter().filter(|vm| !vm.given[0]).count();
         if idle > 0 {
             notes.push(format!(

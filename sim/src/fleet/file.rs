@@ -15,7 +15,7 @@ use toml::Spanned;
 use super::change::Changes;
 use super::cluster::{Cluster, Host, MOST_GUESTS, MOST_HOSTS, Rack, Site, Vm, Wan};
 use super::inventory::{Defaults, without_effect};
-use super::moves::{Leaving, Limits, Move, Order, Placement};
+use super::moves::{Leaving, Limits, Move, NoRoom, Order, Placement};
 use super::sheet::Columns;
 use super::task::{Fleet, TOLERANCE, Traffic};
 use crate::input::{
@@ -191,6 +191,8 @@ struct MovesKeys {
     place: Placement,
     #[serde(default)]
     order: Order,
+    #[serde(default)]
+    no_room: NoRoom,
     at_once: Option<usize>,
     per_host: Option<usize>,
     #[serde(alias = "per_line")]
@@ -399,7 +401,10 @@ pub fn parse_beside(
     if let Some(inventory) = &keys.inventory {
         let place = file.with_file_name(inventory.get_ref());
         let name = place.display().to_string();
-        let input = open(&place).map_err(|e| InputError::new(&name, e).into());
+        let input = open(&place).map_err(|e| {
+            let why = format!("`inventory`: {name}: {e}");
+            InputError::at(reader.file, reader.text, inventory.span().start, why).into()
+        });
         match input.and_then(|input| super::inventory::parse(&name, input, defaults, &hosts)) {
             Ok(found) => {
                 for (line, vm) in found {
@@ -433,7 +438,7 @@ pub fn parse_beside(
             Some(Traffic { route, rate: t.rate, during: t.begin..t.end.unwrap_or(SimTime::MAX) })
         })
         .collect();
-    let (moves, limits) = moves(&keys, changes, &hosts, &vms, &cluster, &mut reader);
+    let (moves, limits) = moves(&keys, changes, &hosts, &vms, &mut cluster, &mut reader);
     if reader.mistakes.is_empty() {
         let mut after = cluster.clone();
         for one in &moves {
@@ -793,7 +798,7 @@ fn moves(
     changes: &Changes,
     hosts: &BTreeMap<String, usize>,
     vms: &BTreeMap<String, usize>,
-    cluster: &Cluster,
+    cluster: &mut Cluster,
     reader: &mut Reader,
 ) -> (Vec<Move>, Limits) {
     let mut found: Vec<Move> = Vec::new();
@@ -838,9 +843,21 @@ fn moves(
     let except = reader.find(&wanted.except.0, vms, "guest", table.span());
     let named: BTreeSet<usize> = found.iter().map(|one| one.vm).chain(except).collect();
     let leaving = Leaving { hosts: &off, but: &named };
-    match super::moves::evacuate(cluster, leaving, &to, place, order) {
-        Ok(more) => found.extend(more),
-        Err(problem) => reader.mistake(table.span(), problem),
+    let evacuation = super::moves::evacuate(cluster, leaving, &to, place, order);
+    let short = !evacuation.homeless.is_empty();
+    if short && wanted.no_room == NoRoom::Refuse {
+        reader.mistake(
+            table.span(),
+            format!(
+                "{}. {} fit; `except` lets some stay, `no_room = \"stay\"` all that do not fit",
+                evacuation.shortfall,
+                evacuation.moves.len()
+            ),
+        );
+    } else if short {
+        cluster.left_behind =
+            Some(format!("{}; left where they are (`no_room`)", evacuation.shortfall));
     }
+    found.extend(evacuation.moves);
     (found, limits)
 }

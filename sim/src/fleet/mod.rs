@@ -28,7 +28,7 @@ pub use generate::{Shape, generate};
 pub use inventory::{Defaults, parse as parse_inventory};
 pub use meter::Meter;
 pub use missing::{Missing, missing};
-pub use moves::{Leaving, Limits, Move, Order, Placement, evacuate};
+pub use moves::{Evacuation, Leaving, Limits, Move, NoRoom, Order, Placement, evacuate};
 pub use replicate::{Deadline, Likely, LikelyMove, PERCENTILES, Replicated, Wanted, replicate};
 pub use run::{FleetOutcome, MoveOutcome, alone, run};
 pub use task::{Fleet, TOLERANCE, Traffic};

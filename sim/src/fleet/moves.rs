@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use migsim_models::text::first_of;
+use migsim_models::text::{counted, first_of};
 use migsim_models::units::human_bytes;
 use migsim_models::words;
 use serde::Deserialize;
@@ -43,6 +43,17 @@ pub enum Order {
     Smallest,
 }
 
+/// What becomes of guests for whom no host has room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoRoom {
+    /// The fleet is refused.
+    #[default]
+    Refuse,
+    /// They stay where they are, and the others are moved.
+    Stay,
+}
+
 words!(Placement, "placement", "spread" => Spread, "fill" => Fill);
 words!(Order, "order", "listed" => Listed, "largest" => Largest, "smallest" => Smallest);
 
@@ -80,17 +91,25 @@ pub struct Leaving<'a> {
 /// So many guests are named that find no room.
 const NAMED: usize = 12;
 
+/// Where everything goes that leaves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evacuation {
+    /// What goes where, in order.
+    pub moves: Vec<Move>,
+    /// Guests for whom there is no room, or no path, by number.
+    pub homeless: Vec<usize>,
+    /// Who they are and how much is short, in words; empty: nobody.
+    pub shortfall: String,
+}
+
 /// Everything that leaves, onto `to`: guests in the order of their hosts.
-///
-/// # Errors
-/// The guests for whom there is no room, or no path, and how much is short, in words.
 pub fn evacuate(
     cluster: &Cluster,
     leaving: Leaving,
     to: &[usize],
     place: Placement,
     order: Order,
-) -> Result<Vec<Move>, String> {
+) -> Evacuation {
     let mut room = cluster.free();
     let mut on: Vec<Vec<usize>> = vec![Vec::new(); cluster.hosts.len()];
     for (index, vm) in cluster.vms.iter().enumerate() {
@@ -140,7 +159,7 @@ pub fn evacuate(
         moves.push(Move { vm, to: host });
     }
     if homeless.is_empty() {
-        return Ok(moves);
+        return Evacuation { moves, ..Evacuation::default() };
     }
     let short: u64 = homeless.iter().map(|vm| cluster.vms[*vm].guest.memory.bytes().0).sum();
     let guest = |vm: &usize| {
@@ -156,14 +175,16 @@ pub fn evacuate(
         true => " and without another of their group (`apart`)",
         false => "",
     };
-    Err(format!(
-        "{} of {} guests find no host with room and a path to it{kept}, {} in all: {}{left}. {} fit; `except` lets some stay",
+    let all = homeless.len() + moves.len();
+    let shortfall = format!(
+        "{} of {} {} no host with room and a path to it{kept}, {} in all: {}{left}",
         homeless.len(),
-        homeless.len() + moves.len(),
+        counted(all, "guest"),
+        if homeless.len() == 1 { "finds" } else { "find" },
         human_bytes(short as f64),
         first_of(homeless.iter().map(guest), NAMED),
-        moves.len()
-    ))
+    );
+    Evacuation { moves, homeless, shortfall }
 }
 
 fn sort(cluster: &Cluster, vms: &mut [usize], order: Order) {

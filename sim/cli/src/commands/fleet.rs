@@ -1,5 +1,6 @@
 //! `migsim fleet` and `migsim inventory`.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,17 +63,18 @@ pub(super) struct FleetArgs {
     start: Option<Clock>,
     /// Say how likely all guests have arrived by then, and which endanger that: a time as --start
     /// takes it, or how long there is (`2h`)
-    #[arg(long, value_name = "TIME", conflicts_with = "at_once")]
+    #[arg(long, value_name = "TIME")]
     deadline: Option<String>,
     /// Seed of the replications
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Compare so many migrations at once, like 1,2,4,8
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with_all = ["report", "replications"])]
-    at_once: Vec<usize>,
+    /// Compare so many migrations at once, like 1,2,4,8; with --replications, --report or --what-if
+    /// each as if asked by `--what-if at_once=N`
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
+    at_once: Vec<NonZeroUsize>,
     /// Ask the same with keys of `[moves]` or `[migration]` changed: `at_once=4`,
     /// `auto_converge=true`, several joined by commas; each alone, and all together
-    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "at_once")]
+    #[arg(long, value_name = "KEY=VALUE")]
     what_if: Vec<Changes>,
     #[command(flatten)]
     migration: MigrationFlags,
@@ -204,7 +206,8 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     let picture =
         args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     let prepared = args.outputs.prepare(care)?;
-    if !args.at_once.is_empty() {
+    let plainly = replications == 0 && args.report.is_none() && args.what_if.is_empty();
+    if !args.at_once.is_empty() && plainly {
         return compare(args, fleet, profile, (picture, prepared), &interrupted);
     }
     let wanted = Wanted {
@@ -221,7 +224,7 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         made.made = Some(page::made(Some(args.seed), &profile.name, Some(ASSUMED)));
         Ok(made)
     };
-    if !args.what_if.is_empty() {
+    if !(args.what_if.is_empty() && args.at_once.is_empty()) {
         let Some(found) = what_ifs(args, &fleet, &asked, profile, wanted, &interrupted)? else {
             terminal::complain("interrupted: nothing is printed of what was not asked to the end");
             return Ok(ExitCode::from(INTERRUPTED));
@@ -306,12 +309,16 @@ fn what_ifs(
     let mut ways = vec![(Changes::default().to_string(), fleet.clone())];
     let all = args.what_if.iter().fold(asked.clone(), |all, one| all.and(one));
     let together = (args.what_if.len() > 1).then(|| ("all of it".to_owned(), all));
-    let alone = args.what_if.iter().map(|one| (one.to_string(), asked.and(one)));
-    for (name, changes) in alone.chain(together) {
+    let limits: Vec<Changes> = args.at_once.iter().copied().map(Changes::at_once).collect();
+    let alone = limits.iter().chain(&args.what_if).map(|one| (one.to_string(), asked.and(one)));
+    for (which, (name, changes)) in alone.chain(together).enumerate() {
         let changed = read_changed(&args.file, &changes)
             .map_err(|why| anyhow::anyhow!("--what-if {name}: {why}"))?;
         let changed = Fleet { tolerance: args.tolerance, ..changed };
         if changed == ways[0].1 {
+            if which < limits.len() {
+                continue; // one of the limits is the file's own
+            }
             let why = "changes nothing of this fleet: it is so already, or the file has no such hosts or links";
             return Err(InputError::new(format!("--what-if {name}"), why).into());
         }
@@ -341,12 +348,7 @@ fn compare(
 ) -> anyhow::Result<ExitCode> {
     let mut found = Vec::new();
     let bar = terminal::progress(args.at_once.len() as u64, "{bar:40} {pos}/{len}");
-    for &most in &args.at_once {
-        if most == 0 {
-            return Err(
-                InputError::new("--at-once", "0 at once move nothing; it takes 1 or more").into()
-            );
-        }
+    for most in args.at_once.iter().map(|most| most.get()) {
         fleet.limits.at_once = Some(most);
         let Some(moved) = run(&fleet, profile, Chance::none(), interrupted, |_| {}) else { break };
         found.push((most, totals(&moved)));

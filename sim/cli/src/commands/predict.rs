@@ -45,7 +45,7 @@ pub(super) struct PredictArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     outputs: OutputArgs,
-    /// Draw the iterations over time
+    /// Draw the iterations over time, of each guest of the file
     #[arg(long, value_name = "FILE.svg|FILE.png")]
     plot: Option<PathBuf>,
     /// All of it as one page that needs no network, in which the numbers can be moved
@@ -138,10 +138,14 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     }
     let prepared = args.outputs.prepare(Care { inputs: &args.inputs(), ..Care::default() })?;
     let picture = match &args.plot {
-        Some(_) if cases.len() > 1 => {
+        Some(_) if cases.len() > plot::MOST_GUESTS => {
             bail!(InputError::new(
                 "--plot",
-                format!("the file has {} guests; a plot shows one", cases.len())
+                format!(
+                    "the file has {} guests; a picture shows up to {}",
+                    cases.len(),
+                    plot::MOST_GUESTS
+                )
             ))
         }
         Some(file) => {
@@ -166,7 +170,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         .collect();
     prepared.write(&Predicted { answers: &answers, explain: args.explain })?;
     if let Some(picture) = picture {
-        picture.write(&plot::iterations(&answers[0]))?;
+        picture.write(&plot::iterations(&answers))?;
     }
     if let Some(file) = report {
         let manner = &args.manner;

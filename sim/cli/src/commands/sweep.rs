@@ -148,7 +148,10 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         let Engine::Slurm = engine;
         let parts = args.study.parts.unwrap_or(1);
         let command = program::command_without(&["--emit", "--parts"]);
-        let to = folder.with_extension(args.outputs.ending());
+        // A folder's name may have a dot of its own.
+        let mut to = folder.as_os_str().to_owned();
+        to.push(format!(".{}", args.outputs.ending()));
+        let to = PathBuf::from(to);
         let command = format!("{command} --part $PART/{parts}");
         terminal::print(&parts::slurm(&command, parts, folder, &to))?;
         return Ok(ExitCode::SUCCESS);
