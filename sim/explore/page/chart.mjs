@@ -22,7 +22,10 @@ export class Chart {
     this.watch.observe(this.element)
   }
 
-  get canvas() { return this.plot?.ctx.canvas }
+  // With what has to be told beside it where the page is not.
+  picture() {
+    return { canvas: this.plot?.ctx.canvas, title: this.title, legend: (this.series ?? []).map(({ label, colour }) => [label, colour]) }
+  }
 
   show({ series, from = 0, to, spans = [], marks = [], top, bottom = 0, described }) {
     Object.assign(this, { spans, marks, series })
@@ -85,6 +88,7 @@ export class Chart {
     ctx.save()
     ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`
     ctx.strokeStyle = ctx.fillStyle = css('dim')
+    ctx.setLineDash([])
     for (const { at, text } of this.marks) {
       const x = u.valToPos(at, 'x', true)
       if (x < bbox.left || x > bbox.left + bbox.width) continue

@@ -155,6 +155,7 @@ function workload(catalog, known) {
     else if (pick.value === 'uniform') put(`uniform(wss=${wss ?? '512MiB'}, rate=${rate ?? '5000p/s'})`)
     else if (pick.value === 'dirty') put(`dirty(${rate ?? '5000p/s'})`)
     else if (pick.value.startsWith('app:')) put(pick.value)
+    field.value = setting().workload ?? ''
   } }, forms.map(([value, words]) => el('option', { value }, words)))
   const part = (kind, what, text) => {
     const slider = sliding({ kind, name: what }, (value) => {

@@ -1,4 +1,5 @@
 // What leaves the page: pictures, tables, scenarios, links, command lines.
+import { css } from './dom.mjs'
 import { setting, state, written } from './state.mjs'
 
 export function save(name, content, type) {
@@ -69,13 +70,14 @@ export function command(catalog, verb, keys = setting(), more = []) {
 
 export const address = () => `${location.href.split('#')[0]}#${written()}`
 
-// Canvases of a view below each other, as one PNG.
-export async function png(name, canvases, title) {
+// Pictures of a view below each other, each under its title and legend ([label, colour]), as one PNG.
+export async function png(name, pictures, title) {
   const scale = devicePixelRatio || 1
-  const width = Math.max(...canvases.map((canvas) => canvas.width))
-  const gap = 12 * scale
+  const shown = pictures.filter(({ canvas }) => canvas)
+  const width = Math.max(...shown.map(({ canvas }) => canvas.width))
   const head = 34 * scale
-  const height = canvases.reduce((sum, canvas) => sum + canvas.height + gap, head)
+  const gap = 30 * scale
+  const height = shown.reduce((sum, { canvas }) => sum + canvas.height + gap, head)
   const all = Object.assign(document.createElement('canvas'), { width, height })
   const to = all.getContext('2d')
   const look = getComputedStyle(document.body)
@@ -85,8 +87,22 @@ export async function png(name, canvases, title) {
   to.font = `${15 * scale}px system-ui, sans-serif`
   to.fillText(title, 8 * scale, 22 * scale)
   let y = head
-  for (const canvas of canvases) {
-    to.drawImage(canvas, 0, y)
+  for (const { canvas, title, legend = [] } of shown) {
+    let x = 8 * scale
+    const write = (text, colour, bold) => {
+      to.font = `${bold ? 'bold ' : ''}${12 * scale}px system-ui, sans-serif`
+      if (!bold) {
+        to.fillStyle = css(colour)
+        to.fillRect(x, y + 6 * scale, 12 * scale, 10 * scale)
+        x += 17 * scale
+      }
+      to.fillStyle = look.color
+      to.fillText(text, x, y + 16 * scale)
+      x += to.measureText(text).width + 16 * scale
+    }
+    if (title) write(title, '', true)
+    for (const [label, colour] of legend) write(label, colour, false)
+    to.drawImage(canvas, 0, y + 22 * scale)
     y += canvas.height + gap
   }
   save(name, await new Promise((resolve) => all.toBlob(resolve, 'image/png')))

@@ -2,7 +2,7 @@
 import { controls } from './controls.mjs'
 import { el, tell } from './dom.mjs'
 import { ask, unpack, work } from './engine.mjs'
-import { VIEWS, change, onChange, read, state, useProfile, written } from './state.mjs'
+import { VIEWS, activeIndex, change, onChange, read, state, useProfile, written } from './state.mjs'
 import * as files from './files.mjs'
 import { given, take } from './given.mjs'
 import * as time from './views/time.mjs'
@@ -60,7 +60,7 @@ function head() {
     el('button', { title: 'A scenario, a fleet with its tables, or run records', onclick: () => pick.click() }, 'Open ...'),
     el('button', { onclick: () => copy(files.address(), 'The link') }, 'Copy link'),
     el('button', { onclick: commandLine }, 'Command line'),
-    el('button', { onclick: () => files.save('scenario.toml', files.scenario(catalog), 'text/plain') }, 'Scenario (TOML)'),
+    el('button', { onclick: toml }, 'Scenario (TOML)'),
     el('button', { onclick: () => rows() }, 'Data (CSV)'),
     el('button', { onclick: picture }, 'Picture'),
     el('button', { onclick: () => theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark') }, 'Dark / light'),
@@ -84,6 +84,13 @@ function commandLine() {
   const line = MODULES[shown].command?.() ?? null
   if (line) copy(line, 'The command line')
   else notice('Something in this setting stands in files only: save the scenario and give it to the command line.')
+}
+
+// Of several settings the one that is chosen.
+function toml() {
+  const several = state.settings.length > 1
+  files.save(several ? `scenario-${activeIndex() + 1}.toml` : 'scenario.toml', files.scenario(catalog), 'text/plain')
+  if (several) notice(`This is setting ${activeIndex() + 1} of ${state.settings.length}: choose another one to save it.`)
 }
 
 function picture() {

@@ -24,9 +24,15 @@ export const setting = () => state.settings[active] ?? state.settings[0]
 export const activeIndex = () => Math.min(active, state.settings.length - 1)
 
 export function change(what, { quiet = false } = {}) {
+  const [view, before] = [state.view, written()]
   what(state)
   active = activeIndex()
-  remember()
+  // Another view is a step that "Back" takes back.
+  if (state.view !== view) {
+    clearTimeout(soon)
+    history.replaceState(null, '', `#${before}`)
+    history.pushState(null, '', `#${written()}`)
+  } else remember()
   if (!quiet) for (const hear of heard) hear()
 }
 
@@ -73,6 +79,7 @@ function remember() {
 
 // Reads an address; returns what of it could not be used.
 export function read(fragment, known) {
+  clearTimeout(soon)
   const wrong = []
   const next = structuredClone(START)
   let params

@@ -22,6 +22,8 @@ export function time(s) {
   return `${Math.floor(s / 3600)} h ${two((s % 3600) / 60)} min`
 }
 
+// When a migration was over, whatever came of it.
+export const overAt = ({ tmt_s, given_up_s, timed_out_s, rounds }) => tmt_s ?? given_up_s ?? timed_out_s ?? rounds.at(-1)?.end_s ?? 1
 export const span = (interval) => (interval ? `${time(interval.p5)} to ${time(interval.p95)}` : '-')
 export const percent = (share) => `${(share * 100).toFixed(share > 0.995 && share < 1 ? 1 : 0)} %`
 

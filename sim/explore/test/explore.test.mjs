@@ -127,6 +127,20 @@ test('every control moves something, and a link brings it back', async () => {
   await page.until(`document.querySelector('[data-figure="On the wire"]')?.textContent.startsWith('${(theirs.wire_bytes / 2 ** 30).toFixed(1)}')`, 'the link shows its migration')
 })
 
+test('"Back" takes another view back, with the numbers that were moved before it', async () => {
+  const page = await opened(made('back.html'))
+  await settled(page)
+  await page.run(`(() => { const one = document.getElementById('key-memory'); one.value = '6GiB'; one.dispatchEvent(new Event('input')) })()`)
+  await press(page, 'Side by side')
+  await page.until(`document.getElementById('frame').dataset.view === 'compare'`, 'two settings')
+  await page.run('history.back()')
+  await page.until(`document.getElementById('frame').dataset.view === 'time'`, 'the view before')
+  assert.equal(await page.run(`document.getElementById('key-memory').value`), '6GiB')
+  await page.run('history.forward()')
+  await page.until(`document.getElementById('frame').dataset.view === 'compare'`, 'and the one after it')
+  quiet(page)
+})
+
 test('what is wrong is told at its control, and the last answer stays', async () => {
   const page = await opened(made('wrong.html'))
   await settled(page)
@@ -216,6 +230,9 @@ test('settings stand side by side with the figures of the command line', async (
     const theirs = json('predict', ...FIRST, ...flags)
     for (const name of ['tmt_s', 'downtime_s', 'wire_bytes']) assert.equal(rows[row].at(header.indexOf(name) - header.length), String(theirs[name]), `${flags} ${name}`)
   }
+  await press(page, 'Command line')
+  const lines = await page.until(`document.getElementById('notice').textContent`, 'the command lines')
+  assert.equal(lines.match(/migsim predict/g).length, 4, lines)
   quiet(page)
 })
 
@@ -273,6 +290,14 @@ test('recorded runs are predicted as the command line does, and a run opens', as
   await page.run(`document.querySelector('#runs circle').dispatchEvent(new MouseEvent('click', { bubbles: true }))`)
   await press(page, 'Open it')
   await settled(page)
+  quiet(page)
+})
+
+test('runs of which nothing was measured are told so, not taken to be at once', async () => {
+  const file = join(folder, 'unmeasured.csv')
+  writeFileSync(file, 'mode,memory_mib,workload,link_mbit\nprecopy,1024,idle,1000\nprecopy,2048,idle,1000\n')
+  const page = await opened(made('unmeasured.html', file))
+  await page.until(`document.getElementById('accuracy')?.textContent.includes('nothing to compare with')`, 'that nothing was measured')
   quiet(page)
 })
 
@@ -356,6 +381,22 @@ test('hostile names and long texts are text, wherever they come from', async () 
     assert.equal(await page.run(`window.hurt ?? document.querySelectorAll('img, iframe, object').length`), 0)
     quiet(page)
   }
+})
+
+test('a megabyte in any field is text, and told to be wrong', async () => {
+  const page = await opened(made('long.html'))
+  await settled(page)
+  await page.run(`document.querySelectorAll('details').forEach((one) => { one.open = true })`)
+  const ids = await page.run(`[...document.querySelectorAll('#controls input[type=text]')].map((one) => one.id)`)
+  for (const id of ids.filter((id) => id !== 'key-name')) {
+    await page.run(`(() => { const one = document.getElementById('${id}'); one.value = '<b>x</b>'.repeat(131072); one.dispatchEvent(new Event('input')) })()`)
+    await page.until(`document.getElementById('view').classList.contains('stale')`, `${id} is wrong`, 30000)
+    await page.run(`(() => { const one = document.getElementById('${id}'); one.value = ''; one.dispatchEvent(new Event('input')) })()`)
+    await page.run(`(() => { const one = document.getElementById('key-memory'); one.value = '4GiB'; one.dispatchEvent(new Event('input')) })()`)
+    await page.run(`(() => { const one = document.getElementById('key-link'); one.value = '1Gbit/s'; one.dispatchEvent(new Event('input')) })()`)
+    await page.until(`!document.getElementById('view').classList.contains('stale')`, `right again after ${id}`, 30000)
+  }
+  quiet(page)
 })
 
 test('a damaged address or file is told, and never a blank page', async () => {

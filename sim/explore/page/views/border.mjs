@@ -62,7 +62,7 @@ export function enter(place, known) {
     el('div', { class: 'row' }, parts.x.element, parts.y.element, el('label', {}, 'Figure', parts.of),
       el('button', { onclick: () => change((to) => { delete to.own.x; delete to.own.y }) }, 'Whole map'), el('button', { onclick: () => { turn += 1; stopLong(); parts.state.textContent = 'Stopped.' } }, 'Stop')),
     parts.canvas, ...parts.lines.map((chart) => chart.element), parts.here, parts.state,
-    el('p', { class: 'small dim' }, 'Drag a rectangle to look closer. Click a point to open that migration; with the keyboard: arrows and Enter. Hatched: it does not converge. Crossed: QEMU or libvirt refuses it. Colours span the middle nine tenths of the figures; what lies beyond has the colour of the end.'))
+    el('p', { class: 'small dim' }, 'Drag a rectangle to look closer. Click a point to open that migration; with the keyboard: arrows and Enter. Ring: the setting as it is. Hatched: it does not converge. Crossed: QEMU or libvirt refuses it. Colours span the middle nine tenths of the figures; what lies beyond has the colour of the end.'))
   const { canvas } = parts
   canvas.addEventListener('pointerdown', (event) => { drag = { from: place_(event) }; canvas.setPointerCapture(event.pointerId) })
   canvas.addEventListener('pointermove', (event) => { const here = place_(event); if (drag) drag.to = here; pointed(here); paint() })
@@ -192,7 +192,7 @@ function paint() {
   if (!grid || isLine()) return
   const box = { x: MARGIN.left, y: MARGIN.top, w: width - MARGIN.left - MARGIN.right, h: height - MARGIN.top - MARGIN.bottom }
   parts.box = box
-  const { low, high, of } = colours()
+  const { low, high, least, most, of } = colours()
   const [w, h] = [box.w / grid.nx, box.h / grid.ny]
   for (let ix = 0; ix < grid.nx; ix += 1) {
     for (let iy = 0; iy < grid.ny; iy += 1) {
@@ -205,7 +205,8 @@ function paint() {
     }
   }
   edges(to, box)
-  bar(to, box, low, high, of)
+  ring(to, box)
+  bar(to, box, { low, high, least, most })
   if (drag?.to) {
     to.strokeStyle = css('bad')
     to.strokeRect(box.x + drag.from.x * box.w, box.y + (1 - drag.from.y) * box.h, (drag.to.x - drag.from.x) * box.w, (drag.from.y - drag.to.y) * box.h)
@@ -221,13 +222,13 @@ function paint() {
 // From the fifth to the 95th percentile, by ratios where they span much: one outlier washes nothing out.
 function colours() {
   const all = grid.results.filter((one) => done(one) || state.own.of === 'p_converge').map(figure).filter((value) => Number.isFinite(value)).sort((a, b) => a - b)
-  if (!all.length) return { low: 0, high: 1, of: () => RAMP[0] }
+  if (!all.length) return { low: 0, high: 1, least: 0, most: 1, of: () => RAMP[0] }
   let [low, high] = [all[Math.floor(0.05 * (all.length - 1))], all[Math.ceil(0.95 * (all.length - 1))]]
   if (state.own.of === 'p_converge') [low, high] = [0, 1]
   const log = low > 0 && high / low > 8
   const share = (value) => (high === low ? 0.5 : log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low))
   const of = (value) => RAMP[Math.round(Math.min(Math.max(share(value), 0), 1) * (RAMP.length - 1))]
-  return { low, high, of, log }
+  return { low, high, least: all[0], most: all.at(-1), of }
 }
 
 function hatch(to, x, y, w, h, crossed) {
@@ -278,7 +279,33 @@ function edges(to, box) {
 
 const said = (value) => ({ tmt_s: units.time, downtime_s: units.time, wire_bytes: units.size, p_converge: units.percent })[state.own.of ?? 'tmt_s']?.(value) ?? String(Math.round(value))
 
-function bar(to, box, low, high) {
+// Where the setting as it is lies, as shares of the axes; `null`: outside, or on an axis without numbers.
+function here() {
+  const share = (name) => {
+    const { key, from, to, log, list } = axis(name)
+    const kind = kindOf(key)
+    if (list !== undefined) return NaN
+    const text = new RegExp(`\\b${key}=([^,()]+)`).exec(['rate', 'wss'].includes(key) ? setting().workload ?? '' : '')?.[1] ?? setting()[key]
+    const [at, low, high] = [text, from, to].map((one) => (units.isSliding(kind) ? units.parse(kind, one) : Number(one)))
+    return log ? Math.log(at / low) / Math.log(high / low) : (at - low) / (high - low)
+  }
+  const [x, y] = [share('x'), share('y')]
+  return [x, y].every((one) => one >= 0 && one <= 1) ? { x, y } : null
+}
+
+function ring(to, box) {
+  const at = here()
+  if (!at) return
+  for (const [colour, width] of [['ground', 5], ['text', 2]]) {
+    to.strokeStyle = css(colour)
+    to.lineWidth = width
+    to.beginPath()
+    to.arc(box.x + at.x * box.w, box.y + (1 - at.y) * box.h, 7, 0, 2 * Math.PI)
+    to.stroke()
+  }
+}
+
+function bar(to, box, { low, high, least, most }) {
   const [x, w] = [box.x + box.w + 14, 16]
   RAMP.forEach((colour, i) => {
     to.fillStyle = colour
@@ -286,8 +313,6 @@ function bar(to, box, low, high) {
   })
   to.fillStyle = css('text')
   to.textAlign = 'left'
-  const most = Math.max(...grid.results.map(figure).filter(Number.isFinite))
-  const least = Math.min(...grid.results.map(figure).filter(Number.isFinite))
   to.fillText(`${most > high ? '\u2265' : ''}${said(high)}`, x + w + 4, box.y + 11)
   to.fillText(`${least < low ? '\u2264' : ''}${said(low)}`, x + w + 4, box.y + box.h)
 }
@@ -340,5 +365,5 @@ export function rows() {
   return [[grid.x.column, grid.y.column, 'outcome', 'tmt_s', 'downtime_s', 'wire_bytes', 'dirty_syncs'], grid.results.map((one) => [one.varied[grid.x.column], one.varied[grid.y.column], one.outcome, one.tmt_s, one.downtime_s, one.wire_bytes, one.dirty_syncs])]
 }
 export const picture = () => (isLine()
-  ? files.png('sweep.png', parts.lines.map((chart) => chart.canvas), `Over ${axis('x').key}`)
-  : files.png('border.png', [parts.canvas], `${FIGURES[parts.of.value]} over ${axis('x').key} and ${axis('y').key}`))
+  ? files.png('sweep.png', parts.lines.map((chart) => chart.picture()), `Over ${axis('x').key}`)
+  : files.png('border.png', [{ canvas: parts.canvas }], `${FIGURES[parts.of.value]} over ${axis('x').key} and ${axis('y').key}`))

@@ -47,7 +47,7 @@ function draw() {
   const full = state.settings.length >= MOST_SETTINGS
   parts.more.replaceChildren(full ? '' : el('span', { class: 'dim' }, 'Beside it: '), ...(full ? [] : WAYS.map(([name, keys]) => el('button', { onclick: () => addSetting(keys ?? faster()) }, name))))
   const right = found.map((one, index) => ({ one, index })).filter(({ one }) => !one.error)
-  const end = ({ prediction: p }) => p.tmt_s ?? p.given_up_s ?? p.timed_out_s ?? p.rounds.at(-1)?.end_s ?? 1
+  const end = ({ prediction }) => units.overAt(prediction)
   const last = Math.max(...right.map(({ one }) => end(one)), 1e-3)
   // One that never ends does not press the others to the edge.
   const ended = right.filter(({ one }) => one.prediction.tmt_s !== null).map(({ one }) => end(one))
@@ -68,6 +68,10 @@ function faster() {
   return { link: units.write('rate', (Number.isNaN(link) ? 1e9 : link) * 10) }
 }
 
-export const command = () => files.command(catalog, 'predict')
+// A line for each setting.
+export function command() {
+  const lines = state.settings.map((keys) => files.command(catalog, 'predict', keys))
+  return lines.includes(null) ? null : lines.join('\n')
+}
 export const rows = () => [['setting', 'outcome', 'tmt_s', 'downtime_s', 'lost_s', 'wire_bytes'], found.filter((one) => !one.error).map(({ prediction: p }, index) => [named(state.settings[index], index), p.outcome, p.tmt_s, p.downtime_s, lost(p), p.wire_bytes])]
-export const picture = () => files.png('side-by-side.png', [parts.chart.canvas], state.settings.map(named).join(' / '))
+export const picture = () => files.png('side-by-side.png', [parts.chart.picture()], state.settings.map(named).join(' / '))

@@ -103,10 +103,12 @@ function drawRuns(errors) {
   const verdicts = runs.filter((run) => run.completed !== null)
   const wrong = verdicts.filter((run) => run.completed !== run.pred_completed).length
   const share = (value) => (value === null ? '-' : `${(100 * value).toFixed(1)} %`)
+  const off = (q) => (away.length ? units.time(quantile(away, q) / 1e3) : '-')
   const by = held.result?.by ? `, predicted by ${held.result.by}` : ''
-  const summary = `${held.records.map(({ name }) => name).join(', ')}${held.records.length ? ': ' : ''}${runs.length} runs${by}. Total time is off by ${share(quantile(totals, 0.5))} (median), ${share(quantile(totals, 0.9))} (p90); downtime by ${units.time((quantile(away, 0.5) ?? 0) / 1e3)} and ${units.time((quantile(away, 0.9) ?? 0) / 1e3)}; ${wrong} of ${verdicts.length} verdicts are wrong.`
+  const summary = `${held.records.map(({ name }) => name).join(', ')}${held.records.length ? ': ' : ''}${runs.length} runs${by}. Total time is off by ${share(quantile(totals, 0.5))} (median), ${share(quantile(totals, 0.9))} (p90); downtime by ${off(0.5)} and ${off(0.9)}; ${wrong} of ${verdicts.length} verdicts are wrong.`
+  const compared = totals.length || away.length || verdicts.length
   parts.runs.replaceChildren(
-    el('p', { id: 'accuracy' }, summary),
+    el('p', { id: 'accuracy' }, compared ? summary : `${runs.length} runs${by}. Nothing measured stands in the file (\`elapsed_ms\`, \`downtime_ms\`, \`outcome\`): there is nothing to compare with.`),
     errors.length ? el('details', {}, el('summary', {}, `${errors.length} rows could not be read`), errors.slice(0, 200).map((error) => el('div', { class: 'small' }, error))) : '',
     el('div', { class: 'legend' }, REGIMES.map(([words, colour]) => el('span', {}, el('i', { style: { background: css(colour) } }), words))),
     el('div', { class: 'row' }, scatter('Total migration time, s', 'elapsed_ms'), scatter('Downtime, s', 'downtime_ms')),

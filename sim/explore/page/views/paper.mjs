@@ -67,4 +67,4 @@ export async function update() {
 
 export const command = () => 'migsim predict scenarios/paper/live.toml --profile scenarios/paper/profile.toml'
 export const rows = () => [['guest', 'mode', 'tmt_s', 'downtime_s', 'ti_s', 'ov_s', 'dm_s', 'vs_s'], [...found.live, ...found.offline].map(({ question, prediction: p }) => [question.name, p.mode, p.tmt_s, p.downtime_s, p.terms.ti_s, p.terms.ov_s, p.terms.dm_s, p.terms.vs_s])]
-export const picture = () => files.png('paper.png', [parts.total.canvas, parts.down.canvas], 'The study of Baadal, 2016')
+export const picture = () => files.png('paper.png', [parts.total, parts.down].map((chart) => chart.picture()), 'The study of Baadal, 2016')

@@ -17,8 +17,13 @@ const TERMS = {
   VS: 'the state of vCPUs and devices',
 }
 
+const CHARTS = ['left', 'close', 'rates', 'throttle']
+// So many iterations are seen in close-up.
+const CLOSE = 5
+
 let catalog, parts, answer, playing, memory, lit, resting, drawn, soon
 let shownAt = 0
+let shownNext = 0
 
 export function enter(place, known) {
   catalog = known
@@ -31,6 +36,7 @@ export function enter(place, known) {
     figures: el('div', { class: 'figures' }),
     remedies: el('ul', { class: 'remedies', 'aria-label': 'What would help' }),
     left: new Chart('Memory left to send', { unit: 'GiB', moved: at }),
+    close: new Chart('The last iterations, in close-up', { unit: 'MiB', moved: at, height: 170 }),
     rates: new Chart('Sent and dirtied', { unit: 'Mbit/s', moved: at, height: 170 }),
     throttle: new Chart('vCPUs held back', { unit: '%', moved: at, height: 130 }),
     terms: el('div', { class: 'terms' }),
@@ -49,7 +55,7 @@ export function enter(place, known) {
   place.append(
     parts.verdict, parts.figures, parts.remedies,
     el('div', { class: 'play' }, parts.play, parts.slider, parts.now),
-    parts.left.element, parts.rates.element, parts.throttle.element,
+    ...CHARTS.map((name) => parts[name].element),
     el('div', { class: 'below' }, el('h2', {}, 'The four terms'), parts.terms, parts.strip,
     el('h2', {}, 'The downtime in its parts'), parts.downtime,
     el('h2', {}, 'Memory page by page'), el('div', { class: 'row' }, parts.watch), parts.bitmap,
@@ -64,7 +70,7 @@ export function leave() {
   cancelAnimationFrame(soon)
   clearTimeout(resting)
   stopLong()
-  for (const chart of ['left', 'rates', 'throttle']) parts[chart].end()
+  for (const name of CHARTS) parts[name].end()
 }
 
 export function update() {
@@ -87,17 +93,15 @@ export function update() {
   })
 }
 
-const end = () => {
-  const { tmt_s, intervals, rounds, given_up_s, timed_out_s } = answer.prediction
-  const last = tmt_s ?? given_up_s ?? timed_out_s ?? rounds.at(-1)?.end_s ?? 1
-  return tmt_s === null ? last : Math.max(last, Math.min(intervals?.tmt_s?.p95 ?? last, last * 1.6))
+// Where the axis of time ends: with the migration, or with the interval of its end.
+function end() {
+  const { tmt_s, intervals } = answer.prediction
+  const over = units.overAt(answer.prediction)
+  return tmt_s === null ? over : Math.max(over, Math.min(intervals?.tmt_s?.p95 ?? over, over * 1.6))
 }
 
 // Where the moments end: with the migration, or with its replay page by page.
-function last() {
-  const { tmt_s, given_up_s, timed_out_s, rounds } = answer.prediction
-  return Math.max(tmt_s ?? given_up_s ?? timed_out_s ?? rounds.at(-1)?.end_s ?? 1, memory?.found.ended_s ?? 0)
-}
+const last = () => Math.max(units.overAt(answer.prediction), memory?.found.ended_s ?? 0)
 
 // When the guest stops and goes on.
 function stopped(p) {
@@ -147,18 +151,45 @@ function draw() {
     ],
     described: first,
   })
-  const below = () => { drawRates(p, to, shade, dirtied); shownAt = performance.now() }
-  const late = performance.now() - shownAt > BELOW_MS
-  if (late) below()
+  const below = [() => drawClose(p, shade, marks, dirtied), () => drawRates(p, to, shade, dirtied)]
+  // One of them at a time, in turns.
+  if (performance.now() - shownAt > BELOW_MS) {
+    below[shownNext]()
+    shownNext = (shownNext + 1) % below.length
+    shownAt = performance.now()
+  }
   clearTimeout(resting)
-  resting = setTimeout(() => { if (!late) below(); drawRest(p, to) }, drawn ? REST_MS : 0)
+  resting = setTimeout(() => { for (const one of below) one(); drawRest(p, to) }, drawn ? REST_MS : 0)
   drawn = true
 }
 
 // What is read rather than watched is drawn when the hand rests: while a slider is dragged, there are sixteen milliseconds for all.
 const REST_MS = 120
 // And what stands below the first picture a few times a second.
-const BELOW_MS = 200
+const BELOW_MS = 250
+
+// What is left beside the threshold below which QEMU looks whether it may stop: too little to be seen beside all memory.
+function drawClose(p, shade, marks, dirtied) {
+  const rounds = p.rounds.slice(-CLOSE - 1)
+  const shown = p.rounds.length > 2 && rounds.some((round) => round.threshold_bytes > 0)
+  parts.close.element.style.display = shown ? '' : 'none'
+  if (!shown) return
+  const from = rounds[0].end_s
+  const mib = (bytes) => bytes / 2 ** 20
+  // What is left when the guest stops is what QEMU compares.
+  const looks = rounds.filter((round) => round.threshold_bytes > 0)
+  const within = (points) => points.filter(([s]) => s >= from)
+  const left = within(answer.left).map(([s, pages]) => [s, mib(pages * PAGE)])
+  parts.close.show({
+    from, to: units.overAt(p), marks, spans: shade.filter(({ colour }) => colour === 'down'),
+    series: [
+      { label: 'left to send', colour: 'blue', points: left },
+      { label: 'dirtied in an iteration', colour: 'orange', dots: true, points: within(dirtied).map(([s, bytes]) => [s, mib(bytes)]) },
+      { label: 'threshold', colour: 'pink', steps: true, dash: [6, 4], points: looks.flatMap((round) => [[Math.max(round.start_s, from), mib(round.threshold_bytes)], [round.end_s, mib(round.threshold_bytes)]]) },
+    ],
+    described: 'QEMU looks at the dirty log when less is left than the threshold, and stops the guest if less is left still.',
+  })
+}
 
 function drawRates(p, to, shade, dirtied) {
   const over = (round) => Math.max(round.end_s - round.start_s, 1e-9)
@@ -271,7 +302,7 @@ function at(s) {
 function point(s) {
   if (!answer) return
   moment(s)
-  for (const chart of ['left', 'rates', 'throttle']) parts[chart].point(s)
+  for (const name of CHARTS) parts[name].point(s)
 }
 
 function moment(s) {
@@ -376,4 +407,7 @@ export function rows() {
   const header = Object.keys(answer.prediction.rounds[0] ?? {})
   return [header, answer.prediction.rounds.map((round) => header.map((name) => round[name]))]
 }
-export const picture = () => files.png('migration.png', [parts.left, parts.rates, ...(parts.throttle.element.style.display ? [] : [parts.throttle])].map((chart) => chart.canvas).concat(memory ? [memory.canvas] : []), answer.verdict.split('\n')[0])
+export const picture = () => files.png('migration.png', [
+  ...CHARTS.map((name) => parts[name]).filter((chart) => !chart.element.style.display).map((chart) => chart.picture()),
+  ...(memory ? [{ canvas: memory.canvas, title: parts.now.textContent, legend: STATES.map(([name, colour]) => [name, colour]) }] : []),
+], answer.verdict.split('\n')[0])
