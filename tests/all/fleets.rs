@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use crate::support::{answer, case, given, migsim, says};
 
 fn wanted(seed: u64, replications: usize) -> Wanted {
-    Wanted { replications, seed, deadline: None }
+    Wanted { replications, first: 0, seed, deadline: None }
 }
 
 fn fleet(text: &str) -> Fleet {

@@ -24,6 +24,8 @@ pub type Likely = [f64; 3];
 pub struct Wanted {
     /// How many.
     pub replications: usize,
+    /// The number of the first: a part of a study has the draws that it has in the whole.
+    pub first: usize,
     /// Of what they draw.
     pub seed: u64,
     /// So long after the start all are to have arrived, where somebody wants that.
@@ -106,6 +108,7 @@ pub fn replicate(
 ) -> Replicated {
     let made: Vec<(Totals, Vec<Option<[f32; 3]>>)> = (0..wanted.replications)
         .into_par_iter()
+        .map(|nth| wanted.first + nth)
         .filter_map(|number| {
             if interrupted.load(Ordering::Relaxed) {
                 return None;

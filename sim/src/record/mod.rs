@@ -761,7 +761,7 @@ pub struct Job<'a> {
 
 impl Job<'_> {
     /// How sure an answer is, where that is asked.
-    fn sure(&self, hosts: &Hosts, case: &Case, run: &Outcome) -> Option<Quantiles> {
+    pub fn sure(&self, hosts: &Hosts, case: &Case, run: &Outcome) -> Option<Quantiles> {
         let draws = self.intervals.then(|| hosts.draws()).flatten()?;
         draws.quantiles(case, &hosts.profile, run)
     }

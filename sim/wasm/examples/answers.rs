@@ -4,6 +4,6 @@
 
 fn main() {
     for question in std::io::stdin().lines() {
-        println!("{}", migsim_wasm::answer(&question.unwrap()));
+        println!("{}", migsim_ask::answer(&question.unwrap()));
     }
 }

@@ -212,6 +212,7 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
     }
     let wanted = Wanted {
         replications,
+        first: 0,
         seed: args.seed,
         deadline: window.as_ref().map(|window| window.length),
     };

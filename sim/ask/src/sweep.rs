@@ -38,7 +38,7 @@ impl Ask {
         let scenario =
             Scenario::asked(None, &parsed.keys).map_err(|mistakes| mistakes.to_string())?;
         let manner = Manner {
-            between,
+            between: &between,
             fidelity: Fidelity::Flow,
             intervals: self.intervals,
             touched_in_proportion: false,

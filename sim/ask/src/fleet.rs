@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Error, ErrorKind, Read};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use migsim::fleet::shape::{Findings, WhatIf};
 use migsim::fleet::{
@@ -65,40 +65,61 @@ impl Ask {
 
     pub(crate) fn answer(&self) -> Result<Value, String> {
         let fleet = self.fleet()?;
-        let hosts = self.hosts.between()?.over(fleet.cluster.usual_nic());
-        let profile = &hosts.profile;
-        // A page that wants it no more ends the worker that asks.
-        let interrupted = AtomicBool::new(false);
-        let found = run(&fleet, profile, Chance::none(), &interrupted, |_| {})
-            .ok_or("it was interrupted")?;
         let wanted = Wanted {
             replications: self.replications,
+            first: 0,
             seed: self.seed,
             deadline: self.deadline_s.map(SimTime::from_secs_f64),
         };
-        let likely = (self.replications > 0)
-            .then(|| replicate(&fleet, profile, wanted, &interrupted, || {}));
-        if self.totals {
-            let what = match self.changes.trim() {
-                "" => Changes::default().to_string(),
-                said => said.to_owned(),
-            };
-            return Ok(json!({ "row": WhatIf::new(&what, &found, likely.as_ref()) }));
-        }
-        let missing = missing(&fleet, profile, &found, &interrupted, || {});
-        let findings = Findings {
-            cluster: &fleet.cluster,
-            moves_of: &fleet.moves,
-            hosts,
-            found: &found,
-            missing: &missing,
-            likely: likely.as_ref(),
-        };
-        let makespans: Option<Vec<_>> = likely.as_ref().map(|one| one.makespans_s().collect());
-        Ok(json!({
-            "answer": findings.answer(),
-            "use": findings.used(),
-            "makespans_s": makespans,
-        }))
+        let row = self.totals.then(|| match self.changes.trim() {
+            "" => Changes::default().to_string(),
+            said => said.to_owned(),
+        });
+        // A page that wants it no more ends the worker that asks.
+        moved(&fleet, &self.hosts, wanted, row.as_deref(), &AtomicBool::new(false), &|| {})
     }
+}
+
+/// What comes of moving a fleet: an answer, how busy links and hosts are, and when the last guest
+/// is there in each replication; or, where it has a name, a row of a comparison. `progress` is told
+/// of each replication.
+///
+/// # Errors
+/// There are no such hosts, or it was interrupted.
+pub fn moved(
+    fleet: &Fleet,
+    hosts: &hosts::Asked,
+    wanted: Wanted,
+    row: Option<&str>,
+    interrupted: &AtomicBool,
+    progress: &(dyn Fn() + Sync),
+) -> Result<Value, String> {
+    let between = hosts.between()?;
+    let hosts = between.over(fleet.cluster.usual_nic());
+    let profile = &hosts.profile;
+    let stopped = || "it was interrupted".to_owned();
+    let found = run(fleet, profile, Chance::none(), interrupted, |_| {}).ok_or_else(stopped)?;
+    let likely =
+        (wanted.replications > 0).then(|| replicate(fleet, profile, wanted, interrupted, progress));
+    if let Some(name) = row {
+        return Ok(json!({ "row": WhatIf::new(name, &found, likely.as_ref()) }));
+    }
+    let missing = missing(fleet, profile, &found, interrupted, || {});
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(stopped());
+    }
+    let findings = Findings {
+        cluster: &fleet.cluster,
+        moves_of: &fleet.moves,
+        hosts,
+        found: &found,
+        missing: &missing,
+        likely: likely.as_ref(),
+    };
+    let makespans: Option<Vec<_>> = likely.as_ref().map(|one| one.makespans_s().collect());
+    Ok(json!({
+        "answer": findings.answer(),
+        "use": findings.used(),
+        "makespans_s": makespans,
+    }))
 }

@@ -36,7 +36,8 @@ impl Ask {
         let (_, case) = predict::case(&self.question)?;
         let fidelity = Fidelity::Page { seed: self.seed };
         fidelity.check(&case.guest)?;
-        let hosts = self.hosts.between()?.over(case.path.capacity);
+        let between = self.hosts.between()?;
+        let hosts = between.over(case.path.capacity);
         let question = case.question(&hosts.profile);
         let offset = case.guest.phase_offset.unwrap_or_default();
         // How long it will take is known well enough from the counts.

@@ -47,7 +47,7 @@ impl Ask {
         let (parsed, case) = case(&self.question)?;
         let between = self.hosts.between()?;
         let fidelity = self.page_seed.map_or(Fidelity::Flow, |seed| Fidelity::Page { seed });
-        let mut answer = answered(&parsed, case, between, fidelity)?;
+        let mut answer = answered(&parsed, case, &between, fidelity)?;
         if self.models {
             let models: Vec<&'static Model> = MODELS.iter().collect();
             let profile = &between.over(answer.case.path.capacity).profile;

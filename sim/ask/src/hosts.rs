@@ -1,6 +1,7 @@
-//! Between which hosts a page asks.
+//! Between which hosts is asked.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use migsim::answer::Between;
 use migsim_models::profile::{Manager, Profile, shipped};
@@ -9,22 +10,31 @@ use serde::Deserialize;
 /// A profile by name or as TOML, and who runs the migration; neither: servers of the link's class.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub(crate) struct Asked {
-    profile: Option<String>,
-    manager: Option<String>,
+pub struct Asked {
+    /// A shipped profile's name, or a profile as TOML.
+    pub profile: Option<String>,
+    /// Who runs the migration.
+    pub manager: Option<String>,
 }
+
+/// So many hosts are kept for the next question.
+const KEPT: usize = 8;
 
 thread_local! {
     /// The hosts that were asked about last: what is drawn around a profile is kept with it.
-    static LAST: RefCell<Option<(Asked, &'static Between)>> = const { RefCell::new(None) };
+    static LAST: RefCell<Vec<(Asked, Arc<Between>)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Asked {
-    /// Those hosts.
-    pub(crate) fn between(&self) -> Result<&'static Between, String> {
-        if let Some(known) = LAST.with_borrow(|last| {
-            last.as_ref().filter(|(asked, _)| asked == self).map(|(_, known)| *known)
-        }) {
+    /// Those hosts, as they were made for an earlier question of this thread where there was one.
+    ///
+    /// # Errors
+    /// There is no such manager or profile, or what was given as one is none.
+    pub fn between(&self) -> Result<Arc<Between>, String> {
+        let same = |last: &Vec<(Asked, Arc<Between>)>| {
+            last.iter().find(|(asked, _)| asked == self).map(|(_, known)| Arc::clone(known))
+        };
+        if let Some(known) = LAST.with_borrow(same) {
             return Ok(known);
         }
         let manager = match self.manager.as_deref() {
@@ -35,9 +45,11 @@ impl Asked {
             None | Some("") => Between::Servers(manager),
             Some(text) => Between::given(profile(text)?.run_by(manager)),
         };
-        // A page asks about a handful of hosts in its life.
-        let between: &'static Between = Box::leak(Box::new(between));
-        LAST.set(Some((self.clone(), between)));
+        let between = Arc::new(between);
+        LAST.with_borrow_mut(|last| {
+            last.truncate(KEPT - 1);
+            last.insert(0, (self.clone(), Arc::clone(&between)));
+        });
         Ok(between)
     }
 }
