@@ -25,7 +25,10 @@ pub(crate) fn root() -> PathBuf {
 /// All commands of README and docs, but for the generated page, whose commands made it.
 fn commands() -> Vec<Printed> {
     let mut files = vec![root().join("README.md")];
-    files.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for folder in ["docs", "docs/course"] {
+        let pages = fs::read_dir(root().join(folder)).unwrap();
+        files.extend(pages.map(|entry| entry.unwrap().path()));
+    }
     files.retain(|file| {
         file.extension().is_some_and(|ending| ending == "md") && !file.ends_with("validation.md")
     });
@@ -34,10 +37,10 @@ fn commands() -> Vec<Printed> {
     for file in files {
         let mut in_console = false;
         for line in fs::read_to_string(&file).unwrap().lines() {
-            if line.starts_with("```") {
-                in_console = line == "```console";
+            if line.trim_start().starts_with("```") {
+                in_console = line.trim() == "```console";
             } else if let Some(command) =
-                line.strip_prefix("$ ").or_else(|| line.strip_prefix("# ")).filter(|_| in_console)
+                line.trim_start().strip_prefix("$ ").or_else(|| line.strip_prefix("# ")).filter(|_| in_console)
             {
                 let file = file.file_name().unwrap().to_string_lossy().into_owned();
                 found.push(Printed { file, command: command.to_owned(), output: Vec::new() });
@@ -62,7 +65,7 @@ fn workshop() -> tempfile::TempDir {
     copy("scenarios", "scenarios");
     copy("docs/pictures", "docs/pictures");
     copy("tests/data", "tests/data");
-    for campaign in ["kvm-lab", "paper", "fresh"] {
+    for campaign in ["kvm-lab", "paper", "fresh", "course"] {
         copy(
             &format!("calibrate/data/{campaign}/runs.csv"),
             &format!("calibrate/data/{campaign}/runs.csv"),
@@ -90,7 +93,7 @@ pub(crate) fn run_each(program: &str, choose: impl Fn(Printed) -> Option<Printed
 /// With `DOCUMENT=1`: writes into the page what a command says now, as many lines of it as stood
 /// there.
 fn rewrite(printed: &Printed, said: &str) {
-    let page = ["", "docs"].map(|folder| root().join(folder).join(&printed.file));
+    let page = ["docs/course", "", "docs"].map(|folder| root().join(folder).join(&printed.file));
     let page = page.iter().find(|page| page.exists()).unwrap();
     let was = fs::read_to_string(page).unwrap();
     let mut said = said.lines().filter(|line| !line.trim().is_empty());
