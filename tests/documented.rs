@@ -39,8 +39,11 @@ fn commands() -> Vec<Printed> {
         for line in fs::read_to_string(&file).unwrap().lines() {
             if line.trim_start().starts_with("```") {
                 in_console = line.trim() == "```console";
-            } else if let Some(command) =
-                line.trim_start().strip_prefix("$ ").or_else(|| line.strip_prefix("# ")).filter(|_| in_console)
+            } else if let Some(command) = line
+                .trim_start()
+                .strip_prefix("$ ")
+                .or_else(|| line.strip_prefix("# "))
+                .filter(|_| in_console)
             {
                 let file = file.file_name().unwrap().to_string_lossy().into_owned();
                 found.push(Printed { file, command: command.to_owned(), output: Vec::new() });

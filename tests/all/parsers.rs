@@ -18,6 +18,7 @@ fn scenario(text: &str) -> Option<String> {
 
 fn records(text: &str) -> Option<String> {
     let job = Job {
+        own: None,
         file: "f.csv",
         between: &Between::given(Profile::default()),
         fidelity: Fidelity::Flow,

@@ -111,3 +111,82 @@ fn a_study_that_could_not_be_written_is_refused_at_once() {
     }
     assert!(!workspace().join("never-made").exists());
 }
+
+/// Records, questions and replications are cut as sweeps are.
+#[test]
+fn records_questions_and_replications_are_cut_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let questions = place("questions.jsonl");
+    let lines: String = (1..=9)
+        .map(|n| format!("{{\"id\": {n}, \"memory\": \"{n}GiB\", \"link\": \"1Gbit/s\"}}\n\n"))
+        .collect();
+    fs::write(&questions, lines + "{\"memory\": \"4G\"}\n").unwrap();
+    let runs = workspace().join("calibrate/data/paper/runs.csv").display().to_string();
+    let records = ["predict", "--records", &runs];
+    let batch = ["predict", "--batch", &questions];
+    let study = |command: &[&str], name: &str, parts: u64| {
+        let (cut, whole) = (place(name), place(&format!("{name}.whole")));
+        for number in 1..=parts {
+            let part = format!("{number}/{parts}");
+            let (status, said) = ends(&[command, &["--part", &part, "--out", &cut]].concat());
+            assert_eq!(status, Some(0), "{said}");
+        }
+        says(&["merge", &cut, "--out", &whole]);
+        fs::read_to_string(whole).unwrap()
+    };
+    for parts in [1, 7, 40] {
+        assert!(study(&records, &format!("records{parts}"), parts) == says(&records), "{parts}");
+    }
+    let whole = migsim(&batch);
+    assert!(study(&batch, "batch", 4) == String::from_utf8(whole.stdout).unwrap());
+    // A run of all replications as one part, and in several.
+    let rack = ["fleet", "scenarios/fleet/rack.toml", "--replications", "13"];
+    let fleet = [&rack[..], &["--format", "csv"]].concat();
+    let one = study(&fleet, "one", 1);
+    assert!(one == study(&fleet, "five", 5));
+    let makespans: Vec<&str> =
+        one.lines().skip(1).map(|row| row.split(',').nth(1).unwrap()).collect();
+    let all: serde_json::Value =
+        serde_json::from_str(&says(&[&rack[..], &["--format", "json"]].concat())).unwrap();
+    let theirs: Vec<String> = all["replications"]["makespans_s"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(makespans, theirs);
+    // What cannot be cut is told.
+    for (wrong, why) in [
+        (
+            vec!["predict", "scenarios/first.toml", "--part", "1/2", "--out", "x"],
+            "go with --records or --batch",
+        ),
+        (vec!["predict", "--records", "-", "--part", "1/2", "--out", "x"], "read once only"),
+        ([&rack[..], &["--part", "1/2", "--out", "x"]].concat(), "--format csv or jsonl"),
+        (
+            vec![
+                "fleet",
+                "scenarios/fleet/rack.toml",
+                "--format",
+                "csv",
+                "--part",
+                "1/2",
+                "--out",
+                "x",
+            ],
+            "they cut --replications",
+        ),
+    ] {
+        let (status, said) = ends(&wrong);
+        assert!(status == Some(2) && said.contains(why), "{said}");
+    }
+    assert!(!Path::new("x").exists());
+    let other =
+        ends(&[&fleet[..], &["--seed", "2", "--part", "1/5", "--out", &place("five")]].concat());
+    assert!(
+        other.0 == Some(2) && other.1.contains("another question: seed differs"),
+        "{}",
+        other.1
+    );
+}

@@ -5,6 +5,7 @@ mod fleet;
 mod import;
 mod predict;
 mod sensitivity;
+mod study;
 mod sweep;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,14 @@ use migsim_report::outputs::OutputArgs;
 use migsim_report::parts::{self, Part};
 use migsim_report::predict::published;
 use migsim_report::{program, terminal};
+
+/// Which hosts are asked about, in full: what answers follow from.
+fn said(between: &Between) -> anyhow::Result<String> {
+    Ok(match between {
+        Between::Given(hosts) => hosts.profile.to_commented_toml()?,
+        Between::Servers(manager) => format!("servers of the link's class, {manager:?}"),
+    })
+}
 
 #[derive(Debug, Parser)]
 #[command(name = "migsim", version = program::version(), about, after_help = EXAMPLES)]

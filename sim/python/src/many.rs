@@ -308,6 +308,7 @@ pub(crate) fn predict_many(
     let busy = AtomicU64::new(0);
     let answered = wait::long(py, progress, all as u64, |work| {
         let job = Job {
+            own: None,
             file: "the table",
             between: &between,
             fidelity: Fidelity::Flow,

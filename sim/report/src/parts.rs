@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,6 +15,7 @@ use anyhow::Context;
 use migsim::input::{InputError, shown};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::file::{Care, Output};
 
@@ -78,6 +79,16 @@ pub struct Question {
     pub parts: u64,
     /// What was asked, all of it.
     pub asked: Value,
+}
+
+/// What tells a file from every other one (SHA-256).
+///
+/// # Errors
+/// It cannot be read.
+pub fn digest(mut input: impl Read) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    std::io::copy(&mut input, &mut hasher)?;
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Begins a part of a study in a folder; `None`: it is there already.

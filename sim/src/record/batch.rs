@@ -75,7 +75,7 @@ pub fn predict_batch(
 ) -> Result<BatchReport, InputError> {
     let mut input = BufReader::with_capacity(1 << 20, input);
     let mut report = BatchReport::default();
-    let mut line = 0;
+    let (mut line, mut questions) = (0, 0);
     loop {
         let mut lines: Vec<(u64, String)> = Vec::new();
         // The first line is waited for, further ones are taken as far as they are there.
@@ -94,7 +94,10 @@ pub fn predict_batch(
                 _ => line += 1,
             }
             if !text.trim().is_empty() {
-                lines.push((line, text));
+                if job.is_own(questions) {
+                    lines.push((line, text));
+                }
+                questions += 1;
             }
         }
         if lines.is_empty() || job.interrupted.load(Ordering::Relaxed) {
@@ -111,6 +114,19 @@ pub fn predict_batch(
     }
     report.interrupted = job.interrupted.load(Ordering::Relaxed);
     Ok(report)
+}
+
+/// How many questions a batch has: lines that are not blank.
+///
+/// # Errors
+/// It cannot be read.
+pub fn count_questions(file: &str, input: impl Read) -> Result<u64, InputError> {
+    let mut count = 0;
+    for line in BufReader::with_capacity(1 << 20, input).split(b'\n') {
+        let line = line.map_err(|error| InputError::new(file, error))?;
+        count += u64::from(!line.trim_ascii().is_empty());
+    }
+    Ok(count)
 }
 
 fn answer(job: &Job, line: u64, text: &str) -> (bool, String) {

@@ -9,7 +9,7 @@ mod compared;
 mod measured;
 mod written;
 
-pub use batch::{BatchAnswer, BatchFound, BatchReport, predict_batch};
+pub use batch::{BatchAnswer, BatchFound, BatchReport, count_questions, predict_batch};
 pub use compared::ComparedRun;
 pub use measured::{
     Against, AgainstAnswer, Compared, EndsIn, Measured, UnderWay, compared, ends_in,
@@ -19,6 +19,7 @@ pub use written::question_columns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -745,7 +746,7 @@ pub struct Report {
 }
 
 /// How a file of records is to be gone through.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Job<'a> {
     /// What errors call the file.
     pub file: &'a str,
@@ -755,16 +756,37 @@ pub struct Job<'a> {
     pub fidelity: Fidelity,
     /// Whether it is said how sure each prediction is: some sixty times the work.
     pub intervals: bool,
+    /// Which rows or lines are its own, from 0 on; `None`: all.
+    pub own: Option<Range<u64>>,
     /// Raised when the work is to end after the current batch.
     pub interrupted: &'a AtomicBool,
 }
 
 impl Job<'_> {
+    /// Whether the row of that number is one of its own.
+    fn is_own(&self, row: u64) -> bool {
+        self.own.as_ref().is_none_or(|own| own.contains(&row))
+    }
+
     /// How sure an answer is, where that is asked.
     pub fn sure(&self, hosts: &Hosts, case: &Case, run: &Outcome) -> Option<Quantiles> {
         let draws = self.intervals.then(|| hosts.draws()).flatten()?;
         draws.quantiles(case, &hosts.profile, run)
     }
+}
+
+/// How many rows a file of run records has.
+///
+/// # Errors
+/// It cannot be read.
+pub fn count_records(file: &str, input: impl Read) -> Result<u64, InputError> {
+    let (mut reader, taken) = Rows::reader(input);
+    let (mut row, mut count) = (StringRecord::new(), 0);
+    while reader.read_record(&mut row).map_err(|e| InputError::new(file, e))? {
+        taken();
+        count += 1;
+    }
+    Ok(count)
 }
 
 /// Predicts every row of `input` and writes it with its predictions to `output`, in order.
@@ -781,7 +803,7 @@ pub fn predict_records(
     mut complain: impl FnMut(&RowError),
     mut progress: impl FnMut(u64),
 ) -> Result<Report, InputError> {
-    let Job { file, interrupted, .. } = *job;
+    let (file, interrupted) = (job.file, job.interrupted);
     let unusable = |e: &dyn Display| InputError::new(file, e);
     let (mut reader, taken) = Rows::reader(input);
     let header = reader.headers().map_err(|e| unusable(&e))?.clone();
@@ -791,6 +813,13 @@ pub fn predict_records(
     let mut summary = Summary::default();
     let mut batch: Vec<StringRecord> = Vec::with_capacity(BATCH);
     let mut wrote_header = false;
+    let mut number = 0;
+    let names = header.iter().chain(PREDICTED);
+    if job.own.is_some() {
+        // A part has its header whether or not it has rows.
+        writer.write_record(names.clone()).map_err(write)?;
+        wrote_header = true;
+    }
     loop {
         batch.clear();
         while batch.len() < BATCH {
@@ -798,7 +827,10 @@ pub fn predict_records(
             match reader.read_record(&mut row) {
                 Ok(true) => {
                     taken();
-                    batch.push(row);
+                    if job.is_own(number) {
+                        batch.push(row);
+                    }
+                    number += 1;
                 }
                 Ok(false) => break,
                 Err(e) => return Err(unusable(&e)),
@@ -808,8 +840,7 @@ pub fn predict_records(
             break;
         }
         if !wrote_header {
-            let names = header.iter().chain(PREDICTED);
-            writer.write_record(names).map_err(write)?;
+            writer.write_record(names.clone()).map_err(write)?;
             wrote_header = true;
         }
         let answers: Vec<Result<(Policy, RowPrediction), RowError>> =

@@ -15,7 +15,7 @@ static LAB: LazyLock<Between> = LazyLock::new(|| Between::given(Profile::default
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let interrupted = AtomicBool::new(false);
     let (between, fidelity) = (&*LAB, Fidelity::Flow);
-    let job = Job { file: "f.csv", between, fidelity, intervals: false, interrupted: &interrupted };
+    let job = Job { own: None, file: "f.csv", between, fidelity, intervals: false, interrupted: &interrupted };
     let mut out = Vec::new();
     let _ = predict_records(&job, text.as_bytes(), &mut out, |_| {}, |_| {});
 });

@@ -5,23 +5,29 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
+use migsim::answer::Between;
 use migsim::fleet::shape::{Findings, WhatIf};
 use migsim::fleet::{
-    Chance, Changes, Fleet, FleetOutcome, Shape, TOLERANCE, Wanted, generate, missing, read,
-    read_changed, replicate, run, totals,
+    Chance, Changes, Fleet, FleetOutcome, Shape, TOLERANCE, Totals, Wanted, generate, missing,
+    read, read_changed, replicate, run, totals,
 };
 use migsim::input::InputError;
 use migsim_models::profile::Profile;
 use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::fleet::{Checked, Compared, Report, at_once, at_once_picture};
+use migsim_report::format::{places, value};
 use migsim_report::outputs::{OutputArgs, Prepared};
 use migsim_report::page::{self, Page};
+use migsim_report::parts;
 use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, interruptible};
 use migsim_report::what_if::{WhatIfs, what_if_picture};
 use migsim_report::window::{Clock, Window};
+use serde_json::{Value, json};
 
 use super::import::or_foreign;
+use super::study::{StudyArgs, Whole};
 use crate::keys::MigrationFlags;
 
 /// What the page of a fleet says that it rests on.
@@ -68,6 +74,11 @@ pub(super) struct FleetArgs {
     /// Seed of the replications
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    study: StudyArgs,
+    /// The folder of a study's parts: a row for each replication, with the totals of its moves
+    #[arg(long, value_name = "DIR", requires = "study")]
+    out: Option<PathBuf>,
     /// Compare so many migrations at once, like 1,2,4,8; with --replications, --report or --what-if
     /// each as if asked by `--what-if at_once=N`
     #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
@@ -207,6 +218,10 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         args.plot.as_deref().map(|place| PictureOutput::create(place, care)).transpose()?;
     let prepared = args.outputs.prepare(care)?;
     let plainly = replications == 0 && args.report.is_none() && args.what_if.is_empty();
+    if let Some(folder) = args.out.as_deref().filter(|_| args.study.is_asked()) {
+        let study = (folder, replications, &prepared);
+        return part(args, &fleet, &between, profile, study, &interrupted);
+    }
     if !args.at_once.is_empty() && plainly {
         return compare(args, fleet, profile, (picture, prepared), &interrupted);
     }
@@ -295,6 +310,71 @@ pub(super) fn fleet(args: &FleetArgs) -> anyhow::Result<ExitCode> {
         ExitCode::from(SOME_FAILED)
     } else {
         ExitCode::SUCCESS
+    })
+}
+
+/// A replication of a study, as a row: its number and its totals.
+fn replication(number: usize, totals: &Totals) -> Value {
+    let mut row = json!({ "replication": number });
+    if let (Value::Object(row), Value::Object(totals)) = (&mut row, value(totals)) {
+        row.extend(totals);
+    }
+    row
+}
+
+/// So many replications of a part are made before their rows are written.
+const AT_A_TIME: usize = 64;
+
+/// Makes a part of a study of replications, or prints the script for all parts.
+fn part(
+    args: &FleetArgs,
+    fleet: &Fleet,
+    between: &Between,
+    profile: &Profile,
+    (folder, replications, prepared): (&Path, usize, &Prepared),
+    interrupted: &AtomicBool,
+) -> anyhow::Result<ExitCode> {
+    let columns = places(&replication(0, &Totals::default()));
+    let Some(rows) = prepared.rows(columns) else {
+        bail!(InputError::new("--part and --emit", "they take --format csv or jsonl"));
+    };
+    if replications == 0
+        || args.deadline.is_some()
+        || !args.what_if.is_empty()
+        || !args.at_once.is_empty()
+    {
+        bail!(InputError::new(
+            "--part and --emit",
+            "they cut --replications, and take neither --deadline nor --what-if nor --at-once"
+        ));
+    }
+    // Its file, its tables and the flags: all of it has become the fleet.
+    let asked = json!({
+        "fleet": parts::digest(format!("{fleet:?}").as_bytes())?,
+        "profile": super::said(between)?,
+        "seed": args.seed,
+    });
+    let format = args.outputs.ending();
+    let whole = Whole { folder, format, rows: replications as u64, asked };
+    args.study.go(whole, |own, out| {
+        let bar = terminal::progress(
+            own.end - own.start,
+            "{bar:40} {pos}/{len} replications, {eta} left",
+        );
+        out.write_all(&rows.header()?)?;
+        for first in (own.start as usize..own.end as usize).step_by(AT_A_TIME) {
+            let count = AT_A_TIME.min(own.end as usize - first);
+            let wanted = Wanted { replications: count, first, seed: args.seed, deadline: None };
+            let made = replicate(fleet, profile, wanted, interrupted, || bar.inc(1));
+            if interrupted.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            for (number, totals) in (first..).zip(&made.totals) {
+                out.write_all(&rows.row(&replication(number, totals))?)?;
+            }
+        }
+        bar.finish_and_clear();
+        Ok(true)
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,14 +10,18 @@ use anyhow::bail;
 use clap::Args;
 use migsim::answer::{Answer, Between, Understood};
 use migsim::input::{InputError, Keys};
-use migsim::record::{BatchReport, Job, Report, predict_batch, predict_records};
+use migsim::record::{
+    BatchReport, Job, Report, count_questions, count_records, predict_batch, predict_records,
+};
 use migsim_models::published::{MODELS, Model, model};
 use migsim_report::file::{Care, Output, PictureOutput};
 use migsim_report::outputs::OutputArgs;
 use migsim_report::predict::Predicted;
 use migsim_report::terminal::{self, INTERRUPTED, SOME_FAILED, UNUSABLE, interruptible};
-use migsim_report::{page, plot};
+use migsim_report::{page, parts, plot};
+use serde_json::json;
 
+use super::study::{StudyArgs, Whole};
 use super::{Manner, import};
 use crate::keys::KeyFlags;
 
@@ -40,9 +45,12 @@ pub(super) struct PredictArgs {
     /// Questions as JSON Lines, `-` for standard input: one answer a line (docs/outputs.md)
     #[arg(long, value_name = "QUESTIONS.jsonl", conflicts_with = "records")]
     batch: Option<PathBuf>,
-    /// Where predicted records or answers of a batch go [default: standard output]
-    #[arg(long, value_name = "FILE")]
+    /// Where predicted records or answers of a batch go; of a part of them, the folder [default:
+    /// standard output]
+    #[arg(long, value_name = "FILE|DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    study: StudyArgs,
     #[command(flatten)]
     outputs: OutputArgs,
     /// Draw the iterations over time, of each guest of the file
@@ -98,6 +106,34 @@ impl PredictArgs {
         Ok(report)
     }
 
+    /// Answers a part of a file, or prints the script for all parts; `go` answers these rows.
+    fn part(
+        &self,
+        between: &Between,
+        format: &str,
+        count: impl FnOnce(&str, File) -> Result<u64, InputError>,
+        file: &Path,
+        go: impl FnOnce(Range<u64>, &mut dyn Write) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<ExitCode> {
+        if file == Path::new("-") {
+            bail!(InputError::new(
+                "--part",
+                "standard input can be read once only; it takes a file"
+            ));
+        }
+        let folder = self.out.as_deref().unwrap_or(Path::new("."));
+        let name = file.display().to_string();
+        let open = || File::open(file).map_err(|e| InputError::new(&name, e));
+        let asked = json!({
+            "file": parts::digest(open()?)?,
+            "intervals": self.intervals,
+            "fidelity": format!("{:?}", self.manner.fidelity()),
+            "profile": super::said(between)?,
+        });
+        let rows = count(&name, open()?)?;
+        self.study.go(Whole { folder, format, rows, asked }, go)
+    }
+
     /// The files that it reads.
     fn inputs(&self) -> Vec<&Path> {
         let files = [&self.file, &self.records, &self.batch, &self.manner.profile];
@@ -115,9 +151,9 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.batch {
         return batch(args, file, &between);
     }
-    if args.out.is_some() || args.intervals {
+    if args.out.is_some() || args.intervals || args.study.is_asked() {
         bail!(InputError::new(
-            "--out and --intervals",
+            "--out, --intervals and --part",
             "go with --records or --batch; a single answer has --export"
         ));
     }
@@ -227,8 +263,23 @@ fn records(args: &PredictArgs, file: &PathBuf, between: &Between) -> anyhow::Res
         between,
         fidelity: args.manner.fidelity(),
         intervals: args.intervals,
+        own: None,
         interrupted: &interrupted,
     };
+    if args.study.is_asked() {
+        return args.part(between, "csv", count_records, file, |own, out| {
+            let job = Job { own: Some(own), ..job };
+            let report =
+                predict_records(&job, std::io::BufReader::new(input), out, complain, |_| {})?;
+            if report.summary.failed > 0 && !report.interrupted {
+                bail!(InputError::new(
+                    &name,
+                    "rows that cannot be read have no place in a part: mend them first"
+                ));
+            }
+            Ok(!report.interrupted)
+        });
+    }
     let go = |out: &mut dyn Write| {
         predict_records(&job, std::io::BufReader::new(input), out, complain, |bytes| {
             bar.set_position(bytes);
@@ -274,7 +325,15 @@ fn batch(args: &PredictArgs, file: &Path, between: &Between) -> anyhow::Result<E
     let interrupted = interruptible()?;
     let bar = terminal::progress_of_unknown("{spinner} {pos} questions, {per_sec}");
     let (fidelity, intervals) = (args.manner.fidelity(), args.intervals);
-    let job = Job { file: &name, between, fidelity, intervals, interrupted: &interrupted };
+    let job =
+        Job { file: &name, between, fidelity, intervals, own: None, interrupted: &interrupted };
+    if args.study.is_asked() {
+        return args.part(between, "jsonl", count_questions, file, |own, out| {
+            let job = Job { own: Some(own), ..job };
+            let report = predict_batch(&job, input, out, |_| {})?;
+            Ok(!report.interrupted)
+        });
+    }
     let go = |out: &mut dyn Write| predict_batch(&job, input, out, |lines| bar.set_position(lines));
     let report = args.written(go, |report: &BatchReport| report.interrupted)?;
     bar.finish_and_clear();

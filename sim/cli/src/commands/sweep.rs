@@ -1,7 +1,7 @@
 //! `migsim sweep`: what one or two numbers do.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,12 +12,12 @@ use migsim::answer::sweep::{MOST_POINTS, Manner, Point, Range, Sweep};
 use migsim::input::{InputError, Keys, Scenario};
 use migsim_report::format::Rows;
 use migsim_report::outputs::OutputArgs;
-use migsim_report::parts::{self, Part, Question};
 use migsim_report::sweep::{Swept, columns, row};
-use migsim_report::{page, plot, program};
+use migsim_report::{page, plot};
 use serde_json::{Value, json};
 
 use super::import;
+use super::study::{StudyArgs, Whole};
 use crate::keys::KeyFlags;
 
 use migsim_report::file::{Care, Output, PictureOutput};
@@ -53,6 +53,9 @@ pub(super) struct SweepArgs {
     intervals: bool,
     #[command(flatten)]
     study: StudyArgs,
+    /// The folder of a study's parts
+    #[arg(long, value_name = "DIR", requires = "study")]
+    out: Option<PathBuf>,
     /// Where memory is varied: what is touched keeps its share of it, instead of its size
     #[arg(long)]
     touched_in_proportion: bool,
@@ -60,30 +63,6 @@ pub(super) struct SweepArgs {
     manner: super::Manner,
     #[command(flatten)]
     keys: KeyFlags,
-}
-
-/// A study that is cut into parts.
-#[derive(Debug, Args)]
-struct StudyArgs {
-    /// Answer a part of it alone, like 3/100, into the folder of --out; `migsim merge` puts the
-    /// parts together
-    #[arg(long, value_name = "K/N", group = "study", requires = "out", conflicts_with_all = ["plot", "report", "export"])]
-    part: Option<Part>,
-    /// The folder of the parts
-    #[arg(long, value_name = "DIR", requires = "study")]
-    out: Option<PathBuf>,
-    /// Print a script that hands the whole study to a cluster instead, in so many --parts
-    #[arg(long, value_enum, group = "study", requires = "parts", requires = "out", conflicts_with_all = ["plot", "report", "export"])]
-    emit: Option<Engine>,
-    /// How many parts that has
-    #[arg(long, value_name = "N", requires = "emit", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    parts: Option<u64>,
-}
-
-/// Who runs the parts of a study.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Engine {
-    Slurm,
 }
 
 /// A range, and how it was written.
@@ -138,33 +117,22 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         ));
     }
     let interrupted = interruptible()?;
-    if rows.is_none() && args.study.out.is_some() {
-        bail!(InputError::new(
-            "--part and --emit",
-            "rows are written one by one: they take --format csv or jsonl"
-        ));
-    }
-    if let Some((folder, engine)) = args.study.out.as_deref().zip(args.study.emit) {
-        let Engine::Slurm = engine;
-        let parts = args.study.parts.unwrap_or(1);
-        let command = program::command_without(&["--emit", "--parts"]);
-        // A folder's name may have a dot of its own.
-        let mut to = folder.as_os_str().to_owned();
-        to.push(format!(".{}", args.outputs.ending()));
-        let to = PathBuf::from(to);
-        let command = format!("{command} --part $PART/{parts}");
-        terminal::print(&parts::slurm(&command, parts, folder, &to))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Some((part, rows)) = args.study.part.zip(rows.as_deref()) {
-        let question = Question {
-            version: program::version().to_owned(),
-            format: args.outputs.ending().to_owned(),
-            rows: count,
-            parts: part.of,
-            asked: asked(args, &scenario, &between)?,
+    if let Some(folder) = args.out.as_deref().filter(|_| args.study.is_asked()) {
+        let Some(rows) = rows.as_deref() else {
+            bail!(InputError::new(
+                "--part and --emit",
+                "rows are written one by one: they take --format csv or jsonl"
+            ));
         };
-        return answer_part(args, &sweep, rows, part, &question, &interrupted);
+        let asked = asked(args, &scenario, &between)?;
+        let whole = Whole { folder, format: args.outputs.ending(), rows: count, asked };
+        return args.study.go(whole, |own, out| {
+            match stream(&sweep, own, rows, out, &interrupted) {
+                Ok(()) => Ok(true),
+                Err(Stopped::Interrupted(_)) => Ok(false),
+                Err(Stopped::Failed(error)) => Err(error),
+            }
+        });
     }
     if let Some(rows) = rows {
         return print(&sweep, &*rows, &interrupted);
@@ -206,10 +174,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<ExitCode> {
 /// All that an answer follows from.
 fn asked(args: &SweepArgs, scenario: &Scenario, between: &Between) -> anyhow::Result<Value> {
     let keys: Vec<&Keys> = scenario.keys().collect();
-    let profile = match between {
-        Between::Given(hosts) => hosts.profile.to_commented_toml()?,
-        Between::Servers(manager) => format!("servers of the link's class, {manager:?}"),
-    };
+    let profile = super::said(between)?;
     let vary: Vec<&str> = args.vary.iter().map(|said| said.text.as_str()).collect();
     Ok(json!({
         "scenario": keys.iter().map(|keys| keys.flat()).collect::<Vec<_>>(),
@@ -219,35 +184,6 @@ fn asked(args: &SweepArgs, scenario: &Scenario, between: &Between) -> anyhow::Re
         "fidelity": format!("{:?}", args.manner.fidelity()),
         "profile": profile,
     }))
-}
-
-/// Answers a part into its file, which is there when it is whole.
-fn answer_part(
-    args: &SweepArgs,
-    sweep: &Sweep,
-    rows: &dyn Rows,
-    part: Part,
-    question: &Question,
-    interrupted: &AtomicBool,
-) -> anyhow::Result<ExitCode> {
-    let folder = args.study.out.as_deref().unwrap_or(Path::new("."));
-    let Some(mut writing) = parts::begin(folder, part, question)? else {
-        terminal::complain(&format!("part {part} is in {} already", folder.display()));
-        return Ok(ExitCode::SUCCESS);
-    };
-    let own = part.rows(question.rows);
-    let made = stream(sweep, own, rows, &mut *writing.writer()?, interrupted);
-    match made {
-        Ok(()) => {
-            writing.finish()?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(Stopped::Failed(error)) => Err(error),
-        Err(Stopped::Interrupted(_)) => {
-            terminal::complain(&format!("interrupted: part {part} was not written"));
-            Ok(ExitCode::from(INTERRUPTED))
-        }
-    }
 }
 
 /// Prints each point when its turn has come.

@@ -212,13 +212,13 @@ pub fn on_screen(
 }
 
 /// Something as JSON.
-pub(crate) fn value(of: impl Serialize) -> Value {
+pub fn value(of: impl Serialize) -> Value {
     // Shapes have string keys, and no number that JSON lacks is an error: it becomes null.
     serde_json::to_value(of).unwrap_or_default()
 }
 
 /// The places of an object's values, joined by dots; lists of objects have none.
-pub(crate) fn places(of: &Value) -> Vec<String> {
+pub fn places(of: &Value) -> Vec<String> {
     fn walk(of: &Value, at: &str, found: &mut Vec<String>) {
         match of {
             Value::Object(map) => {
