@@ -340,14 +340,13 @@ impl RunPlan {
         }
         let guest = spec::Guest {
             name: String::new(),
-            memory: self.memory.pages(),
             touched: self.touched,
             vcpus: self.vcpus,
             workload: self.workload.clone(),
             phase_offset: self.phase_offset,
             layout: Layout::Front,
-            zero_head: Pages(0),
             delta_bytes: self.delta,
+            ..spec::Guest::of(self.memory.pages())
         };
         // What libvirt takes in whole units would be cut to them in silence.
         if !self.policy.downtime_limit.0.is_multiple_of(SimTime::from_millis(1).0) {

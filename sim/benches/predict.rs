@@ -15,17 +15,15 @@ fn questions(workload: &str) -> Vec<(Guest, Path)> {
         .map(|i| {
             let guest = Guest {
                 name: String::new(),
-                memory: Pages((1 << 20) + i * 512),
                 touched: Pages((1 << 19) + i * 1024),
                 vcpus: 2,
                 workload: workload
                     .replace("RATE", &format!("{}p/s", 11_000 + i * 10))
                     .parse()
                     .unwrap_or_default(),
-                phase_offset: None,
                 layout: Layout::Mixed,
-                zero_head: Pages(0),
                 delta_bytes: 0,
+                ..Guest::of(Pages((1 << 20) + i * 512))
             };
             let path = Path {
                 capacity: BitRate(1_000_000_000 + i * 100_000),

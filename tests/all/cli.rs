@@ -332,6 +332,28 @@ fn pictures_of_every_mode_are_whole_svg_files() {
 }
 
 #[test]
+fn whatever_somebody_has_set_is_told_in_the_question() {
+    let said = says(&[
+        "predict",
+        "--memory",
+        "4GiB",
+        "--link",
+        "1Gbit/s",
+        "--layout",
+        "front",
+        "--send-buffer",
+        "8MiB",
+        "--log-chunk",
+        "512MiB",
+        "--auto-converge=false",
+    ]);
+    let question = said.lines().next().unwrap();
+    for one in ["layout front", "send buffer 8MiB", "log chunk 512MiB", "auto converge false"] {
+        assert!(question.contains(one), "{question}");
+    }
+}
+
+#[test]
 fn guests_of_one_file_are_drawn_below_each_other_on_one_axis() {
     let folder = tempfile::tempdir().unwrap();
     let [file, place] = ["two.toml", "two.svg"].map(|name| folder.path().join(name));

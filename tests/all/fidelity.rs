@@ -113,7 +113,6 @@ fn case(index: usize) -> Case {
     Case {
         guest: Guest {
             name: format!("case {index}"),
-            memory: Pages(memory),
             touched: Pages(touched),
             vcpus: rng.random_range(1..=4),
             workload,
@@ -121,6 +120,7 @@ fn case(index: usize) -> Case {
             layout: pick(rng, &[Layout::Mixed, Layout::Front, Layout::Back]),
             zero_head: Pages(if index.is_multiple_of(3) { (memory - touched) / 3 } else { 0 }),
             delta_bytes: rng.random_range(8..2000),
+            ..Guest::of(Pages(memory))
         },
         path: Path {
             capacity: BitRate((link * 1e6) as u64),
@@ -382,14 +382,11 @@ fn pages_marked_dirty_for_nothing_cost_xbzrle_no_bytes() {
         let case = Case {
             guest: Guest {
                 name: workload.to_owned(),
-                memory: Pages(touched + 16_384),
                 touched: Pages(touched),
-                vcpus: 1,
                 workload: workload.parse().unwrap(),
-                phase_offset: None,
                 layout: Layout::Front,
-                zero_head: Pages(0),
                 delta_bytes,
+                ..Guest::of(Pages(touched + 16_384))
             },
             path: Path {
                 capacity: BitRate(mbit * 1_000_000),

@@ -15,10 +15,17 @@ pub struct OutputArgs {
     /// What is printed
     #[arg(long, value_name = "FORMAT", default_value = "table", value_parser = parser())]
     format: Printed,
-    /// Write the answer to a file too, in the format of its ending: .txt, .json, .jsonl, .csv or
-    /// .md; may be given several times
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = export_help())]
     export: Vec<PathBuf>,
+}
+
+fn export_help() -> String {
+    let endings = FORMATS.iter().flat_map(|format| format.endings());
+    let endings: Vec<String> = endings.map(|ending| format!(".{ending}")).collect();
+    format!(
+        "Write the answer to a file too, in the format of its ending ({}); may be given several times",
+        endings.join(", ")
+    )
 }
 
 /// The format that is printed.

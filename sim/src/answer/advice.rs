@@ -202,6 +202,24 @@ impl Lever {
     }
 }
 
+impl Lever {
+    /// In words, turned as far as it goes.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Lever::Link => "a faster link alone",
+            Lever::BandwidthCap => "another bandwidth cap",
+            Lever::NoBandwidthCap => "no bandwidth cap",
+            Lever::MultifdChannels => "more multifd channels",
+            Lever::SendBuffer => "a larger send buffer",
+            Lever::DowntimeLimit => "a downtime limit up to QEMU's most, 2000s",
+            Lever::Timeout => "a longer timeout",
+            Lever::AutoConverge => "auto-converge",
+            Lever::Xbzrle => "XBZRLE",
+            Lever::Postcopy => "post-copy",
+        }
+    }
+}
+
 impl Remedy {
     /// The key of a scenario that it sets, and the value; an empty one takes the key away.
     pub fn key(&self) -> (&'static str, String) {

@@ -7,7 +7,7 @@ use migsim_models::units::{Bytes, SimTime, human_bytes, human_rate, human_time};
 
 use crate::answer::{Hosts, predict};
 use crate::engine::{Fidelity, headroom};
-use crate::input::{Case, Keys};
+use crate::input::{Case, Key, Keys};
 
 /// A quantity of a question: its key, how it is said, and whether it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,11 @@ pub struct Understood {
     /// What lies outside of the runs that the profile was fitted to.
     pub outside: Vec<Outside>,
 }
+
+/// Keys that are told with others: the name before all, the rest with the mode, the timeout, the
+/// cache's size.
+const WITHIN_OTHERS: [&str; 5] =
+    ["name", "postcopy_after", "postcopy_after_passes", "on_timeout", "xbzrle_cache"];
 
 impl Understood {
     /// What the checked `case` of these keys asks of these hosts. The `outcome` of the case says
@@ -84,6 +89,20 @@ impl Understood {
                 format!("timeout {}, then {}", human_time(timeout), policy.on_timeout),
             );
         }
+        // Whatever else somebody has set.
+        let given = keys.flat();
+        for key in Key::all().filter(|key| !WITHIN_OTHERS.contains(&key.name())) {
+            let Some(value) = given.get(key.name()) else { continue };
+            if quantities.iter().any(|quantity| quantity.key == key.name()) {
+                continue;
+            }
+            let value = value.as_str().unwrap_or("as given");
+            let said = format!("{} {value}", key.name().replace('_', " "));
+            quantities.push(Quantity { key: key.name(), said, given: true });
+        }
+        let mut say = |key: &'static str, given: bool, said: String| {
+            quantities.push(Quantity { key, said, given });
+        };
         let which = if hosts.given { "" } else { "by the link, " };
         say("profile", hosts.given, format!("profile {which}{}", hosts.profile.name));
         let outside = hosts.profile.outside(guest, path, policy);

@@ -6,7 +6,7 @@ use migsim_models::spec::{Mode, OnTimeout};
 use migsim_models::text::counted;
 use migsim_models::units::{SimTime, human_time};
 
-use super::{Advice, Answer, Lever, bound_words, contributors, largest, why_not};
+use super::{Advice, Answer, bound_words, contributors, largest, why_not};
 use crate::engine::Ending;
 
 /// What is less probable than this is not told as if it were certain.
@@ -140,35 +140,16 @@ fn advise(advice: &Advice) -> String {
     for remedy in &advice.remedies {
         let _ = writeln!(out, "  - {};", remedy.words());
     }
-    let in_vain: Vec<&str> = advice.in_vain.iter().map(|lever| lever_words(*lever)).collect();
+    let in_vain: Vec<&str> = advice.in_vain.iter().map(|lever| lever.words()).collect();
     if !in_vain.is_empty() {
         let _ = writeln!(out, "  Not with {}.", in_vain.join(", nor with "));
     }
     for (lever, why) in &advice.refused {
-        let _ = writeln!(out, "  Not tried: {}: {why}.", lever_words(*lever));
+        let _ = writeln!(out, "  Not tried: {}: {why}.", lever.words());
     }
     for lever in &advice.untried {
-        let _ = writeln!(
-            out,
-            "  Not tried: {}: it would take too long to find out.",
-            lever_words(*lever)
-        );
+        let _ =
+            writeln!(out, "  Not tried: {}: it would take too long to find out.", lever.words());
     }
     out
-}
-
-/// A lever in words, turned as far as it goes.
-fn lever_words(lever: Lever) -> &'static str {
-    match lever {
-        Lever::Link => "a faster link alone",
-        Lever::BandwidthCap => "another bandwidth cap",
-        Lever::NoBandwidthCap => "no bandwidth cap",
-        Lever::MultifdChannels => "more multifd channels",
-        Lever::SendBuffer => "a larger send buffer",
-        Lever::DowntimeLimit => "a downtime limit up to QEMU's most, 2000s",
-        Lever::Timeout => "a longer timeout",
-        Lever::AutoConverge => "auto-converge",
-        Lever::Xbzrle => "XBZRLE",
-        Lever::Postcopy => "post-copy",
-    }
 }
