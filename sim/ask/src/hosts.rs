@@ -54,7 +54,11 @@ impl Asked {
     }
 }
 
-fn profile(text: &str) -> Result<Profile, String> {
+/// A profile by its name among those that are shipped, or as TOML.
+///
+/// # Errors
+/// It is neither.
+pub fn profile(text: &str) -> Result<Profile, String> {
     match text {
         "ideal" => Ok(Profile::ideal()),
         _ => Profile::parse(shipped(text).unwrap_or(text)).map_err(|error| error.to_string()),

@@ -23,7 +23,7 @@ mod sweep;
 
 #[cfg(feature = "fleets")]
 pub use fleet::moved;
-pub use hosts::Asked as Hosts;
+pub use hosts::{Asked as Hosts, profile};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use migcal::fit::{Manner, fit as fitted_to};
 use migcal::validate::{judge, report};
 use migsim::record::{Observation, observations};
-use migsim_models::profile::{Profile, Provenance, shipped};
+use migsim_ask::profile;
+use migsim_models::profile::Provenance;
 use pyo3::prelude::*;
 
 use crate::{refused, wait};
@@ -28,14 +29,6 @@ fn read(files: &[PathBuf]) -> Result<Vec<Observation>, String> {
         all.extend(found);
     }
     Ok(all)
-}
-
-/// A shipped profile, or one as TOML.
-fn profile(text: &str) -> Result<Profile, String> {
-    match text {
-        "ideal" => Ok(Profile::ideal()),
-        _ => Profile::parse(shipped(text).unwrap_or(text)).map_err(|why| why.to_string()),
-    }
 }
 
 /// Fits a profile to runs: the profile as TOML.
@@ -61,14 +54,14 @@ pub(crate) fn fit(
         let stems = files.iter().filter_map(|file| Path::new(file).file_stem());
         let stems: BTreeSet<String> = stems.map(|stem| stem.to_string_lossy().into()).collect();
         let stems: Vec<String> = stems.into_iter().collect();
-        let mut profile = fitted.profile;
-        profile.name = name.unwrap_or_else(|| format!("fitted to {}", stems.join(", ")));
+        let mut found = fitted.profile;
+        found.name = name.unwrap_or_else(|| format!("fitted to {}", stems.join(", ")));
         let told = |list: Vec<(String, String)>| {
             list.into_iter().map(|(what, why)| format!("{what}: {why}")).collect()
         };
         let left_out = fitted.left_out.into_iter().map(|(id, why)| (id, why.to_owned()));
         let at_prior = fitted.at_prior.into_iter().map(|(key, why)| (key.to_owned(), why));
-        profile.fit = Some(Provenance {
+        found.fit = Some(Provenance {
             date,
             data: String::new(),
             runs: fitted.used as u64,
@@ -78,7 +71,7 @@ pub(crate) fn fit(
             left_out: told(left_out.collect()),
             at_prior: told(at_prior.collect()),
         });
-        profile.to_commented_toml().map_err(|why| why.to_string())
+        found.to_commented_toml().map_err(|why| why.to_string())
     })?
     .map_err(refused)
 }

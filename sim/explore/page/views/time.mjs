@@ -358,11 +358,13 @@ async function watch() {
     canvas.style.aspectRatio = `${COLUMNS} / ${Math.min(rows, 640)}`
     const counts = el('span', { class: 'small', id: 'counts' })
     memory = { found, bytes: new Uint8Array(found.body), canvas, image: canvas.getContext('2d').createImageData(COLUMNS, rows), counts, index: -1 }
+    const chunk = units.parse('size', setting().log_chunk ?? '1GiB') / PAGE
+    const borders = chunk > 0 ? [...Array(Math.ceil(found.pages / chunk)).keys()].slice(1, 257) : []
     parts.bitmap.replaceChildren(
-      canvas,
+      el('div', { class: 'pages' }, canvas, borders.map((n) => el('i', { style: { top: `${100 * n * chunk / found.pages}%` } }))),
       el('div', { class: 'legend' }, STATES.map(([name, colour, words]) => el('span', {}, el('i', { style: { background: css(colour) } }), `${name}: ${words}`))),
       counts,
-      el('p', { class: 'small dim' }, `Seed ${seed}: every write drawn and replayed. It ends after ${units.time(found.ended_s)}; the charts, by expected counts, after ${units.time(answer.prediction.tmt_s ?? answer.prediction.given_up_s ?? answer.prediction.timed_out_s)}. Addresses run from left to right and down, ${units.size(COLUMNS * PAGE)} a line; the dirty log is cleared in chunks of ${setting().log_chunk ?? '1GiB'}.`),
+      el('p', { class: 'small dim' }, `Seed ${seed}: every write drawn and replayed. It ends after ${units.time(found.ended_s)}; the charts, by expected counts, after ${units.time(answer.prediction.tmt_s ?? answer.prediction.given_up_s ?? answer.prediction.timed_out_s)}. Addresses run from left to right and down, ${units.size(COLUMNS * PAGE)} a line; lines part the chunks of the dirty log, which are cleared one by one (${setting().log_chunk ?? '1GiB'}).`),
     )
     parts.slider.value = 0
     moment(0)
