@@ -8,6 +8,7 @@ use migsim_models::units::{Bytes, SimTime, human_bytes, human_rate, human_time};
 use crate::answer::{Hosts, predict};
 use crate::engine::{Fidelity, headroom};
 use crate::input::{Case, Key, Keys};
+use serde_json::{Map, Value};
 
 /// A quantity of a question: its key, how it is said, and whether it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,13 +91,13 @@ impl Understood {
             );
         }
         // Whatever else somebody has set.
-        let given = keys.flat();
-        for key in Key::all().filter(|key| !WITHIN_OTHERS.contains(&key.name())) {
-            let Some(value) = given.get(key.name()) else { continue };
-            if quantities.iter().any(|quantity| quantity.key == key.name()) {
-                continue;
-            }
-            let value = value.as_str().unwrap_or("as given");
+        let told = |name: &str| quantities.iter().any(|quantity| quantity.key == name);
+        let others = keys.given().filter(|key| !WITHIN_OTHERS.contains(&key.name()));
+        let others: Vec<&Key> = others.filter(|key| !told(key.name())).collect();
+        // Most questions have none, and pay nothing for it.
+        let values = if others.is_empty() { Map::new() } else { keys.flat() };
+        for key in others {
+            let value = values.get(key.name()).and_then(Value::as_str).unwrap_or("as given");
             let said = format!("{} {value}", key.name().replace('_', " "));
             quantities.push(Quantity { key: key.name(), said, given: true });
         }

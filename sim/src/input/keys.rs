@@ -244,6 +244,12 @@ macro_rules! layered {
                 Ok(())
             }
 
+            /// Those that are set.
+            fn given(&self) -> impl Iterator<Item = &'static Key> {
+                let set = [$(self.$field.is_some()),*];
+                Self::KEYS.iter().zip(set).filter_map(|(key, set)| set.then_some(key))
+            }
+
             /// These keys over those of `base`.
             #[must_use]
             pub fn over(&self, base: &Self) -> Self {
@@ -375,6 +381,11 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Those that are set.
+    pub fn given(&self) -> impl Iterator<Item = &'static Key> {
+        self.guest.given().chain(self.link.given()).chain(self.migration.given())
+    }
+
     /// All that are set, as flags are called, each with its value as a scenario has it: what
     /// [`super::JsonQuestion`] reads.
     pub fn flat(&self) -> Map<String, Value> {
