@@ -24,6 +24,7 @@ mod sweep;
 #[cfg(feature = "fleets")]
 pub use fleet::moved;
 pub use hosts::{Asked as Hosts, profile};
+pub use predict::{Manner, answered};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -33,7 +33,7 @@ const MOST_MOMENTS: usize = 400;
 
 impl Ask {
     pub(crate) fn answer(&self) -> Result<Watched, String> {
-        let (_, case) = predict::case(&self.question)?;
+        let case = predict::case(&self.question)?;
         let fidelity = Fidelity::Page { seed: self.seed };
         fidelity.check(&case.guest)?;
         let between = self.hosts.between()?;

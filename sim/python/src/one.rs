@@ -1,9 +1,9 @@
 //! One migration.
 
-use migsim::answer::{Answer, Understood, explain, shape, verdict};
+use migsim::answer::{Answer, explain, shape, verdict};
 use migsim::engine::Fidelity;
-use migsim::input::{Case, JsonQuestion, Keys};
-use migsim_models::published::{MODELS, Model};
+use migsim::input::{JsonQuestion, Keys};
+use migsim_ask::Manner;
 use migsim_models::units::SimTime;
 use migsim_report::plot;
 use pyo3::prelude::*;
@@ -132,19 +132,8 @@ pub(crate) fn predict(
     models: bool,
 ) -> PyResult<Prediction> {
     let keys = question(asked)?;
-    py.detach(|| {
-        let case = Case::build(&keys).map_err(|why| why.to_string())?;
-        let fidelity = page_seed.map_or(Fidelity::Flow, |seed| Fidelity::Page { seed });
-        fidelity.check(&case.guest)?;
-        let between = hosts(profile, manager).between()?;
-        let hosts = between.over(case.path.capacity);
-        let understood = Understood::of(&keys, &case, hosts);
-        let draws = if intervals { hosts.draws() } else { None };
-        let mut answer = Answer::new(case, hosts, draws, fidelity, understood);
-        if models {
-            answer.ask(&MODELS.iter().collect::<Vec<&'static Model>>(), &hosts.profile);
-        }
-        Ok(Prediction(answer))
-    })
-    .map_err(|why: String| refused(why))
+    let fidelity = page_seed.map_or(Fidelity::Flow, |seed| Fidelity::Page { seed });
+    let manner = Manner { fidelity, intervals, models };
+    let answer = py.detach(|| migsim_ask::answered(&keys, &hosts(profile, manager), manner));
+    answer.map(Prediction).map_err(refused)
 }
