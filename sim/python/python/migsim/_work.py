@@ -40,18 +40,20 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def parts(question: dict[str, Any], each: int, progress: bool, what: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A long answer, asked for in parts of so many rows: the first part, and all of them."""
+    """A long answer, asked for in parts of so many rows or more: the first part, and all of them."""
     first = ask({**question, "from": 0, "until": each})
     count = first["count"]
-    rest = range(each, count, each)
+    # Each part reads the whole question anew, a file of records too: of the rest a few for each processor.
+    more = max(each, count // (4 * (os.cpu_count() or 1)))
+    rest = range(each, count, more)
     with bar(progress and bool(rest), what) as told, ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting = [pool.submit(ask, {**question, "from": at, "until": min(at + each, count)}) for at in rest]
+        waiting = [pool.submit(ask, {**question, "from": at, "until": min(at + more, count)}) for at in rest]
         found = [first]
         try:
-            for done, one in enumerate(waiting, 1):
+            for at, one in zip(rest, waiting):
                 found.append(one.result())
                 if told:
-                    told(min((done + 1) * each, count), count)
+                    told(min(at + more, count), count)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
