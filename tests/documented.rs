@@ -8,7 +8,7 @@ use std::process::Command;
 /// A command of a console block, with what is printed under it.
 #[derive(Debug)]
 pub(crate) struct Printed {
-    /// Where it stands.
+    /// Where it stands, from the workspace on: pages of two folders may have one name.
     file: String,
     /// As a shell takes it.
     pub(crate) command: String,
@@ -45,7 +45,7 @@ fn commands() -> Vec<Printed> {
                 .or_else(|| line.strip_prefix("# "))
                 .filter(|_| in_console)
             {
-                let file = file.file_name().unwrap().to_string_lossy().into_owned();
+                let file = file.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
                 found.push(Printed { file, command: command.to_owned(), output: Vec::new() });
             } else if in_console && let Some(last) = found.last_mut() {
                 last.output.extend((!line.trim().is_empty()).then(|| line.to_owned()));
@@ -96,9 +96,8 @@ pub(crate) fn run_each(program: &str, choose: impl Fn(Printed) -> Option<Printed
 /// With `DOCUMENT=1`: writes into the page what a command says now, as many lines of it as stood
 /// there.
 fn rewrite(printed: &Printed, said: &str) {
-    let page = ["docs/course", "", "docs"].map(|folder| root().join(folder).join(&printed.file));
-    let page = page.iter().find(|page| page.exists()).unwrap();
-    let was = fs::read_to_string(page).unwrap();
+    let page = root().join(&printed.file);
+    let was = fs::read_to_string(&page).unwrap();
     let mut said = said.lines().filter(|line| !line.trim().is_empty());
     let mut under = false;
     let lines = was.lines().map(|line| {
