@@ -64,16 +64,15 @@ pub fn iterations(answers: &[Answer]) -> Picture {
     if let [answer] = answers {
         return alone(answer);
     }
-    let drawn = || answers.iter().take(MOST_GUESTS);
-    let last = drawn().map(|answer| Course::of(answer).last).fold(0.0, f64::max);
-    let mut figure = Figure::new(drawn().count(), 1).with_cell_size(880.0, 280.0);
+    let courses: Vec<Course> = answers.iter().take(MOST_GUESTS).map(Course::of).collect();
+    let last = courses.iter().map(|course| course.last).fold(0.0, f64::max);
+    let mut figure = Figure::new(courses.len(), 1).with_cell_size(880.0, 280.0);
     let (mut plots, mut layouts) = (Vec::new(), Vec::new());
-    for (row, answer) in drawn().enumerate() {
-        let (panel, layout) = if answer.outcome.mode == Mode::Offline {
+    for (row, course) in courses.iter().enumerate() {
+        let (panel, layout) = if course.answer.outcome.mode == Mode::Offline {
             figure = figure.with_row_height(row, 180.0);
-            phases(answer)
+            phases(course)
         } else {
-            let course = Course::of(answer);
             course.panel(course.title(), [0.0, last], "")
         };
         plots.push(panel);
@@ -89,7 +88,7 @@ fn alone(answer: &Answer) -> Picture {
     let course = Course::of(answer);
     let title = course.title();
     if outcome.mode == Mode::Offline {
-        let (plots, layout) = phases(answer);
+        let (plots, layout) = phases(&course);
         let layout = layout.with_width(860.0).with_height(240.0);
         return picture(plots, layout, [&title, "Suspend, copy and resume, one after the other."]);
     }
@@ -280,8 +279,8 @@ fn from_on(points: &[(f64, f64)], from: f64) -> Vec<(f64, f64)> {
 }
 
 /// The three phases of an offline migration, one after the other.
-fn phases(answer: &Answer) -> (Vec<Plot>, Layout) {
-    let parts = &answer.outcome.downtime_parts;
+fn phases(course: &Course) -> (Vec<Plot>, Layout) {
+    let parts = &course.answer.outcome.downtime_parts;
     let mut at = 0.0;
     let mut bars = GanttPlot::new();
     for (name, time, colour) in [
@@ -295,7 +294,7 @@ fn phases(answer: &Answer) -> (Vec<Plot>, Layout) {
     }
     let plots = vec![Plot::Gantt(bars.with_show_labels(false))];
     let layout = Layout::auto_from_plots(&plots)
-        .with_title(Course::of(answer).title())
+        .with_title(course.title())
         .with_x_label("time since the start, s")
         .with_x_axis_min(0.0);
     (plots, layout)

@@ -4,11 +4,11 @@ use migsim_models::profile::{Outside, Profile};
 use migsim_models::qemu::Version;
 use migsim_models::spec::{Mode, Switch};
 use migsim_models::units::{Bytes, SimTime, human_bytes, human_rate, human_time};
+use serde_json::{Map, Value};
 
 use crate::answer::{Hosts, predict};
 use crate::engine::{Fidelity, headroom};
 use crate::input::{Case, Key, Keys};
-use serde_json::{Map, Value};
 
 /// A quantity of a question: its key, how it is said, and whether it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,11 +101,9 @@ impl Understood {
             let said = format!("{} {value}", key.name().replace('_', " "));
             quantities.push(Quantity { key: key.name(), said, given: true });
         }
-        let mut say = |key: &'static str, given: bool, said: String| {
-            quantities.push(Quantity { key, said, given });
-        };
         let which = if hosts.given { "" } else { "by the link, " };
-        say("profile", hosts.given, format!("profile {which}{}", hosts.profile.name));
+        let said = format!("profile {which}{}", hosts.profile.name);
+        quantities.push(Quantity { key: "profile", said, given: hosts.given });
         let outside = hosts.profile.outside(guest, path, policy);
         let mut understood = Understood { quantities, warnings: Vec::new(), outside };
         understood.warn(keys, case, &hosts.profile);
